@@ -360,3 +360,25 @@ class ClaimedDelivery:
     format: str
     signing_secrets: tuple[str, ...] = field(repr=False)  # empty: the client's
     body: bytes = field(repr=False)  # the standard event
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PollRequest:
+    """One question to a provider, ready to send."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes | None = field(default=None, repr=False)
+    timeout_s: float = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What came back over HTTP, before anybody reads a meaning into it."""
+
+    http_status: int | None  # None: no HTTP answer, see `failure`
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)  # lower-case names
+    body: bytes = field(default=b"", repr=False)
+    failure: str | None = None  # timeout, dns_error, connect_error, tls_error, reset, …
+    too_large: bool = False
