@@ -334,6 +334,7 @@ class ClaimedPoll:
     strikes: int  # not-found answers in a row, after the grace period
     closing_at: float | None  # the earliest deadline that has passed
     wants_updates: bool
+    wants_raw: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

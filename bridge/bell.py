@@ -1,0 +1,38 @@
+"""Wakes the callers that wait for a subscription of this process to change."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+
+class Bell:
+    """Rung with the keys of subscriptions; costs nothing for those nobody waits for."""
+
+    def __init__(self) -> None:
+        self._waiting: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
+
+    @contextmanager
+    def listen(self, key: str) -> Iterator[asyncio.Event]:
+        """An event that is set when `key` is rung. Listen first, then look, then wait."""
+        event = asyncio.Event()
+        self._waiting[key].add(event)
+        try:
+            yield event
+        finally:
+            self._waiting[key].discard(event)
+            if not self._waiting[key]:
+                del self._waiting[key]
+
+    def ring(self, keys: Iterable[str]) -> None:
+        for key in keys:
+            for event in self._waiting.get(key, ()):
+                event.set()
+
+    def ring_all(self) -> None:
+        """Something changed for some watch: let every waiter look again."""
+        self.ring(list(self._waiting))
+
+    @property
+    def idle(self) -> bool:
+        return not self._waiting

@@ -1,0 +1,245 @@
+"""The types of settings: how each is read, and what to say when it cannot be.
+
+No message here quotes a value, because any of them may be a secret in the wrong place.
+"""
+
+import ipaddress
+import json
+import re
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, SecretStr
+
+from bridge import duration, rate, signature
+from bridge.config.scalar import typed
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+Retries = Literal["default", "standard"] | tuple[float, ...]
+
+MIN_API_KEY, MIN_ENCRYPTION_KEY, MAX_SECRET = 16, 32, 1024
+MIN_DIFFERENT = 6  # letters: "xxxxxxxxxxxxxxxx" is a placeholder, not a secret
+
+_HOST = re.compile(
+    r"[a-z0-9_](?:[a-z0-9_-]{0,62})(?:\.[a-z0-9_][a-z0-9_-]{0,62})*", re.ASCII
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where to listen. Port 0: any that is free.
+
+    >>> str(Address("::1", 80)), str(Address("localhost", 8080))
+    ('[::1]:80', 'localhost:8080')
+    """
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return (
+            f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        )
+
+
+def address(given: object) -> Address:
+    """
+    >>> address("[::1]:80"), address("localhost:8080").port
+    (Address(host='::1', port=80), 8080)
+    """
+    if isinstance(given, Address):
+        return given
+    host, _, port = str(given).rpartition(":")
+    bare = host[1:-1] if host[:1] == "[" and host[-1:] == "]" else host
+    numeric = re.fullmatch("[0-9]{1,5}", port, re.ASCII) and int(port) < 65_536
+    if not numeric or not bare or not (_HOST.fullmatch(bare.lower()) or _is_ip(bare)):
+        raise ValueError('write it "host:port", like "127.0.0.1:8080" or "[::1]:8080"')
+    if ":" in bare and bare == host:
+        raise ValueError('an IPv6 address goes in brackets, like "[::1]:8080"')
+    return Address(bare, int(port))
+
+
+def within(least: str, most: str = "3650d") -> PlainValidator:
+    """A duration between the two, in seconds."""
+    least_s, most_s = duration.seconds(least), duration.seconds(most)
+
+    def read(given: Any) -> float:
+        found = _seconds(given)
+        if not least_s <= found <= most_s:
+            raise ValueError(f"must be between {least} and {most}")
+        return found
+
+    return PlainValidator(read)
+
+
+def _seconds(given: Any) -> float:
+    try:
+        return duration.seconds(given)
+    except ValueError:
+        raise ValueError('write a duration like "90s", "2h30m" or "30d"') from None
+
+
+def listed(given: object) -> object:
+    """A list given as one text: JSON, or separated by commas or line ends."""
+    if not isinstance(given, str):
+        return given
+    if given.lstrip().startswith("["):
+        try:
+            return json.loads(given)
+        except (ValueError, RecursionError):
+            raise ValueError('not a JSON list; write ["a", "b"] or a,b') from None
+    return [part.strip() for part in re.split(r"[,\n]", given) if part.strip()]
+
+
+def _secret(least: int) -> AfterValidator:
+    """Long enough not to be guessed, and made of what survives a header and a shell."""
+
+    def check(given: SecretStr) -> SecretStr:
+        text = given.get_secret_value()
+        if not least <= len(text) <= MAX_SECRET:
+            raise ValueError(
+                f"must have {least} to {MAX_SECRET} characters, not {len(text)}"
+            )
+        if not re.fullmatch("[!-~]*", text, re.ASCII):
+            raise ValueError("must be ASCII without spaces, quotes around it or line ends")
+        if len(set(text)) < MIN_DIFFERENT:
+            raise ValueError("too regular to be a secret; draw a random one")
+        return given
+
+    return AfterValidator(check)
+
+
+def _provider_key(given: SecretStr) -> SecretStr:
+    text = given.get_secret_value()
+    if not re.fullmatch("[ -~]{1,4096}", text, re.ASCII) or text.strip() != text:
+        raise ValueError("must be one line of up to 4096 ASCII characters")
+    return given
+
+
+def _signing(given: SecretStr) -> SecretStr:
+    try:
+        signature.key_bytes(given.get_secret_value())
+    except ValueError as error:
+        raise ValueError(f"{error}; `poll-bridge secret new` makes one") from None
+    return given
+
+
+def web_url(given: str, *, query: bool) -> str:
+    """An http(s) URL without credentials; the fragment has no meaning to a server."""
+    try:
+        parts = urlsplit(given)
+        usable = bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        usable = False
+    if not usable or parts.scheme not in ("http", "https") or re.search(r"[^!-~]", given):
+        raise ValueError('must be a URL like "https://host/path"')
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("a URL here holds no user name and password")
+    if parts.fragment or "#" in given or (not query and "?" in given):
+        raise ValueError("must end before any ? or #")
+    return given
+
+
+def _base_url(given: str) -> str:
+    return web_url(str(given), query=False).rstrip("/")
+
+
+def _callback_url(given: SecretStr) -> SecretStr:
+    web_url(given.get_secret_value(), query=True)
+    return given
+
+
+def _database(given: SecretStr) -> SecretStr:
+    url = given.get_secret_value()
+    if re.fullmatch(r"postgres(ql)?://.+", url):
+        return given
+    path = re.fullmatch(r"sqlite:///([^?#]+)", url)
+    if path is None:
+        raise ValueError('write "sqlite:///bridge.db" or "postgresql://user@host/name"')
+    if ":memory:" in path[1]:
+        raise ValueError("a database in memory would lose what a 202 promised; name a file")
+    return given
+
+
+def _host(given: object) -> str:
+    host = str(given).strip().lower().rstrip(".")
+    bare = host.removeprefix("[").removesuffix("]")
+    if _is_ip(bare):
+        return bare
+    if not _HOST.fullmatch(host):
+        raise ValueError('a host name alone, like "n8n": no scheme, port, path or *')
+    return host
+
+
+def _network(given: object) -> Network:
+    if isinstance(given, Network):
+        return given
+    text = str(given).strip()
+    try:
+        return ipaddress.ip_network(text)
+    except ValueError:
+        pass
+    try:
+        meant = ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        raise ValueError('write a network like "10.0.0.0/8" or "fd00::/8"') from None
+    raise ValueError(f"bits are set behind the prefix; did you mean {meant}?")
+
+
+def _retries(given: Any) -> Retries:
+    if given in ("default", "standard"):
+        return "standard" if given == "standard" else "default"
+    steps = listed(given)
+    if not isinstance(steps, list | tuple) or len(steps) > 100:
+        raise ValueError(
+            '"default", "standard", or a list of up to 100 waits: [5s, 1m, 1h]'
+        )
+    return tuple(_seconds(step) for step in steps)
+
+
+def _rate(given: Any) -> rate.Rate:
+    if isinstance(given, rate.Rate):
+        return given
+    try:
+        return rate.rate(given)
+    except ValueError:
+        raise ValueError('write a rate like "20/s", "600/m" or "5/10s"') from None
+
+
+def _named(given: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", given, re.ASCII):
+        raise ValueError("a name has 1 to 64 letters, digits, - _ or . and begins plainly")
+    return given
+
+
+def _is_ip(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+_Listed = BeforeValidator(listed)
+_ApiKey = Annotated[SecretStr, _secret(MIN_API_KEY)]
+_EncryptionKey = Annotated[SecretStr, _secret(MIN_ENCRYPTION_KEY)]
+_SigningSecret = Annotated[SecretStr, AfterValidator(_signing)]
+_Some = Field(min_length=1)
+
+ApiKeys = Annotated[tuple[_ApiKey, ...], _Listed, _Some]
+EncryptionKeys = Annotated[tuple[_EncryptionKey, ...], _Listed, _Some]
+SigningSecrets = Annotated[tuple[_SigningSecret, ...], _Listed, _Some]
+ProviderKey = Annotated[SecretStr, AfterValidator(_provider_key)]
+
+Name = Annotated[str, AfterValidator(_named)]
+Names = Annotated[tuple[Name, ...], _Listed]
+ListenAddress = Annotated[Address, PlainValidator(address)]
+BaseUrl = Annotated[str, AfterValidator(_base_url)]
+CallbackUrl = Annotated[SecretStr, AfterValidator(_callback_url)]
+DatabaseUrl = Annotated[SecretStr, AfterValidator(_database)]
+Hosts = Annotated[tuple[Annotated[str, PlainValidator(_host)], ...], _Listed]
+Networks = Annotated[tuple[Annotated[Network, PlainValidator(_network)], ...], _Listed]
+Requests = Annotated[rate.Rate, PlainValidator(_rate)]
+Schedule = Annotated[Retries, PlainValidator(_retries)]
+Anything = Annotated[dict[str, Any], BeforeValidator(typed)]

@@ -1,0 +1,107 @@
+"""Puts the sources together: flags over environment over file over defaults."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from bridge.config.agreement import disagreements
+from bridge.config.document import read
+from bridge.config.environment import from_environ, from_flags
+from bridge.config.models import Config
+from bridge.config.parties import Provider
+from bridge.config.presets import built_in
+from bridge.config.prose import explained
+from bridge.config.tree import Fault, Tree, dotted
+from bridge.errors import ConfigError
+
+FILE = "config.yaml"
+SYSTEM_FILE = Path("/etc/poll-bridge/config.yaml")
+
+
+def load(
+    flags: Mapping[str, object],
+    environ: Mapping[str, str],
+    cwd: Path,
+    *,
+    presets: Mapping[str, bool] | None = None,
+) -> Config:
+    """The whole configuration, or a ConfigError with every fault there is.
+
+    `flags` are named like keys (``"callbacks.timeout"``), plus ``config`` for the file;
+    None counts as not given. `presets` are those built in, unless a test brings its own:
+    name, and whether the page says where the provider is.
+    """
+    presets = built_in() if presets is None else presets
+    path = _file(flags, environ, cwd)
+    below = Tree() if path is None else read(path, environ, shown=_shown(path, cwd))
+    above = from_environ(environ, below, presets)
+    given = set(above.origins.values()) - {"PORT"}
+    if path is None and not given and not above.faults:
+        raise ConfigError(_nothing(cwd))
+    return settled(from_flags(flags).over(above.over(below)), presets)
+
+
+def settled(tree: Tree, presets: Mapping[str, bool]) -> Config:
+    """`tree` validated, with the providers it leaves out filled in. Raises ConfigError."""
+    faults = [fault for _, fault in tree.faults]
+    try:
+        config = Config.model_validate(tree.values)
+    except ValidationError as error:
+        config = None
+        faults += explained(error, tree)
+    faults += [
+        Fault(tree.origin(path), dotted(path), what)
+        for path, what in disagreements(tree.values, presets)
+    ]
+    if config is None or faults:
+        ordered = sorted(dict.fromkeys(faults), key=_line)
+        raise ConfigError(*(str(fault) for fault in ordered))
+    return config.model_copy(update={"providers": _filled(config.providers, presets)})
+
+
+def _file(
+    flags: Mapping[str, object], environ: Mapping[str, str], cwd: Path
+) -> Path | None:
+    named = {"--config": flags.get("config"), "BRIDGE_CONFIG": environ.get("BRIDGE_CONFIG")}
+    for source, given in named.items():
+        if given:
+            path = cwd / str(given)
+            if not path.exists():
+                raise ConfigError(f"{source}: there is no file {given}")
+            return path
+    return next((path for path in (cwd / FILE, SYSTEM_FILE) if path.exists()), None)
+
+
+def _shown(path: Path, cwd: Path) -> str:
+    return str(path.relative_to(cwd) if path.is_relative_to(cwd) else path)
+
+
+def _nothing(cwd: Path) -> str:
+    return (
+        f"no configuration: --config and BRIDGE_CONFIG name no file, {cwd / FILE} and "
+        f"{SYSTEM_FILE} do not exist, and no BRIDGE_… variable is set. "
+        "Start from config.example.yaml, or try `poll-bridge serve --dev`."
+    )
+
+
+def _line(fault: Fault) -> int:
+    """Lines of the file first and in order, then what has no line."""
+    line = re.search(r":([0-9]+)$", fault.where)
+    return int(line[1]) if line else 1 << 30
+
+
+def _filled(
+    given: Mapping[str, Provider], presets: Mapping[str, bool]
+) -> Mapping[str, Provider]:
+    """Presets by name; with no provider at all, every preset that is complete."""
+    if not given:
+        complete = [name for name in presets if presets[name]]
+        return {name: Provider(preset=name) for name in complete}
+    return {
+        name: provider.model_copy(update={"preset": name})
+        if provider.preset is None and name in presets
+        else provider
+        for name, provider in given.items()
+    }

@@ -1,0 +1,147 @@
+"""Every setting, with its meaning, unit and default.
+
+A key is called as its field is; durations are in seconds inside, and so their fields end in
+``_s`` while the key does not. `docs/configuration.md` and `config.example.yaml` are kept
+equal to this page.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import Field, SecretStr, model_validator
+
+from bridge.config import fields as f
+from bridge.config.fields import Address, within
+from bridge.config.parties import Client, Provider
+from bridge.config.settings import Settings
+
+Slots = Annotated[int, Field(ge=1, le=10_000)]
+
+
+class Callbacks(Settings):
+    """How webhooks are sent."""
+
+    later: ClassVar[frozenset[str]] = frozenset({"proxy"})
+
+    timeout_s: Annotated[float, within("1s", "5m")] = Field(
+        default=20.0,
+        alias="timeout",
+        description="For one attempt, from DNS to the end of the answer.",
+    )
+    retries: f.Schedule = Field(
+        default="default",
+        description="Waits between attempts: `default` (13 attempts in 2 days), `standard` "
+        "(the example of Standard Webhooks) or a list: `[5s, 1m, 1h]`.",
+    )
+    allow_hosts: f.Hosts = Field(
+        default=(),
+        description="Host names that may be called back although they are internal.",
+    )
+    allow_networks: f.Networks = Field(
+        default=(),
+        description="Internal networks that may be called back: `[10.0.0.0/8]`.",
+    )
+    https_only: bool = Field(default=False, description="Refuse callbacks over plain HTTP.")
+    slots: Slots = Field(default=256, description="Attempts in flight, at most.")
+    host_slots: Slots = Field(
+        default=16, description="Attempts in flight to one host, at most."
+    )
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.host_slots > self.slots:
+            raise ValueError("host_slots is more than slots")
+        return self
+
+
+class Polling(Settings):
+    """How polls are sent."""
+
+    slots: Slots = Field(default=256, description="Polls in flight, at most.")
+    lane_slots: Slots = Field(
+        default=64, description="Polls in flight with one key, at most."
+    )
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.lane_slots > self.slots:
+            raise ValueError("lane_slots is more than slots")
+        return self
+
+
+class Log(Settings):
+    """What is written to standard error."""
+
+    format: Literal["auto", "json", "text"] = Field(
+        default="auto",
+        description="`json`, `text`, or `auto`: text on a terminal, JSON elsewhere.",
+    )
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info",
+        description="Least important level written: `debug`, `info`, `warning`, `error`.",
+    )
+
+
+class Config(Settings):
+    """Everything `serve` needs to know."""
+
+    later: ClassVar[frozenset[str]] = frozenset({"notify"})
+
+    listen: f.ListenAddress = Field(
+        default=Address("127.0.0.1", 8080),
+        description="Address and port of the API.",
+    )
+    public_url: f.BaseUrl | None = Field(
+        default=None,
+        description="How others reach this bridge; goes into `Location` and result links. "
+        "Not given: `http://` and `listen`.",
+    )
+    database: f.DatabaseUrl = Field(
+        default=SecretStr("sqlite:///bridge.db"),
+        description="`sqlite:///file` (`////` for an absolute path) or `postgresql://…`.",
+    )
+    encryption_keys: f.EncryptionKeys = Field(
+        description="For data at rest, links and sessions: at least 32 characters each, "
+        "newest first. Older ones only open what they sealed.",
+    )
+    clients: Annotated[Mapping[f.Name, Client], Field(min_length=1)] = Field(
+        description="Who may use the API.",
+    )
+    providers: Mapping[f.Name, Provider] = Field(
+        default={},
+        description="Whose tasks are polled. None given: every complete preset.",
+    )
+    callbacks: Callbacks = Field(default=Callbacks(), description="How webhooks are sent.")
+    polling: Polling = Field(default=Polling(), description="How polls are sent.")
+    retention_s: Annotated[float, within("1d")] = Field(
+        default=30 * 86_400.0,
+        alias="retention",
+        description="How long ended subscriptions, deliveries and results are kept; "
+        "at least a day, for which repeats are recognised.",
+    )
+    shutdown_grace_s: Annotated[float, within("0s", "10m")] = Field(
+        default=25.0,
+        alias="shutdown_grace",
+        description="How long work in flight may take to finish after SIGTERM.",
+    )
+    log: Log = Field(default=Log(), description="What is logged.")
+    metrics_listen: f.ListenAddress | None = Field(
+        default=None,
+        description="A second address that serves `/metrics` without a key.",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _silent(cls, given: Any) -> Any:
+        """`notify` without a URL asks for nothing, and so may stand in the file already."""
+        notify = given.get("notify") if isinstance(given, Mapping) else None
+        if isinstance(notify, Mapping) and not notify.get("url"):
+            return {key: value for key, value in given.items() if key != "notify"}
+        return given
+
+    def granted(self, client: str) -> frozenset[str]:
+        """The providers whose configured keys the client may use."""
+        named = self.clients[client].providers
+        if named is None:
+            return frozenset(self.providers if len(self.clients) == 1 else ())
+        return frozenset(named)

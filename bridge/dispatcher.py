@@ -1,0 +1,200 @@
+"""Due deliveries → one signed request each → what the receiver's answer means."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from random import Random
+from typing import Protocol
+
+import structlog
+
+from bridge import formats, retry, signature
+from bridge.clock import Clock
+from bridge.errors import StoreUnavailable
+from bridge.health import Health
+from bridge.lanes import Lane, ready, share
+from bridge.metrics import Metrics
+from bridge.model import ClaimedDelivery, DeliveryState, Destination, Reply
+from bridge.retry import Schedule, Verdict
+from bridge.store import Store
+from bridge.worker import IDLE_S, Turn, Worker
+
+LEASE_MARGIN_S = 15.0  # beyond the timeout: to record what came of the attempt
+RECORD_AGAIN_S = 1.0
+
+log = structlog.get_logger(__name__)
+
+
+class Send(Protocol):
+    async def send(
+        self,
+        destination: Destination,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes | None,
+    ) -> Reply: ...
+
+
+class Dispatcher:
+    """One node's attempts: `slots` in all, `host_slots` to one host.
+
+    A quarter of the slots is kept from retries, so that a first attempt always finds one,
+    and an eighth from first attempts, so that retries always move.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        sender: Send,
+        *,
+        secrets: Callable[[str], Sequence[str]],
+        schedule: Schedule,
+        timeout_s: float,
+        clock: Clock,
+        dice: Random,
+        health: Health,
+        metrics: Metrics,
+        slots: int = 256,
+        host_slots: int = 16,
+    ) -> None:
+        self._store, self._sender, self._secrets = store, sender, secrets
+        self._schedule, self._timeout_s = schedule, timeout_s
+        self._clock, self._dice, self._metrics = clock, dice, metrics
+        self._slots, self._host_slots = slots, host_slots
+        self._in_flight: dict[int, Lane] = {}  # by delivery
+        self.stopping = asyncio.Event()
+        self.worker = Worker(
+            "dispatcher", self._claim, self._deliver, clock=clock, health=health
+        )
+
+    async def _claim(self) -> Turn[ClaimedDelivery]:
+        now = self._clock.now()
+        if len(self._in_flight) >= self._slots:
+            return Turn((), IDLE_S)
+        claims = await self._store.claim_deliveries(
+            now=now,
+            lease_s=self._timeout_s + LEASE_MARGIN_S,
+            choose=self._choose,
+            in_flight=frozenset(self._in_flight),
+        )
+        for item in claims.items:
+            self._in_flight[item.delivery_id] = lane_of(item)
+        return Turn(claims.items, self._wait_s(claims.lanes))
+
+    def _choose(self, lanes: Sequence[Lane]) -> Sequence[tuple[Lane, int]]:
+        """First attempts before retries, each host and client within its bounds."""
+        now = self._clock.now()
+        hosts, clients = self._busy()
+        chosen: list[tuple[Lane, int]] = []
+        for retries in (False, True):
+            due = [lane for lane in ready(lanes, now) if lane.retry is retries]
+            free = self._free(retries) - sum(count for _, count in chosen)
+            for lane, count in share(
+                due, free, lambda lane: self._room(lane, hosts, clients)
+            ):
+                allowed = min(count, self._room(lane, hosts, clients))
+                if allowed > 0:
+                    chosen.append((lane, allowed))
+                    hosts[lane.key] += allowed
+                    clients[lane.owner] += allowed
+        return chosen
+
+    def _busy(self) -> tuple[Counter[str], Counter[str]]:
+        lanes = self._in_flight.values()
+        return Counter(lane.key for lane in lanes), Counter(lane.owner for lane in lanes)
+
+    def _free(self, retries: bool) -> int:
+        """Slots that first attempts, or retries, may still take."""
+        kept = self._slots // 4 if retries else self._slots // 8
+        busy = sum(lane.retry is retries for lane in self._in_flight.values())
+        return max(min(self._slots - len(self._in_flight), self._slots - kept - busy), 0)
+
+    def _room(self, lane: Lane, hosts: Counter[str], clients: Counter[str]) -> int:
+        """How many attempts of this lane may begin: a host's retries leave a slot free."""
+        host = self._host_slots - (self._host_slots // 4 if lane.retry else 0)
+        client = max(self._slots // 2, self._host_slots)
+        return min(host - hosts[lane.key], client - clients[lane.owner])
+
+    def _wait_s(self, lanes: Sequence[Lane]) -> float:
+        now = self._clock.now()
+        hosts, clients = self._busy()
+        open_ = (
+            lane
+            for lane in lanes
+            if self._free(lane.retry) and self._room(lane, hosts, clients) > 0
+        )
+        return min((max(lane.ready_at - now, 0.0) for lane in open_), default=IDLE_S)
+
+    async def _deliver(self, claimed: ClaimedDelivery) -> None:
+        try:
+            reply = await self._attempt(claimed)
+            now = self._clock.now()
+            verdict = retry.decide(
+                claimed, reply, schedule=self._schedule, now=now, dice=self._dice.random()
+            )
+            await self._record(claimed, reply, verdict)
+            self._note(claimed, reply, verdict)
+        finally:
+            del self._in_flight[claimed.delivery_id]
+
+    async def _attempt(self, claimed: ClaimedDelivery) -> Reply:
+        body: bytes | None = formats.payload(claimed.format, claimed.body)
+        query: bytes | None = None
+        url = claimed.destination.url
+        if claimed.method == "GET":
+            url = formats.append_query(url, formats.query(claimed.body))
+            body, query = None, formats.query_of(url)
+        headers = signature.headers(
+            message_id=claimed.message_id,
+            sent_at=self._clock.wall(),
+            body=body or b"",
+            secrets=claimed.signing_secrets or self._secrets(claimed.client),
+            query=query,
+        )
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+        sent = {**claimed.destination.headers, **headers}
+        return await self._sender.send(claimed.destination, claimed.method, url, sent, body)
+
+    async def _record(
+        self, claimed: ClaimedDelivery, reply: Reply, verdict: Verdict
+    ) -> None:
+        """Write it down, however often that takes: what is forgotten is sent again."""
+        while True:
+            try:
+                now = self._clock.now()
+                await self._store.record_attempt(claimed, reply, verdict, now=now)
+            except StoreUnavailable as error:
+                if self.stopping.is_set():
+                    raise
+                log.warning(
+                    "attempt.unrecorded", message=claimed.message_id, error=str(error)
+                )
+                await self._clock.wait(self.stopping, RECORD_AGAIN_S)
+            else:
+                return
+
+    def _note(self, claimed: ClaimedDelivery, reply: Reply, verdict: Verdict) -> None:
+        self._metrics.attempts.labels(outcome=verdict.outcome.value).inc()
+        now = self._clock.now()
+        if verdict.state is DeliveryState.ACCEPTED:
+            self._metrics.delivery_lag.observe(max(now - claimed.created_at, 0.0))
+        log.info(
+            "delivery.attempted",
+            message=claimed.message_id,
+            client=claimed.client,
+            host=claimed.destination.host,
+            type=claimed.type,
+            attempt=claimed.attempt,
+            manual=claimed.manual,
+            outcome=verdict.outcome.value,
+            http_status=reply.http_status,
+            state=verdict.state and verdict.state.value,
+            next_in_s=verdict.next_at and round(verdict.next_at - now, 1),
+        )
+
+
+def lane_of(item: ClaimedDelivery) -> Lane:
+    retries = item.failures > 0 or item.conflicts > 0
+    return Lane(item.lane_id, item.destination.host, 0.0, retry=retries, owner=item.client)

@@ -1,0 +1,31 @@
+"""Whether the loops turn and the database syncs: what /livez and /readyz say."""
+
+from collections.abc import Mapping
+
+STALLED_S = 60.0  # a loop that has not turned for so long is taken for dead
+
+
+class Health:
+    """Pulses of the loops, and reasons for not being ready. Seconds are monotonic."""
+
+    def __init__(self) -> None:
+        self._pulses: dict[str, float] = {}
+        self._unready: dict[str, str] = {"start": "starting"}
+
+    def beat(self, loop: str, now: float) -> None:
+        self._pulses[loop] = now
+
+    def stalled(self, now: float) -> Mapping[str, float]:
+        """Loops that have not turned in time, with the seconds since they last did."""
+        return {loop: now - at for loop, at in self._pulses.items() if now - at > STALLED_S}
+
+    def set_unready(self, what: str, why: str) -> None:
+        self._unready[what] = why
+
+    def set_ready(self, what: str) -> None:
+        self._unready.pop(what, None)
+
+    @property
+    def unready(self) -> Mapping[str, str]:
+        """Reasons by part; empty: ready to take subscriptions."""
+        return self._unready

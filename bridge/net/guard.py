@@ -1,0 +1,231 @@
+"""Sessions that can only reach addresses we may talk to.
+
+Every name is vetted when it is resolved, the whole lot refused if one of its addresses is
+forbidden, and every socket is vetted again when it is opened: the HTTP client asks no
+resolver about IP literals, and a name may change its answer between two questions.
+"""
+
+import socket
+import ssl
+import sys
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from types import TracebackType
+from typing import Self
+
+import aiohttp
+from aiohappyeyeballs import AddrInfoType
+from aiohttp.abc import AbstractResolver, ResolveResult
+from yarl import URL
+
+from bridge.callback import literal_address
+from bridge.net.addresses import Network, forbidden
+from bridge.net.body import ACCEPT_ENCODING
+from bridge.net.resolver import Resolver
+
+# More addresses than this of one name are vetted but not tried: each costs a socket.
+ADDRESSES_TRIED = 8
+# Just under the five seconds after which common servers close an idle connection, so that
+# a request is rarely sent into a closing one.
+KEEP_ALIVE_S = 4.5
+# A connection that is not there by then is given up a little before the whole request is,
+# so that we know nothing was sent.
+CONNECT_SHARE = 0.9
+# The kernel gives up what a peer refuses to take in. Else a peer that never reads would
+# keep the socket, and what is left to send, long after we closed it.
+UNSENT_MS = 30_000
+MAX_FIELD_BYTES = 16_384
+MAX_FIELDS = 100
+
+
+class AddressForbidden(OSError):
+    """`address` is not public and nobody listed it.
+
+    An OSError, because that is what aiohttp expects of resolvers and sockets.
+    """
+
+    def __init__(self, address: str) -> None:
+        super().__init__(f"{address} is not a public address")
+        self.address = address
+
+
+class Egress:
+    """The way out: two sessions, made and closed as an async context manager.
+
+    `allow_hosts` are names or IP addresses reached whatever their address is; all others
+    must be public or in `allow_networks`. `limit` is how many connections each session
+    may have at once. `ca_file` adds to the certificate authorities of the system. The
+    resolver stays the caller's to close.
+    """
+
+    def __init__(
+        self,
+        *,
+        resolver: Resolver,
+        allow_hosts: Collection[str],
+        allow_networks: Sequence[Network],
+        limit: int,
+        user_agent: str,
+        ca_file: str | None = None,
+        keep_alive_s: float = KEEP_ALIVE_S,
+    ) -> None:
+        self._resolver = resolver
+        self._inside_hosts = frozenset(map(_same_spelling, allow_hosts))
+        self._allowed = tuple(allow_networks)
+        self._limit = limit
+        self._headers = {"User-Agent": user_agent, "Accept-Encoding": ACCEPT_ENCODING}
+        self._keep_alive_s = keep_alive_s
+        self._tls = ssl.create_default_context()
+        self._tls.set_alpn_protocols(["http/1.1"])
+        if ca_file is not None:
+            self._tls.load_verify_locations(ca_file)
+
+    async def __aenter__(self) -> Self:
+        self._guarded = self._session(Guarded(self._resolver, self._allowed))
+        self._inside = self._session(Inside(self._resolver, self._inside_hosts))
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self._guarded.close()
+        await self._inside.close()
+
+    def session_for(self, host: str) -> aiohttp.ClientSession:
+        """The session that may talk to `host`. Never let it follow a redirect."""
+        return self._inside if _same_spelling(host) in self._inside_hosts else self._guarded
+
+    async def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        timeout_s: float,
+    ) -> aiohttp.ClientResponse:
+        """Send one request, byte for byte as given, and return when the headers are there.
+
+        The caller sets the deadline, of which `timeout_s` tells the length, and closes the
+        response. Raises one of `failure.FAILURES`.
+        """
+        target = URL(url, encoded=True)
+        return await self.session_for(target.raw_host or "").request(
+            method,
+            target,
+            headers=headers,
+            data=body,
+            allow_redirects=False,
+            timeout=aiohttp.ClientTimeout(
+                connect=timeout_s * CONNECT_SHARE, ceil_threshold=timeout_s
+            ),
+        )
+
+    async def vet(self, host: str) -> None:
+        """Raise AddressForbidden or DnsFailure if a request to `host` would, as of now."""
+        literal = literal_address(host)
+        addresses = (literal,) if literal else await self._resolver.resolve(host)
+        if _same_spelling(host) not in self._inside_hosts:
+            _refuse_forbidden(addresses, self._allowed)
+
+    def _session(self, resolver: "Guarded | Inside") -> aiohttp.ClientSession:
+        connector = aiohttp.TCPConnector(
+            resolver=resolver,
+            use_dns_cache=False,
+            socket_factory=_opener(resolver.vet),
+            ssl=self._tls,
+            limit=self._limit,
+            keepalive_timeout=self._keep_alive_s,
+        )
+        return aiohttp.ClientSession(
+            connector=connector,
+            headers=self._headers,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
+            trust_env=False,
+            max_field_size=MAX_FIELD_BYTES,
+            max_headers=MAX_FIELDS,
+        )
+
+
+class Guarded(AbstractResolver):
+    """Names and addresses from outside."""
+
+    def __init__(self, resolver: Resolver, allowed: Sequence[Network]) -> None:
+        self._resolver, self._allowed = resolver, allowed
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        addresses = await self._resolver.resolve(host)
+        _refuse_forbidden(addresses, self._allowed)
+        return _results(host, addresses, port, family)
+
+    def vet(self, address: str) -> None:
+        _refuse_forbidden((address,), self._allowed)
+
+    async def close(self) -> None:
+        """The resolver is shared."""
+
+
+class Inside(AbstractResolver):
+    """Only the hosts the operator listed, wherever they are."""
+
+    def __init__(self, resolver: Resolver, hosts: Collection[str]) -> None:
+        self._resolver, self._hosts = resolver, hosts
+        self._found: dict[str, tuple[str, ...]] = {}  # of each listed name, as last told
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        name = _same_spelling(host)
+        if name not in self._hosts:
+            raise AddressForbidden(host)
+        addresses = await self._resolver.resolve(name)
+        self._found[name] = addresses
+        return _results(host, addresses, port, family)
+
+    def vet(self, address: str) -> None:
+        found = {one for addresses in self._found.values() for one in addresses}
+        if address not in found and _same_spelling(address) not in self._hosts:
+            raise AddressForbidden(address)
+
+    async def close(self) -> None:
+        """The resolver is shared."""
+
+
+def _same_spelling(host: str) -> str:
+    return literal_address(host) or host.rstrip(".").lower()
+
+
+def _refuse_forbidden(addresses: Iterable[str], allowed: Sequence[Network]) -> None:
+    for address in addresses:
+        if forbidden(address, allowed):
+            raise AddressForbidden(address)
+
+
+def _results(
+    host: str, addresses: Sequence[str], port: int, family: socket.AddressFamily
+) -> list[ResolveResult]:
+    return [
+        ResolveResult(
+            hostname=host, host=address, port=port, family=family, proto=0, flags=0
+        )
+        for address in addresses[:ADDRESSES_TRIED]
+    ]
+
+
+def _opener(vet: Callable[[str], None]) -> Callable[[AddrInfoType], socket.socket]:
+    """What aiohttp calls for every connection, with the address it is about to use."""
+
+    def opened(info: AddrInfoType) -> socket.socket:
+        family, kind, protocol, _, address = info
+        vet(address[0])
+        fresh = socket.socket(family, kind, protocol)
+        if sys.platform == "linux":
+            fresh.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNSENT_MS)
+        return fresh
+
+    return opened

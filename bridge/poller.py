@@ -1,0 +1,209 @@
+"""Due watches → one question each → what its answer means, written down.
+
+The claim has already scheduled the next poll, so an answer that brings no news costs no
+second write, and a crash between the two costs one poll.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from random import Random
+from typing import Protocol
+
+import structlog
+
+from bridge import cadence, transition
+from bridge.bell import Bell
+from bridge.budget import Budget
+from bridge.clock import Clock
+from bridge.health import Health
+from bridge.lanes import Lane, ready, share
+from bridge.metrics import Metrics
+from bridge.model import Answer, ClaimedPoll, Observation, PollOutcome, PollRequest
+from bridge.providers.answer import observe
+from bridge.providers.provider import Provider
+from bridge.providers.request import poll_request
+from bridge.store import Store
+from bridge.worker import IDLE_S, Turn, Worker
+
+log = structlog.get_logger(__name__)
+
+
+class Ask(Protocol):
+    async def ask(self, request: PollRequest) -> Answer: ...
+
+
+class Poller:
+    """One node's polls. `slots` in flight in all, `lane_slots` of one credential."""
+
+    def __init__(
+        self,
+        store: Store,
+        upstream: Ask,
+        *,
+        providers: Callable[[], Mapping[str, Provider]],
+        clock: Clock,
+        dice: Random,
+        bell: Bell,
+        health: Health,
+        metrics: Metrics,
+        on_owed: Callable[[], None],
+        slots: int = 256,
+        lane_slots: int = 64,
+    ) -> None:
+        self._store, self._upstream, self._providers = store, upstream, providers
+        self._clock, self._dice, self._bell, self._metrics = clock, dice, bell, metrics
+        self._on_owed = on_owed
+        self._slots, self._lane_slots = slots, lane_slots
+        self._in_flight: dict[int, int] = {}  # watch -> credential
+        self._budgets: dict[int, tuple[Provider, Budget]] = {}
+        self._words: set[tuple[str, str]] = set()
+        self.last_ok_at: dict[str, float] = {}
+        self.down_since: defaultdict[str, float | None] = defaultdict(lambda: None)
+        self.worker = Worker("poller", self._claim, self._poll, clock=clock, health=health)
+
+    async def _claim(self) -> Turn[ClaimedPoll]:
+        now = self._clock.now()
+        if len(self._in_flight) >= self._slots:
+            return Turn((), IDLE_S)
+        claims = await self._store.claim_polls(
+            now=now,
+            choose=self._choose,
+            gap=self._gap,
+            in_flight=frozenset(self._in_flight),
+        )
+        for item in claims.items:
+            self._in_flight[item.watch_id] = item.credential_id
+            if budget := self._budget(item.credential_id, item.provider):
+                budget.take(1, now)
+        return Turn(claims.items, self._wait_s(claims.lanes))
+
+    def _choose(self, lanes: Sequence[Lane]) -> Sequence[tuple[Lane, int]]:
+        now, busy = self._clock.now(), Counter(self._in_flight.values())
+        free = self._slots - len(self._in_flight)
+        return share(ready(lanes, now), free, lambda lane: self._room(lane, busy, now))
+
+    def _room(self, lane: Lane, busy: Mapping[int, int], now: float) -> int:
+        """How many polls of this credential may begin now."""
+        room = (1 if lane.probing else self._lane_slots) - busy.get(lane.id, 0)
+        budget = self._budget(lane.id, lane.key)
+        return min(room, budget.available(now)) if budget else room
+
+    def _wait_s(self, lanes: Sequence[Lane]) -> float:
+        """Seconds until a lane may have work that it has room for."""
+        now, busy = self._clock.now(), Counter(self._in_flight.values())
+        if len(self._in_flight) >= self._slots:
+            return IDLE_S
+        wait_s = IDLE_S
+        for lane in lanes:
+            budget = self._budget(lane.id, lane.key)
+            at = max(lane.ready_at, budget.free_at(now)) if budget else lane.ready_at
+            if busy.get(lane.id, 0) < (1 if lane.probing else self._lane_slots):
+                wait_s = min(wait_s, max(at - now, 0.0))
+        return wait_s
+
+    def _budget(self, credential_id: int, name: str) -> Budget | None:
+        provider = self._providers().get(name)
+        if provider is None or provider.rate is None:
+            return None
+        known = self._budgets.get(credential_id)
+        if known is None or known[0].rate != provider.rate:
+            known = self._budgets[credential_id] = (provider, Budget(provider.rate))
+        return known[1]
+
+    def _gap(self, name: str, age_s: float) -> float:
+        provider = self._providers().get(name)
+        policy = provider.policy if provider else cadence.PollPolicy(interval_s=60)
+        return cadence.gap_s(policy, age_s, self._dice.random())
+
+    async def _poll(self, claimed: ClaimedPoll) -> None:
+        try:
+            provider = self._providers().get(claimed.provider)
+            seen = await self._seen(provider, claimed)
+            self._count(claimed, seen)
+            await self._record(provider, claimed, seen)
+        finally:
+            del self._in_flight[claimed.watch_id]
+
+    async def _seen(self, provider: Provider | None, claimed: ClaimedPoll) -> Observation:
+        if provider is None:
+            detail = f"the provider {claimed.provider} is no longer configured"
+            return Observation(outcome=PollOutcome.MISCONFIGURED, detail=detail)
+        request = poll_request(
+            provider.page,
+            provider.base_url,
+            claimed.task_id,
+            claimed.params,
+            claimed.own_key or provider.key,
+            attempt=claimed.failures,
+        )
+        answer = await self._upstream.ask(request)
+        return observe(
+            provider.page,
+            answer,
+            base_url=provider.base_url,
+            task_id=claimed.task_id,
+            want_raw=claimed.wants_raw,
+            now=self._clock.wall(),
+        )
+
+    async def _record(
+        self, provider: Provider | None, claimed: ClaimedPoll, seen: Observation
+    ) -> None:
+        now = self._clock.now()
+        policy = provider.policy if provider else cadence.PollPolicy()
+        if seen.outcome is PollOutcome.ENDED:
+            ended = await self._store.record_end(
+                claimed.watch_id,
+                seen,
+                now=now,
+                memory_until=self._memory_until(seen, policy),
+            )
+            self._tell(ended, seen.status)
+            return
+        move = transition.after(claimed, seen, policy, now=now, dice=self._dice.random())
+        if not move.silent:
+            ended = await self._store.record_poll(claimed, seen, move, now=now)
+            self._tell(ended, move.closes.outcome if move.closes else None)
+            if move.updated:
+                self._on_owed()
+        self._bell.ring_all()
+
+    def _memory_until(self, seen: Observation, policy: cadence.PollPolicy) -> float:
+        """How long the answer may be given to others: while its links are good."""
+        known = (
+            [f.expires_at for f in seen.result.files if f.expires_at] if seen.result else []
+        )
+        left_s = min(known) - self._clock.wall() if known else policy.link_lifetime_s
+        return self._clock.now() + left_s
+
+    def _tell(self, ended: Sequence[str], outcome: str | None) -> None:
+        if ended:
+            self._metrics.ends.labels(outcome=outcome).inc(len(ended))
+            self._bell.ring(ended)
+            self._on_owed()
+
+    def _count(self, claimed: ClaimedPoll, seen: Observation) -> None:
+        name, outcome = claimed.provider, seen.outcome
+        self._metrics.polls.labels(provider=name, outcome=outcome.value).inc()
+        if outcome.answered or outcome is PollOutcome.NOT_FOUND:
+            self.last_ok_at[name] = self._clock.now()
+            self.down_since[name] = None
+        elif outcome in (PollOutcome.TRANSIENT, PollOutcome.UNREACHABLE):
+            self.down_since[name] = self.down_since[name] or self._clock.now()
+        if not seen.word_known:
+            self._note_word(name, seen.word or "")
+        log.debug(
+            "watch.polled",
+            provider=name,
+            watch=claimed.watch_id,
+            poll=claimed.claim_no,
+            outcome=outcome.value,
+            status=seen.status and seen.status.value,
+            http_status=seen.http_status,
+        )
+
+    def _note_word(self, provider: str, word: str) -> None:
+        self._metrics.unknown_words.labels(provider=provider).inc()
+        if (provider, word) not in self._words and len(self._words) < 1_000:
+            self._words.add((provider, word))
+            log.warning("provider.unknown_status", provider=provider, word=word[:64])

@@ -1,0 +1,158 @@
+"""When to send a webhook again, and when to stop. Pure: no clock, no dice.
+
+`dice` is a number from 0 to 1 drawn by the caller.
+
+    2xx                          accepted
+    410                          gone
+    409 "has finished already"   presumed, if the end of an earlier attempt was never seen;
+                                 else the schedule
+    any other 409                again in 1 to 2 s, 5 times; then the schedule
+    any other status, no answer  the schedule; when that is used up: exhausted
+"""
+
+import math
+from dataclasses import dataclass, replace
+
+from bridge.events import TASK_UPDATED
+from bridge.hints import finished, hint
+from bridge.model import AttemptOutcome, ClaimedDelivery, DeliveryState, Reply
+
+QUICK_REPEATS = 5  # n8n needs about a second from its answer until its Wait node listens
+QUICK_S = 1.0
+
+JITTER, JITTER_MOST_S = 0.1, 300.0  # spread so that equal deliveries do not come together
+
+# Retry-After beyond this says more of a server's default than of its trouble.
+PATIENCE_S = 3600.0
+
+# A lane is one client's deliveries to one host. One receiver's Retry-After may lengthen its
+# own wait to an hour, but at a shared host (a chat service, a hosted n8n) it must not
+# silence the client's other receivers for longer than a minute.
+LANE_PAUSE_MOST_S = 60.0
+LANE_PAUSE_S = 1.0  # after a 429 that does not say how long
+
+# An outage of ours may use up the age; it never takes the short steps from a receiver.
+SHORT_STEP_S = 900.0
+
+UPDATE_STEPS = 2  # an update makes three attempts: it is stale before the long steps come
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """How long to wait after the first, second, … failed attempt; after the last: stop.
+
+    A delivery that has grown older than `age_limit_s` (lanes were paused, or the bridge was
+    down) begins no long step any more. Raises ValueError for steps that nobody can mean.
+    """
+
+    steps_s: tuple[float, ...] = (
+        5, 15, 30, 60, 120, 300, 900, 3_600, 10_800, 28_800, 43_200, 86_400,
+    )  # fmt: skip
+
+    def __post_init__(self) -> None:
+        if len(self.steps_s) > 100:
+            raise ValueError("a schedule has at most 100 steps")
+        if not all(1 <= step_s <= 7 * 86_400 for step_s in self.steps_s):
+            raise ValueError("a step of a schedule takes from 1 second to 7 days")
+
+    @property
+    def age_limit_s(self) -> float:
+        return 1.5 * math.fsum(self.steps_s)
+
+    def step_s(self, failures: int, age_s: float) -> float | None:
+        """The wait after `failures` failed attempts before this one; None: no more.
+
+        >>> Schedule().step_s(0, age_s=0), Schedule().step_s(12, age_s=174_230)
+        (5, None)
+        """
+        if failures >= len(self.steps_s):
+            return None
+        step_s = self.steps_s[failures]
+        in_time = age_s + step_s <= self.age_limit_s
+        return step_s if in_time or step_s <= SHORT_STEP_S else None
+
+
+# The example of Standard Webhooks, "Deliverability and reliability".
+STANDARD = Schedule((5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400))
+SCHEDULES = {"default": Schedule(), "standard": STANDARD}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What one finished attempt means for its delivery."""
+
+    state: DeliveryState | None  # None: leave it, and its due time, as they are
+    next_at: float | None = None  # when to try again; only of `retrying`
+    failures: int
+    conflicts: int
+    outcome: AttemptOutcome  # the reply's, or `presumed`
+    hint: str | None = None
+    lane_pause_s: float | None = None  # rest the whole lane for this long
+
+
+_SETTLES = {
+    AttemptOutcome.ACCEPTED: DeliveryState.ACCEPTED,
+    AttemptOutcome.PRESUMED: DeliveryState.PRESUMED,
+    AttemptOutcome.GONE: DeliveryState.GONE,
+}
+
+
+def decide(
+    delivery: ClaimedDelivery, reply: Reply, *, schedule: Schedule, now: float, dice: float
+) -> Verdict:
+    """What to do after `reply`.
+
+    An attempt made by hand settles a delivery if its answer does (2xx, 410), but a failed
+    one neither restarts nor cancels the schedule.
+    """
+    if delivery.seen_lost and finished(reply):
+        reply = replace(reply, outcome=AttemptOutcome.PRESUMED)
+    verdict = Verdict(
+        state=_SETTLES.get(reply.outcome),
+        failures=delivery.failures,
+        conflicts=delivery.conflicts,
+        outcome=reply.outcome,
+        hint=hint(reply, delivery.method),
+        lane_pause_s=_lane_pause_s(reply),
+    )
+    if verdict.state is not None or delivery.manual:
+        return verdict
+    if reply.outcome is AttemptOutcome.CONFLICT and _repeats_soon(delivery, reply):
+        again_at = now + _wait_s(QUICK_S, reply, 0) + dice
+        conflicts = delivery.conflicts + 1
+        return replace(
+            verdict, state=DeliveryState.RETRYING, next_at=again_at, conflicts=conflicts
+        )
+    verdict = replace(verdict, failures=delivery.failures + 1)
+    step_s = _step_s(delivery, schedule, now)
+    if step_s is None:
+        return replace(verdict, state=DeliveryState.EXHAUSTED)
+    again_at = now + _wait_s(step_s, reply, dice)
+    return replace(verdict, state=DeliveryState.RETRYING, next_at=again_at)
+
+
+def _repeats_soon(delivery: ClaimedDelivery, reply: Reply) -> bool:
+    return delivery.conflicts < QUICK_REPEATS and not finished(reply)
+
+
+def _step_s(delivery: ClaimedDelivery, schedule: Schedule, now: float) -> float | None:
+    if delivery.type == TASK_UPDATED and delivery.failures >= UPDATE_STEPS:
+        return None
+    return schedule.step_s(delivery.failures, now - delivery.created_at)
+
+
+def _wait_s(step_s: float, reply: Reply, dice: float) -> float:
+    """The step, or longer if the receiver asked for it, and some more by the dice."""
+    asked_s = min(max(0.0, reply.retry_after_s or 0.0), max(step_s, PATIENCE_S))
+    wait_s = max(step_s, asked_s)
+    return wait_s + dice * min(JITTER * wait_s, JITTER_MOST_S)
+
+
+def _lane_pause_s(reply: Reply) -> float | None:
+    """How long all deliveries of this client to this host are to rest."""
+    asked_s = max(0.0, reply.retry_after_s or 0.0)
+    if reply.http_status == 429:
+        return min(asked_s or LANE_PAUSE_S, LANE_PAUSE_MOST_S)
+    if reply.http_status == 503 and asked_s:
+        return min(asked_s, LANE_PAUSE_MOST_S)
+    return None

@@ -1,0 +1,110 @@
+"""Runs the server and the loops together until told to stop.
+
+Loops run beside the HTTP server, not inside its lifespan, where a crashed one would leave
+the server up. If any of them fails, all stop and the process exits non-zero: what was
+claimed falls due again, and a supervisor that restarts us beats a half-dead service.
+"""
+
+import asyncio
+import contextlib
+import signal
+import socket
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from typing import Any
+
+import structlog
+import uvicorn
+
+log = structlog.get_logger(__name__)
+
+Loop = Callable[[asyncio.Event], Coroutine[Any, Any, None]]
+
+
+class Server(uvicorn.Server):
+    """uvicorn, leaving signals to us: it would shut down before the loops hear of one."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+class Stop:
+    """Asked for by a signal or by `ask`; asked for again, it ends the grace as well."""
+
+    def __init__(self) -> None:
+        self.event = asyncio.Event()
+        self.grace: asyncio.Timeout | None = None
+
+    def ask(self) -> None:
+        if self.grace is not None:
+            self.grace.reschedule(asyncio.get_running_loop().time())
+        self.event.set()
+
+    @contextlib.contextmanager
+    def on_reload(self, reload: Callable[[], None]) -> Iterator[None]:
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGHUP, reload)
+        try:
+            yield
+        finally:
+            loop.remove_signal_handler(signal.SIGHUP)
+
+    @contextlib.contextmanager
+    def on_signals(self) -> Iterator[None]:
+        loop = asyncio.get_running_loop()
+        for caught in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(caught, self.ask)
+        try:
+            yield
+        finally:
+            for caught in (signal.SIGINT, signal.SIGTERM):
+                loop.remove_signal_handler(caught)
+
+
+async def run(
+    loops: Sequence[Loop],
+    servers: Sequence[tuple[Server, socket.socket]],
+    stop: Stop,
+    *,
+    grace_s: float,
+    on_stop: Callable[[], None],
+) -> None:
+    """Run all until `stop`, then give what is in flight `grace_s` to finish.
+
+    `on_stop` wakes whoever waits. What is cut short is not lost: it was only claimed.
+    """
+    try:
+        async with asyncio.timeout(None) as grace, asyncio.TaskGroup() as group:
+            for loop in loops:
+                group.create_task(loop(stop.event))
+            for server, listening in servers:
+                group.create_task(serve(server, listening, stop.event))
+            await stop.event.wait()
+            log.info("service.stopping", grace_s=grace_s)
+            on_stop()
+            grace.reschedule(asyncio.get_running_loop().time() + grace_s)
+            stop.grace = grace
+    except TimeoutError:
+        log.warning("service.cut_short")
+
+
+async def serve(server: Server, listening: socket.socket, stop: asyncio.Event) -> None:
+    """Serve HTTP until `stop`, then let open requests finish.
+
+    The server is asked to leave, never cancelled: cancelling `Server.serve` skips its
+    shutdown and leaves a task of its own behind. Hence two tasks beside the group.
+    """
+    serving = asyncio.create_task(server.serve(sockets=[listening]))
+    stopping = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        server.should_exit = True
+        await asyncio.shield(serving)
+    except asyncio.CancelledError:
+        server.should_exit = server.force_exit = True
+        await serving
+        raise
+    finally:
+        stopping.cancel()
+    if not stop.is_set():
+        raise RuntimeError("the HTTP server stopped by itself")

@@ -1,0 +1,598 @@
+-- Every query, in the order of the path. The parameter list after a name is checked when
+-- the file is read; `!` marks a statement that returns no rows. A query named `due_…` is
+-- followed by updates of the rows it returns: where several nodes share a database it takes
+-- FOR UPDATE SKIP LOCKED.
+
+-- name: meta(name)
+SELECT value FROM meta WHERE name = :name;
+
+-- name: set_meta(name, value)!
+INSERT INTO meta (name, value) VALUES (:name, :value)
+ON CONFLICT (name) DO UPDATE SET value = excluded.value;
+
+-- Subscribe
+
+-- name: replayed(client, route, key, since)
+SELECT body, subscription_key FROM idempotency
+WHERE client = :client AND route = :route AND key = :key AND created_at > :since;
+
+-- name: remember_key(client, route, key, body, subscription_key, now)!
+INSERT INTO idempotency (client, route, key, body, subscription_key, created_at)
+VALUES (:client, :route, :key, :body, :subscription_key, :now)
+ON CONFLICT (client, route, key) DO UPDATE
+SET body = excluded.body, subscription_key = excluded.subscription_key, created_at = excluded.created_at;
+
+-- name: find_repeat(identity)
+SELECT key, state, finished_at FROM subscriptions WHERE identity = :identity;
+
+-- name: forget_identity(identity)!
+UPDATE subscriptions SET identity = NULL WHERE identity = :identity;
+
+-- name: put_credential(fingerprint, provider, sealed)
+INSERT INTO credentials (fingerprint, provider, sealed) VALUES (:fingerprint, :provider, :sealed)
+ON CONFLICT (fingerprint) DO UPDATE SET sealed = coalesce(credentials.sealed, excluded.sealed)
+RETURNING id;
+
+-- Locks the watch: whoever subscribes, stops or ends waits here for the other.
+-- name: put_watch(identity, credential_id, provider, task_id, params, model, now)
+INSERT INTO watches (identity, credential_id, provider, task_id, params, model, created_at)
+VALUES (:identity, :credential_id, :provider, :task_id, :params, :model, :now)
+ON CONFLICT (identity) DO UPDATE SET model = coalesce(watches.model, excluded.model)
+RETURNING id, credential_id, ended_at, memory_until, answer, submitted_at, polls;
+
+-- name: lock_watch(watch_id)
+UPDATE watches SET polls = polls WHERE id = :watch_id
+RETURNING id, credential_id, ended_at, memory_until, answer;
+
+-- name: reopen_watch(watch_id, now)!
+UPDATE watches
+SET ended_at = NULL, memory_until = NULL, answer = NULL, status = NULL, progress = NULL,
+    outcome = NULL, http_status = NULL, detail = NULL, outcome_since = NULL, outcome_from = NULL,
+    created_at = :now
+WHERE id = :watch_id;
+
+-- name: schedule_watch(watch_id, credential_id, next_at, claim_no, born_at, updates, raw)!
+INSERT INTO poll_schedule (watch_id, credential_id, next_at, claim_no, born_at, updates, raw)
+VALUES (:watch_id, :credential_id, :next_at, :claim_no, :born_at, :updates, :raw)
+ON CONFLICT (watch_id) DO UPDATE
+SET updates = CASE WHEN excluded.updates > 0 THEN excluded.updates ELSE poll_schedule.updates END,
+    raw = CASE WHEN excluded.raw > 0 THEN excluded.raw ELSE poll_schedule.raw END;
+
+-- name: put_lane(client, host)
+INSERT INTO lanes (client, host) VALUES (:client, :host)
+ON CONFLICT (client, host) DO UPDATE SET client = excluded.client
+RETURNING id;
+
+-- name: put_destination(fingerprint, lane_id, sealed)
+INSERT INTO destinations (fingerprint, lane_id, sealed) VALUES (:fingerprint, :lane_id, :sealed)
+ON CONFLICT (fingerprint) DO UPDATE SET gone_at = NULL
+RETURNING id;
+
+-- name: find_destination(fingerprint)
+SELECT id, gone_at FROM destinations WHERE fingerprint = :fingerprint;
+
+-- name: reopen_destination(destination_id)!
+UPDATE destinations SET gone_at = NULL WHERE id = :destination_id AND gone_at IS NOT NULL;
+
+-- name: add_subscription(key, client, identity, watch_id, destination_id, events, method, format, include_raw, sealed, now, deadline_at)
+INSERT INTO subscriptions (key, client, identity, watch_id, destination_id, events, method, format,
+    include_raw, sealed, state, created_at, deadline_at, check_at)
+VALUES (:key, :client, :identity, :watch_id, :destination_id, :events, :method, :format,
+    :include_raw, :sealed, 'active', :now, :deadline_at, :deadline_at)
+RETURNING id;
+
+-- Stop
+
+-- name: find_subscription(key, client)
+SELECT id, key, client, watch_id, state FROM subscriptions
+WHERE key = :key AND (CAST(:client AS TEXT) IS NULL OR client = :client);
+
+-- name: stop_subscription(subscription_id, now)
+UPDATE subscriptions
+SET state = 'stopped', finished_at = :now, identity = NULL, check_at = NULL, closing_at = NULL
+WHERE id = :subscription_id AND state = 'active'
+RETURNING id;
+
+-- name: active_of(client, provider, limit)
+SELECT s.key FROM subscriptions s JOIN watches w ON w.id = s.watch_id
+WHERE s.state = 'active' AND (s.client = :client OR w.provider = :provider) LIMIT :limit;
+
+-- name: owing_of(client, limit)
+SELECT s.key FROM delivery_schedule q
+JOIN lanes l ON l.id = q.lane_id AND l.client = :client
+JOIN deliveries d ON d.id = q.delivery_id
+JOIN subscriptions s ON s.id = d.subscription_id LIMIT :limit;
+
+-- name: drop_deliveries(subscription_id, now, state)
+UPDATE deliveries SET state = :state, updated_at = :now
+WHERE subscription_id = :subscription_id AND state IN ('waiting', 'retrying')
+RETURNING id;
+
+-- name: drop_schedule(delivery_id)!
+DELETE FROM delivery_schedule WHERE delivery_id = :delivery_id;
+
+-- name: unschedule_idle_watch(watch_id)
+DELETE FROM poll_schedule
+WHERE watch_id = :watch_id AND NOT EXISTS (
+    SELECT 1 FROM subscriptions WHERE watch_id = :watch_id AND state = 'active')
+RETURNING credential_id, claim_no, polled_at;
+
+-- name: keep_poll_count(watch_id, polls, polled_at)!
+UPDATE watches SET polls = :polls, polled_at = :polled_at WHERE id = :watch_id;
+
+-- name: wipe_unused_key(credential_id)!
+UPDATE credentials SET sealed = NULL
+WHERE id = :credential_id AND sealed IS NOT NULL AND NOT EXISTS (
+    SELECT 1 FROM poll_schedule WHERE credential_id = :credential_id);
+
+-- Poll
+
+-- One step for each credential with a scheduled watch, however many watches it has.
+-- name: poll_lanes()
+WITH RECURSIVE lane (id) AS (
+    SELECT min(credential_id) FROM poll_schedule
+    UNION ALL
+    SELECT (SELECT min(credential_id) FROM poll_schedule WHERE credential_id > lane.id)
+    FROM lane WHERE lane.id IS NOT NULL
+)
+SELECT c.id, c.provider, c.paused_until, c.probes,
+    (SELECT min(next_at) FROM poll_schedule WHERE credential_id = c.id) AS oldest
+FROM lane JOIN credentials c ON c.id = lane.id;
+
+-- name: due_polls(credential_id, now, limit)
+SELECT s.watch_id, s.credential_id, s.claim_no, s.failures, s.strikes, s.born_at, s.updates, s.raw,
+    s.closing_at, w.provider, w.task_id, w.params, w.created_at, w.status, w.progress, w.outcome,
+    w.outcome_since, c.sealed, c.worked_at, c.refused_at, c.refused_by
+FROM poll_schedule s
+JOIN watches w ON w.id = s.watch_id
+JOIN credentials c ON c.id = s.credential_id
+WHERE s.credential_id = :credential_id AND s.next_at <= :now
+ORDER BY s.next_at LIMIT :limit;
+
+-- name: claim_poll(watch_id, next_at, now)!
+UPDATE poll_schedule SET next_at = :next_at, claim_no = claim_no + 1, polled_at = :now
+WHERE watch_id = :watch_id;
+
+-- name: rearm_poll(watch_id, next_at)!
+UPDATE poll_schedule SET next_at = :next_at WHERE watch_id = :watch_id;
+
+-- name: release_poll(watch_id, claim_no, next_at)!
+UPDATE poll_schedule SET next_at = :next_at WHERE watch_id = :watch_id AND claim_no = :claim_no;
+
+-- name: reschedule_poll(watch_id, claim_no, next_at, failures, strikes)
+UPDATE poll_schedule
+SET next_at = coalesce(CAST(:next_at AS DOUBLE PRECISION), next_at), failures = :failures, strikes = :strikes
+WHERE watch_id = :watch_id AND claim_no = :claim_no
+RETURNING watch_id;
+
+-- name: record_observation(watch_id, status, progress, outcome, http_status, detail, now, claim_no, model, submitted_at)!
+UPDATE watches
+SET outcome_since = CASE WHEN outcome = :outcome THEN outcome_since ELSE :now END,
+    outcome_from = CASE WHEN outcome = :outcome THEN outcome_from ELSE :claim_no END,
+    outcome = :outcome, http_status = :http_status, detail = :detail,
+    status = coalesce(:status, status), progress = coalesce(:progress, progress),
+    model = coalesce(model, :model), submitted_at = coalesce(submitted_at, :submitted_at)
+WHERE id = :watch_id AND ended_at IS NULL;
+
+-- name: key_worked(credential_id, now)!
+UPDATE credentials SET worked_at = :now, refused_at = NULL, refused_by = NULL, probes = 0, throttles = 0,
+    paused_until = CASE WHEN probes > 0 OR throttles > 0 THEN 0 ELSE paused_until END
+WHERE id = :credential_id;
+
+-- name: key_refused(credential_id, now, watch_id, paused_until, probes)!
+UPDATE credentials
+SET refused_at = coalesce(refused_at, :now), refused_by = coalesce(refused_by, :watch_id),
+    paused_until = CASE WHEN paused_until > :paused_until THEN paused_until ELSE :paused_until END,
+    probes = :probes
+WHERE id = :credential_id;
+
+-- name: credential_probes(credential_id)
+SELECT probes, throttles, refused_at, refused_by FROM credentials WHERE id = :credential_id;
+
+-- name: throttle_credential(credential_id, paused_until)!
+UPDATE credentials
+SET throttles = throttles + 1,
+    paused_until = CASE WHEN paused_until > :paused_until THEN paused_until ELSE :paused_until END
+WHERE id = :credential_id;
+
+-- End
+
+-- An end is a fact, whoever saw it: the first writer wins, no claim is asked for.
+-- name: end_watch(watch_id, now, status, progress, http_status, model, submitted_at, memory_until, answer)
+UPDATE watches
+SET ended_at = :now, status = :status, progress = coalesce(:progress, progress), outcome = 'ended',
+    http_status = :http_status, detail = NULL, outcome_since = :now, outcome_from = polls,
+    model = coalesce(model, :model), submitted_at = coalesce(submitted_at, :submitted_at),
+    memory_until = :memory_until, answer = :answer
+WHERE id = :watch_id AND ended_at IS NULL
+RETURNING id, credential_id;
+
+-- name: end_poll_count(watch_id, polls, polled_at)!
+UPDATE watches SET polls = :polls, outcome_from = :polls, polled_at = :polled_at WHERE id = :watch_id;
+
+-- name: unschedule_watch(watch_id)
+DELETE FROM poll_schedule WHERE watch_id = :watch_id RETURNING claim_no, polled_at;
+
+-- name: listeners(watch_id)
+SELECT s.id, s.key, s.client, s.destination_id, s.events, s.include_raw, s.sealed, s.created_at,
+    s.deadline_at, s.updates, s.closing_at, d.lane_id, d.gone_at, w.provider, w.task_id, w.model,
+    w.status, w.progress, w.submitted_at
+FROM subscriptions s
+JOIN watches w ON w.id = s.watch_id
+LEFT JOIN destinations d ON d.id = s.destination_id
+WHERE s.watch_id = :watch_id AND s.state = 'active'
+ORDER BY s.id;
+
+-- name: end_subscription(subscription_id, outcome, now)
+UPDATE subscriptions
+SET state = 'ended', outcome = :outcome, finished_at = :now, check_at = NULL, closing_at = NULL
+WHERE id = :subscription_id AND state = 'active'
+RETURNING id;
+
+-- name: add_event(subscription_id, sequence, type, now, body)!
+INSERT INTO events (subscription_id, sequence, type, at, body)
+VALUES (:subscription_id, :sequence, :type, :now, :body);
+
+-- name: add_delivery(subscription_id, sequence, destination_id, state, now)
+INSERT INTO deliveries (subscription_id, sequence, destination_id, state, created_at, updated_at)
+VALUES (:subscription_id, :sequence, :destination_id, :state, :now, :now)
+RETURNING id;
+
+-- name: schedule_delivery(delivery_id, manual, lane_id, retry, next_at, failures)!
+INSERT INTO delivery_schedule (delivery_id, manual, lane_id, retry, next_at, failures)
+VALUES (:delivery_id, :manual, :lane_id, :retry, :next_at, :failures);
+
+-- name: next_update(subscription_id)
+UPDATE subscriptions SET updates = updates + 1 WHERE id = :subscription_id RETURNING updates;
+
+-- name: superseded_schedule(delivery_id)
+SELECT next_at, failures, retry, claimed_at FROM delivery_schedule
+WHERE delivery_id = :delivery_id AND manual = 0;
+
+-- Deadlines
+
+-- name: due_deadlines(now, limit)
+SELECT s.id, s.watch_id, s.created_at, s.deadline_at, s.closing_at, w.provider, w.ended_at, w.outcome,
+    c.refused_at, c.worked_at
+FROM subscriptions s
+JOIN watches w ON w.id = s.watch_id
+JOIN credentials c ON c.id = w.credential_id
+WHERE s.state = 'active' AND s.check_at <= :now
+ORDER BY s.check_at LIMIT :limit;
+
+-- name: check_later(subscription_id, check_at, closing_at)!
+UPDATE subscriptions SET check_at = :check_at, closing_at = :closing_at WHERE id = :subscription_id;
+
+-- name: poll_now(watch_id, now, closing_at)!
+UPDATE poll_schedule
+SET next_at = CASE WHEN next_at < :now THEN next_at ELSE :now END,
+    closing_at = CASE WHEN closing_at < :closing_at THEN closing_at ELSE :closing_at END
+WHERE watch_id = :watch_id;
+
+-- name: reopen_deadlines()!
+UPDATE subscriptions SET closing_at = NULL, check_at = deadline_at
+WHERE state = 'active' AND closing_at IS NOT NULL;
+
+-- name: clear_closing(watch_id, closing_at)!
+UPDATE poll_schedule SET closing_at = :closing_at WHERE watch_id = :watch_id;
+
+-- name: refused_credentials(before)
+SELECT id FROM credentials WHERE refused_at <= :before AND worked_at IS NULL;
+
+-- name: watches_of_credential(credential_id, created_before, limit)
+SELECT DISTINCT w.id FROM poll_schedule p
+JOIN watches w ON w.id = p.watch_id
+JOIN subscriptions s ON s.watch_id = w.id AND s.state = 'active' AND s.created_at <= :created_before
+WHERE p.credential_id = :credential_id LIMIT :limit;
+
+-- name: next_deadline()
+SELECT min(check_at) AS at FROM subscriptions WHERE state = 'active';
+
+-- Deliver
+
+-- name: delivery_lanes()
+WITH RECURSIVE lane (id) AS (
+    SELECT min(lane_id) FROM delivery_schedule
+    UNION ALL
+    SELECT (SELECT min(lane_id) FROM delivery_schedule WHERE lane_id > lane.id)
+    FROM lane WHERE lane.id IS NOT NULL
+)
+SELECT l.id, l.client, l.host, l.paused_until,
+    (SELECT min(next_at) FROM delivery_schedule WHERE lane_id = l.id AND retry = 0) AS first_at,
+    (SELECT min(next_at) FROM delivery_schedule WHERE lane_id = l.id AND retry = 1) AS retry_at
+FROM lane JOIN lanes l ON l.id = lane.id;
+
+-- name: due_deliveries(lane_id, retry, now, limit)
+SELECT s.id, s.delivery_id, s.manual, s.lane_id, s.claim_no, s.failures, s.conflicts, s.claimed_at,
+    d.subscription_id, d.sequence, d.destination_id, d.lost, d.created_at, e.type, e.body,
+    u.key, u.client, u.method, u.format, u.sealed AS wish, t.sealed AS destination,
+    (SELECT max(o.next_at) FROM delivery_schedule o
+     WHERE o.delivery_id = s.delivery_id AND o.id <> s.id AND o.claimed_at IS NOT NULL) AS busy_until
+FROM delivery_schedule s
+JOIN deliveries d ON d.id = s.delivery_id
+JOIN events e ON e.subscription_id = d.subscription_id AND e.sequence = d.sequence
+JOIN subscriptions u ON u.id = d.subscription_id
+JOIN destinations t ON t.id = d.destination_id
+WHERE s.lane_id = :lane_id AND s.retry = :retry AND s.next_at <= :now
+ORDER BY s.next_at LIMIT :limit;
+
+-- name: claim_delivery(schedule_id, until, now)!
+UPDATE delivery_schedule SET next_at = :until, claim_no = claim_no + 1, claimed_at = :now
+WHERE id = :schedule_id;
+
+-- name: rearm_delivery(schedule_id, next_at)!
+UPDATE delivery_schedule SET next_at = :next_at WHERE id = :schedule_id;
+
+-- name: next_attempt(delivery_id)
+UPDATE deliveries SET attempts = attempts + 1 WHERE id = :delivery_id RETURNING attempts;
+
+-- Was an attempt claimed and never finished? Then the receiver may have had it.
+-- name: mark_lost(delivery_id)!
+UPDATE deliveries SET lost = 1 WHERE id = :delivery_id;
+
+-- name: add_attempt(delivery_id, number, manual, now)!
+INSERT INTO attempts (delivery_id, number, manual, started_at, outcome)
+VALUES (:delivery_id, :number, :manual, :now, 'unknown');
+
+-- name: finish_attempt(delivery_id, number, now, outcome, http_status, detail, hint, answer)!
+UPDATE attempts
+SET finished_at = :now, outcome = :outcome, http_status = :http_status, detail = :detail, hint = :hint,
+    answer = :answer
+WHERE delivery_id = :delivery_id AND number = :number;
+
+-- A 2xx is recorded whatever else happened meanwhile.
+-- name: settle_delivery(delivery_id, state, outcome, hint, now)!
+UPDATE deliveries SET state = :state, last_outcome = :outcome, hint = :hint, updated_at = :now
+WHERE id = :delivery_id AND (state <> 'accepted' OR :state = 'accepted');
+
+-- name: drop_owed_attempts(delivery_id, schedule_id)!
+DELETE FROM delivery_schedule
+WHERE delivery_id = :delivery_id AND (id = :schedule_id OR manual = 0 OR claimed_at IS NULL);
+
+-- name: note_attempt(delivery_id, outcome, hint, lost, now)!
+UPDATE deliveries
+SET last_outcome = :outcome, hint = :hint, updated_at = :now,
+    lost = CASE WHEN :lost > 0 THEN 1 ELSE lost END
+WHERE id = :delivery_id;
+
+-- name: retry_later(schedule_id, claim_no, next_at, failures, conflicts)
+UPDATE delivery_schedule
+SET next_at = :next_at, failures = :failures, conflicts = :conflicts, retry = 1, claimed_at = NULL
+WHERE id = :schedule_id AND claim_no = :claim_no
+RETURNING id;
+
+-- name: set_retrying(delivery_id)!
+UPDATE deliveries SET state = 'retrying' WHERE id = :delivery_id AND state = 'waiting';
+
+-- name: end_schedule(schedule_id, claim_no)
+DELETE FROM delivery_schedule WHERE id = :schedule_id AND claim_no = :claim_no RETURNING id;
+
+-- name: pause_lane(lane_id, paused_until)!
+UPDATE lanes SET paused_until = :paused_until WHERE id = :lane_id AND paused_until < :paused_until;
+
+-- name: close_destination(destination_id, now)!
+UPDATE destinations SET gone_at = :now WHERE id = :destination_id;
+
+-- name: drop_gone_deliveries(destination_id, now)
+UPDATE deliveries SET state = 'gone', updated_at = :now
+WHERE destination_id = :destination_id AND state IN ('waiting', 'retrying')
+RETURNING id;
+
+-- name: release_claims(now)
+UPDATE delivery_schedule SET next_at = :now, claimed_at = NULL
+WHERE claimed_at IS NOT NULL
+RETURNING delivery_id;
+
+-- name: find_delivery(key, sequence, client)
+SELECT d.id, d.state, d.destination_id, t.lane_id, s.client
+FROM deliveries d
+JOIN subscriptions s ON s.id = d.subscription_id
+JOIN destinations t ON t.id = d.destination_id
+WHERE s.key = :key AND d.sequence = :sequence AND (CAST(:client AS TEXT) IS NULL OR s.client = :client);
+
+-- name: ask_attempt(delivery_id, lane_id, now)!
+INSERT INTO delivery_schedule (delivery_id, manual, lane_id, retry, next_at)
+VALUES (:delivery_id, 1, :lane_id, 0, :now)
+ON CONFLICT (delivery_id, manual) DO NOTHING;
+
+-- Read
+
+-- name: view_subscriptions(client, state, status, outcome, provider, task_id, before, limit)
+SELECT s.id, s.key, s.client, s.events, s.state, s.outcome, s.created_at, s.deadline_at, s.finished_at,
+    s.sealed, s.destination_id, t.sealed AS destination, t.gone_at, w.provider, w.task_id, w.status,
+    w.progress, w.ended_at AS watch_ended_at, w.outcome AS poll_outcome, w.http_status, w.detail,
+    w.outcome_since, w.outcome_from, w.polls, w.polled_at AS last_polled_at, p.next_at, p.claim_no,
+    p.polled_at, e.type AS event_type, e.body AS event
+FROM subscriptions s
+JOIN watches w ON w.id = s.watch_id
+LEFT JOIN poll_schedule p ON p.watch_id = w.id
+LEFT JOIN destinations t ON t.id = s.destination_id
+LEFT JOIN events e ON e.subscription_id = s.id AND e.sequence = 0
+WHERE (CAST(:client AS TEXT) IS NULL OR s.client = :client)
+    AND (CAST(:state AS TEXT) IS NULL OR s.state = :state)
+    AND (CAST(:status AS TEXT) IS NULL OR w.status = :status)
+    AND (CAST(:outcome AS TEXT) IS NULL OR s.outcome = :outcome)
+    AND (CAST(:provider AS TEXT) IS NULL OR w.provider = :provider)
+    AND (CAST(:task_id AS TEXT) IS NULL OR w.task_id = :task_id)
+    AND s.id < :before
+ORDER BY s.id DESC LIMIT :limit;
+
+-- name: view_subscription(client, key)
+SELECT s.id, s.key, s.client, s.events, s.state, s.outcome, s.created_at, s.deadline_at, s.finished_at,
+    s.sealed, s.destination_id, t.sealed AS destination, t.gone_at, w.provider, w.task_id, w.status,
+    w.progress, w.ended_at AS watch_ended_at, w.outcome AS poll_outcome, w.http_status, w.detail,
+    w.outcome_since, w.outcome_from, w.polls, w.polled_at AS last_polled_at, p.next_at, p.claim_no,
+    p.polled_at, e.type AS event_type, e.body AS event
+FROM subscriptions s
+JOIN watches w ON w.id = s.watch_id
+LEFT JOIN poll_schedule p ON p.watch_id = w.id
+LEFT JOIN destinations t ON t.id = s.destination_id
+LEFT JOIN events e ON e.subscription_id = s.id AND e.sequence = 0
+WHERE s.key = :key AND (CAST(:client AS TEXT) IS NULL OR s.client = :client);
+
+-- The end's delivery if there is one, else the newest update's.
+-- name: newest_delivery(subscription_id)
+SELECT d.sequence, d.state, d.attempts, d.last_outcome, d.hint,
+    (SELECT min(next_at) FROM delivery_schedule WHERE delivery_id = d.id) AS next_at
+FROM deliveries d WHERE d.subscription_id = :subscription_id
+ORDER BY CASE WHEN d.sequence = 0 THEN 0 ELSE 1 END, d.sequence DESC LIMIT 1;
+
+-- name: view_deliveries(client, key, sequence, state, host, since, until, before, limit)
+SELECT d.id, d.sequence, d.state, d.attempts, d.last_outcome, d.hint, d.created_at, d.updated_at,
+    s.key, s.client, e.type, t.sealed AS destination, l.host,
+    (SELECT min(next_at) FROM delivery_schedule WHERE delivery_id = d.id) AS next_at
+FROM deliveries d
+JOIN subscriptions s ON s.id = d.subscription_id
+JOIN events e ON e.subscription_id = d.subscription_id AND e.sequence = d.sequence
+JOIN destinations t ON t.id = d.destination_id
+JOIN lanes l ON l.id = t.lane_id
+WHERE (CAST(:client AS TEXT) IS NULL OR s.client = :client)
+    AND (CAST(:key AS TEXT) IS NULL OR s.key = :key)
+    AND (CAST(:sequence AS INTEGER) IS NULL OR d.sequence = :sequence)
+    AND (CAST(:state AS TEXT) IS NULL OR d.state = :state)
+    AND (CAST(:host AS TEXT) IS NULL OR l.host = :host)
+    AND (CAST(:since AS DOUBLE PRECISION) IS NULL OR d.created_at >= :since)
+    AND (CAST(:until AS DOUBLE PRECISION) IS NULL OR d.created_at < :until)
+    AND d.id < :before
+ORDER BY d.id DESC LIMIT :limit;
+
+-- name: attempts(delivery_id)
+SELECT number, manual, started_at, finished_at, outcome, http_status, detail, hint, answer
+FROM attempts WHERE delivery_id = :delivery_id ORDER BY number;
+
+-- name: credential_states()
+SELECT id, provider, fingerprint, paused_until, throttles, worked_at, refused_at, probes
+FROM credentials;
+
+-- name: active_counts()
+SELECT client, count(*) AS active FROM subscriptions WHERE state = 'active' GROUP BY client;
+
+-- name: work_in_flight()
+SELECT DISTINCT s.client, w.provider FROM subscriptions s JOIN watches w ON w.id = s.watch_id
+WHERE s.state = 'active';
+
+-- name: owing_clients()
+SELECT DISTINCT l.client FROM delivery_schedule q JOIN lanes l ON l.id = q.lane_id;
+
+-- name: backlog(now)
+SELECT (SELECT count(*) FROM poll_schedule) AS watches,
+    (SELECT count(*) FROM delivery_schedule) AS deliveries,
+    (SELECT min(next_at) FROM delivery_schedule WHERE next_at <= :now) AS oldest_delivery_at,
+    (SELECT min(next_at) FROM poll_schedule WHERE next_at <= :now) AS oldest_poll_at,
+    (SELECT count(*) FROM deliveries WHERE state = 'exhausted') AS exhausted;
+
+-- Sweep: what must not exist
+
+-- name: unwatched_subscriptions(limit)
+SELECT s.id, s.watch_id, w.credential_id, w.ended_at, w.polls, w.created_at FROM subscriptions s
+JOIN watches w ON w.id = s.watch_id
+WHERE s.state = 'active' AND (w.ended_at IS NOT NULL OR NOT EXISTS (
+    SELECT 1 FROM poll_schedule p WHERE p.watch_id = s.watch_id))
+LIMIT :limit;
+
+-- name: unchecked_subscriptions(limit)
+SELECT id, deadline_at FROM subscriptions WHERE state = 'active' AND check_at IS NULL LIMIT :limit;
+
+-- name: untold_ends(limit)
+SELECT s.id, s.finished_at, s.destination_id, s.events, t.lane_id, t.gone_at, e.type
+FROM subscriptions s
+JOIN events e ON e.subscription_id = s.id AND e.sequence = 0
+JOIN destinations t ON t.id = s.destination_id
+WHERE s.state = 'ended' AND NOT EXISTS (
+    SELECT 1 FROM deliveries d WHERE d.subscription_id = s.id AND d.sequence = 0)
+LIMIT :limit;
+
+-- name: unscheduled_deliveries(limit)
+SELECT d.id, d.state, t.lane_id FROM deliveries d JOIN destinations t ON t.id = d.destination_id
+WHERE d.state IN ('waiting', 'retrying') AND NOT EXISTS (
+    SELECT 1 FROM delivery_schedule q WHERE q.delivery_id = d.id AND q.manual = 0)
+LIMIT :limit;
+
+-- name: idle_schedules(limit)
+SELECT p.watch_id FROM poll_schedule p
+WHERE NOT EXISTS (SELECT 1 FROM subscriptions s WHERE s.watch_id = p.watch_id AND s.state = 'active')
+LIMIT :limit;
+
+-- Prune: what is finished and old
+
+-- name: old_subscriptions(before, limit)
+SELECT s.id, s.watch_id, s.destination_id FROM subscriptions s
+WHERE s.state <> 'active' AND s.finished_at < :before AND NOT EXISTS (
+    SELECT 1 FROM deliveries d JOIN delivery_schedule q ON q.delivery_id = d.id
+    WHERE d.subscription_id = s.id)
+LIMIT :limit;
+
+-- name: delete_attempts(subscription_id)!
+DELETE FROM attempts
+WHERE delivery_id IN (SELECT id FROM deliveries WHERE subscription_id = :subscription_id);
+
+-- name: delete_deliveries(subscription_id)!
+DELETE FROM deliveries WHERE subscription_id = :subscription_id;
+
+-- name: delete_events(subscription_id)!
+DELETE FROM events WHERE subscription_id = :subscription_id;
+
+-- name: delete_subscription(subscription_id)!
+DELETE FROM subscriptions WHERE id = :subscription_id AND state <> 'active';
+
+-- name: delete_watch(watch_id)!
+DELETE FROM watches WHERE id = :watch_id
+    AND NOT EXISTS (SELECT 1 FROM subscriptions WHERE watch_id = :watch_id)
+    AND NOT EXISTS (SELECT 1 FROM poll_schedule WHERE watch_id = :watch_id);
+
+-- name: delete_destination(destination_id)!
+DELETE FROM destinations WHERE id = :destination_id
+    AND NOT EXISTS (SELECT 1 FROM subscriptions WHERE destination_id = :destination_id);
+
+-- name: forget_answers(now)
+UPDATE watches SET answer = NULL, memory_until = NULL WHERE id IN (
+    SELECT id FROM watches WHERE memory_until < :now LIMIT 1000) RETURNING id;
+
+-- name: delete_idempotency(before)!
+DELETE FROM idempotency WHERE created_at < :before;
+
+-- Rekey: each column of sealed bytes, in the order of its key. Single keys have no sequence.
+
+-- name: sealed_credentials(after, sequence, limit)
+SELECT id, :sequence AS sequence, sealed AS sealed FROM credentials
+WHERE id > :after AND sealed IS NOT NULL ORDER BY id LIMIT :limit;
+
+-- name: reseal_credential(id, sequence, sealed)!
+UPDATE credentials SET sealed = :sealed WHERE id = :id AND :sequence IS NOT NULL;
+
+-- name: sealed_destinations(after, sequence, limit)
+SELECT id, :sequence AS sequence, sealed AS sealed FROM destinations
+WHERE id > :after AND sealed IS NOT NULL ORDER BY id LIMIT :limit;
+
+-- name: reseal_destination(id, sequence, sealed)!
+UPDATE destinations SET sealed = :sealed WHERE id = :id AND :sequence IS NOT NULL;
+
+-- name: sealed_subscriptions(after, sequence, limit)
+SELECT id, :sequence AS sequence, sealed AS sealed FROM subscriptions
+WHERE id > :after AND sealed IS NOT NULL ORDER BY id LIMIT :limit;
+
+-- name: reseal_subscription(id, sequence, sealed)!
+UPDATE subscriptions SET sealed = :sealed WHERE id = :id AND :sequence IS NOT NULL;
+
+-- name: sealed_answers(after, sequence, limit)
+SELECT id, :sequence AS sequence, answer AS sealed FROM watches
+WHERE id > :after AND answer IS NOT NULL ORDER BY id LIMIT :limit;
+
+-- name: reseal_answer(id, sequence, sealed)!
+UPDATE watches SET answer = :sealed WHERE id = :id AND :sequence IS NOT NULL;
+
+-- name: sealed_events(after, sequence, limit)
+SELECT subscription_id AS id, sequence AS sequence, body AS sealed FROM events
+WHERE (subscription_id, sequence) > (:after, :sequence) AND body IS NOT NULL
+ORDER BY subscription_id, sequence LIMIT :limit;
+
+-- name: reseal_event(id, sequence, sealed)!
+UPDATE events SET body = :sealed WHERE subscription_id = :id AND sequence = :sequence;
+
+-- name: sealed_attempts(after, sequence, limit)
+SELECT delivery_id AS id, number AS sequence, answer AS sealed FROM attempts
+WHERE (delivery_id, number) > (:after, :sequence) AND answer IS NOT NULL
+ORDER BY delivery_id, number LIMIT :limit;
+
+-- name: reseal_attempt(id, sequence, sealed)!
+UPDATE attempts SET answer = :sealed WHERE delivery_id = :id AND number = :sequence;

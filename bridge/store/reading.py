@@ -1,0 +1,221 @@
+"""Steps that read: subscriptions and deliveries as the API shows them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from bridge import events
+from bridge.model import (
+    Attempt,
+    AttemptOutcome,
+    Delivery,
+    DeliveryState,
+    DeliverySummary,
+    LastPoll,
+    Outcome,
+    PollOutcome,
+    Status,
+    Subscription,
+    SubscriptionState,
+)
+from bridge.store.box import Box
+from bridge.store.rows import extras_of
+from bridge.store.steps import Row, Step, ask
+
+NEWEST = 2**62  # an id above any other: where a list without a cursor begins
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubscriptionFilter:
+    """`client` None: all clients (the operator)."""
+
+    client: str | None
+    state: str | None = None
+    status: str | None = None
+    outcome: str | None = None
+    provider: str | None = None
+    task_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryFilter:
+    client: str | None
+    subscription_key: str | None = None
+    state: str | None = None
+    host: str | None = None
+    since: float | None = None
+    until: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of a list, and where the next begins; None at the end."""
+
+    items: Sequence[Any]
+    next_before: int | None
+
+
+def read_subscription(box: Box, key: str, client: str | None) -> Step[Subscription | None]:
+    for row in (yield ask("view_subscription", key=key, client=client)):
+        return (yield from subscription_of(box, row))
+    return None
+
+
+def list_subscriptions(
+    box: Box, wanted: SubscriptionFilter, *, limit: int, before: int = NEWEST
+) -> Step[Page]:
+    rows = yield ask(
+        "view_subscriptions",
+        client=wanted.client,
+        state=wanted.state,
+        status=wanted.status,
+        outcome=wanted.outcome,
+        provider=wanted.provider,
+        task_id=wanted.task_id,
+        before=before,
+        limit=limit + 1,
+    )
+    items: list[Subscription] = []
+    for row in rows[:limit]:
+        items += [(yield from subscription_of(box, row))]
+    return Page(items, rows[limit - 1]["id"] if len(rows) > limit else None)
+
+
+def subscription_of(box: Box, row: Row) -> Step[Subscription]:
+    ended = row["state"] == SubscriptionState.ENDED
+    event = orjson.loads(box.vault.open(row["event"], "event")) if row["event"] else None
+    url = box.open_destination(row["destination"]).url if row["destination"] else None
+    delivery = yield from summary_of(row)
+    return Subscription(
+        id=f"sub_{row['key']}",
+        client=row["client"],
+        provider=row["provider"],
+        task_id=row["task_id"],
+        callback_url=url,
+        events=tuple(row["events"].split(" ")),
+        metadata=extras_of(box, row["sealed"])["metadata"],
+        state=SubscriptionState(row["state"]),
+        status=status_of(row, event),
+        outcome=row["outcome"] and Outcome(row["outcome"]),
+        progress=event["data"]["progress"] if event else row["progress"],
+        event=event,
+        created_at=row["created_at"],
+        deadline_at=row["deadline_at"],
+        ended_at=row["finished_at"] if ended else None,
+        last_poll=last_poll_of(row),
+        next_poll_at=row["next_at"] if row["state"] == SubscriptionState.ACTIVE else None,
+        delivery=delivery,
+    )
+
+
+def status_of(row: Row, event: dict[str, Any] | None) -> Status | None:
+    """The status at this subscription's end; the watch may have gone on since."""
+    word = event["data"]["status"] if event else row["status"]
+    return Status(word) if word else None
+
+
+def last_poll_of(row: Row) -> LastPoll | None:
+    """The claims of a watch are its polls: those since the outcome changed came to it too."""
+    if row["poll_outcome"] is None:
+        return None
+    scheduled = row["claim_no"] is not None
+    polls = row["claim_no"] if scheduled else row["polls"]
+    at = row["polled_at"] if scheduled else row["last_polled_at"]
+    return LastPoll(
+        at=at or row["outcome_since"],
+        outcome=PollOutcome(row["poll_outcome"]),
+        http_status=row["http_status"],
+        detail=row["detail"],
+        since=row["outcome_since"],
+        count=max(polls - row["outcome_from"] + 1, 1),
+    )
+
+
+def summary_of(row: Row) -> Step[DeliverySummary]:
+    if row["destination_id"] is None:
+        return DeliverySummary(id=None, state=DeliveryState.NONE)
+    for delivery in (yield ask("newest_delivery", subscription_id=row["id"])):
+        return DeliverySummary(
+            id=events.message_id(f"sub_{row['key']}", delivery["sequence"]),
+            state=DeliveryState(delivery["state"]),
+            attempts=delivery["attempts"],
+            last_outcome=delivery["last_outcome"]
+            and AttemptOutcome(delivery["last_outcome"]),
+            hint=delivery["hint"],
+            next_attempt_at=delivery["next_at"],
+        )
+    stopped = row["state"] == SubscriptionState.STOPPED
+    return DeliverySummary(
+        id=None, state=DeliveryState.STOPPED if stopped else DeliveryState.NONE
+    )
+
+
+def read_delivery(
+    box: Box, key: str, sequence: int, client: str | None
+) -> Step[Delivery | None]:
+    wanted = DeliveryFilter(client=client, subscription_key=key)
+    for row in (yield deliveries_query(wanted, sequence, NEWEST, 1)):
+        log = yield ask("attempts", delivery_id=row["id"])
+        return delivery_of(box, row, tuple(attempt_of(box, one) for one in log))
+    return None
+
+
+def list_deliveries(
+    box: Box, wanted: DeliveryFilter, *, limit: int, before: int = NEWEST
+) -> Step[Page]:
+    rows = yield deliveries_query(wanted, None, before, limit + 1)
+    items = [delivery_of(box, row) for row in rows[:limit]]
+    return Page(items, rows[limit - 1]["id"] if len(rows) > limit else None)
+
+
+def deliveries_query(
+    wanted: DeliveryFilter, sequence: int | None, before: int, limit: int
+) -> Any:
+    return ask(
+        "view_deliveries",
+        client=wanted.client,
+        key=wanted.subscription_key,
+        sequence=sequence,
+        state=wanted.state,
+        host=wanted.host,
+        since=wanted.since,
+        until=wanted.until,
+        before=before,
+        limit=limit,
+    )
+
+
+def delivery_of(box: Box, row: Row, log: tuple[Attempt, ...] = ()) -> Delivery:
+    subscription_id = f"sub_{row['key']}"
+    return Delivery(
+        id=events.message_id(subscription_id, row["sequence"]),
+        subscription_id=subscription_id,
+        client=row["client"],
+        type=row["type"],
+        callback_url=box.open_destination(row["destination"]).url,
+        host=row["host"],
+        state=DeliveryState(row["state"]),
+        attempts=row["attempts"],
+        last_outcome=row["last_outcome"] and AttemptOutcome(row["last_outcome"]),
+        hint=row["hint"],
+        created_at=row["created_at"],
+        updated_at=row["updated_at"],
+        next_attempt_at=row["next_at"],
+        log=log,
+    )
+
+
+def attempt_of(box: Box, row: Row) -> Attempt:
+    return Attempt(
+        number=row["number"],
+        manual=bool(row["manual"]),
+        started_at=row["started_at"],
+        finished_at=row["finished_at"],
+        outcome=AttemptOutcome(row["outcome"]),
+        http_status=row["http_status"],
+        detail=row["detail"],
+        hint=row["hint"],
+        answer=box.vault.open(row["answer"], "attempt") if row["answer"] else b"",
+    )

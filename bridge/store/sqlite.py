@@ -1,0 +1,192 @@
+"""The default database: one SQLite file, one writer, group commit.
+
+Steps that arrive while the writer's thread is busy share the next transaction, and so one
+sync to disk. Each runs inside a savepoint, so that one that fails undoes itself alone.
+"""
+
+import fcntl
+import os
+import sqlite3
+from collections import deque
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import aiosqlite
+
+from bridge.errors import StoreLocked, StoreUnavailable
+from bridge.store.migrate import migrate
+from bridge.store.steps import Query, Row, Step, statements
+
+T = TypeVar("T")
+
+BATCH = 512  # steps in one transaction at most: bounds what the last of them waits
+BUSY_S = 10.0  # how long to wait for another process, such as an online backup
+FULL = 2  # PRAGMA synchronous: every commit waits for the disk
+
+
+class Connection(aiosqlite.Connection):
+    """aiosqlite, plus whole functions on its thread: a hop per batch, not per statement."""
+
+    async def run(self, function: Callable[[sqlite3.Connection], T]) -> T:
+        result: T = await self._execute(function, self._conn)  # type: ignore[no-untyped-call]
+        return result
+
+
+class Job(Generic[T]):
+    """One step waiting for its transaction, then what came of it."""
+
+    def __init__(self, step: Step[T]) -> None:
+        self._step = step
+        self._result: T
+        self.error: BaseException | None = StoreUnavailable("the step never ran")
+
+    def run(self, connection: sqlite3.Connection, sql: Mapping[str, str]) -> None:
+        """Raises sqlite3.OperationalError if the whole transaction is in doubt."""
+        connection.execute("SAVEPOINT step")
+        try:
+            self._result = drive(self._step, connection, sql)
+            self.error = None
+        except sqlite3.OperationalError:
+            raise
+        except Exception as error:  # it is the caller's, and is raised there
+            connection.execute("ROLLBACK TO step")
+            self.error = error
+        connection.execute("RELEASE step")
+
+    def result(self) -> T:
+        if self.error is not None:
+            raise self.error
+        return self._result
+
+
+class Sqlite:
+    """A `Database` in one file. Made by `open_sqlite`."""
+
+    def __init__(self, writer: Connection, reader: Connection, lock: int) -> None:
+        self._writer, self._reader, self._lock = writer, reader, lock
+        self._sql = statements()
+        self._waiting: deque[Job[Any]] = deque()
+
+    async def write(self, step: Step[T]) -> T:
+        job = Job(step)
+        self._waiting.append(job)
+        # Whoever's turn it is on the thread takes every job that waits; for the others
+        # the work is done when their turn comes. There are as many turns as jobs.
+        await self._writer.run(self._commit_waiting)
+        return job.result()
+
+    async def read(self, step: Step[T]) -> T:
+        def run(connection: sqlite3.Connection) -> T:
+            connection.execute("BEGIN")
+            try:
+                return drive(step, connection, self._sql)
+            finally:
+                connection.execute("ROLLBACK")
+
+        try:
+            return await self._reader.run(run)
+        except sqlite3.OperationalError as error:
+            raise StoreUnavailable(str(error)) from error
+
+    async def synced(self) -> bool:
+        return all(
+            [await connection.run(syncs) for connection in (self._writer, self._reader)]
+        )
+
+    async def close(self) -> None:
+        await self._reader.close()
+        await self._writer.close()
+        os.close(self._lock)
+
+    def _commit_waiting(self, connection: sqlite3.Connection) -> None:
+        count = min(len(self._waiting), BATCH)
+        jobs = [self._waiting.popleft() for _ in range(count)]
+        if not jobs:
+            return
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            for job in jobs:
+                job.run(connection, self._sql)
+            connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            for job in jobs:
+                job.error = StoreUnavailable(str(error))
+
+
+def drive(step: Step[T], connection: sqlite3.Connection, sql: Mapping[str, str]) -> T:
+    """Run a step to its end, each query as it asks for it."""
+    try:
+        query = next(step)
+        while True:
+            query = step.send(answer(query, connection, sql))
+    except StopIteration as stop:
+        result: T = stop.value
+        return result
+
+
+def answer(
+    query: Query, connection: sqlite3.Connection, sql: Mapping[str, str]
+) -> list[Row]:
+    if isinstance(query.params, Mapping):
+        return connection.execute(sql[query.name], query.params).fetchall()
+    connection.executemany(sql[query.name], query.params)
+    return []
+
+
+def syncs(connection: sqlite3.Connection) -> bool:
+    [level] = connection.execute("PRAGMA synchronous").fetchone()
+    [journal] = connection.execute("PRAGMA journal_mode").fetchone()
+    return bool(level == FULL and journal == "wal")
+
+
+async def open_sqlite(path: Path) -> Sqlite:
+    """Open the file, made and migrated if need be.
+
+    Raises StoreLocked if another process serves from it, StoreUnavailable if it cannot
+    be opened.
+    """
+    lock = take_lock(path)
+    opened: list[Connection] = []
+    try:
+        for _ in range(2):
+            connection = Connection(lambda: connected(path), iter_chunk_size=64)
+            await connection
+            opened.append(connection)
+            if len(opened) == 1:
+                await connection.run(migrate)
+    except (sqlite3.Error, OSError) as error:
+        for connection in opened:
+            await connection.close()
+        os.close(lock)
+        raise StoreUnavailable(f"{path}: {error}") from error
+    writer, reader = opened
+    return Sqlite(writer, reader, lock)
+
+
+def connected(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        path, timeout=BUSY_S, isolation_level=None, cached_statements=512
+    )
+    connection.row_factory = sqlite3.Row
+    for pragma in ("journal_mode = WAL", f"synchronous = {FULL}", "foreign_keys = ON"):
+        connection.execute(f"PRAGMA {pragma}")
+    return connection
+
+
+def take_lock(path: Path) -> int:
+    """Hold `<path>.lock` as long as the returned descriptor is open."""
+    lock_path = path.with_name(path.name + ".lock")
+    try:
+        path.touch(mode=0o600)
+        lock = os.open(lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise StoreUnavailable(f"{path}: {error.strerror}") from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(lock)
+        raise StoreLocked(f"{path} is in use by another poll-bridge process") from error
+    return lock

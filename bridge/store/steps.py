@@ -1,0 +1,61 @@
+"""A step: what one method of the store does to the database, without the database.
+
+A step is a generator. It yields queries by name and is sent their rows; its return value
+is the step's result. A driver runs it inside a transaction: SQLite a batch of steps in one
+hop to its thread, with one sync to disk for all; a networked database by awaiting each
+query. So the logic is written once and no driver knows it.
+"""
+
+from collections.abc import Generator, Mapping, Sequence
+from importlib import resources
+from typing import Any, NamedTuple, Protocol, TypeVar
+
+import aiosql
+
+T = TypeVar("T")
+
+
+class Row(Protocol):
+    def __getitem__(self, column: str, /) -> Any: ...
+
+
+class Query(NamedTuple):
+    """One query of queries.sql. A list of parameters runs it for each, without rows."""
+
+    name: str
+    params: Mapping[str, Any] | Sequence[Mapping[str, Any]]
+
+
+Rows = Sequence[Row]
+Step = Generator[Query, Rows, T]
+
+
+class Database(Protocol):
+    """What the store asks of a driver."""
+
+    async def write(self, step: Step[T]) -> T:
+        """Run `step` in a transaction and return once its effect is on disk.
+
+        An exception that the step raises undoes that step alone and is raised here.
+        Raises StoreUnavailable, with nothing written, if the database did not commit.
+        """
+
+    async def read(self, step: Step[T]) -> T:
+        """Run `step`, which changes nothing, on a consistent snapshot."""
+
+    async def synced(self) -> bool:
+        """Whether every connection waits for the disk before it reports a commit."""
+
+    async def close(self) -> None: ...
+
+
+def ask(query: str, /, **params: Any) -> Query:
+    return Query(query, params)
+
+
+def statements() -> dict[str, str]:
+    """The text of each query of queries.sql, by name."""
+    text = resources.files("bridge.store").joinpath("queries.sql").read_text("utf-8")
+    queries = aiosql.from_str(text, "aiosqlite")
+    names = (name for name in queries.available_queries if not name.endswith("_cursor"))
+    return {name: getattr(queries, name).sql for name in names}

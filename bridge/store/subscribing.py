@@ -1,0 +1,232 @@
+"""Steps of subscribing and stopping."""
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from bridge.errors import RequestError
+from bridge.model import DeliveryState, IdempotencyKey, Subscription, Wish
+from bridge.store.box import Box
+from bridge.store.reading import read_subscription
+from bridge.store.rows import listener_of
+from bridge.store.steps import Row, Step, ask
+from bridge.store.telling import drop_pending, rest_if_idle, tell_end
+
+CHUNK = 500
+REMEMBERED_S = 86_400.0  # an identical repeat finds the ended subscription this long
+
+
+@dataclass(frozen=True, slots=True)
+class Subscribed:
+    subscription: Subscription
+    created: bool  # False: an identical request had been answered before
+    replayed: bool = False  # … under the same Idempotency-Key
+    next_poll_at: float | None = None  # when the poller has something to do for it
+
+
+def subscribe(
+    box: Box,
+    wish: Wish,
+    idempotency: IdempotencyKey | None,
+    *,
+    now: float,
+    mint: Callable[[], str],
+) -> Step[Subscribed]:
+    """Write the subscription, its watch and what else it needs, or find its like."""
+    if idempotency is not None:
+        replayed = yield from replay(box, wish.client, idempotency, now)
+        if replayed is not None:
+            return Subscribed(replayed, created=False, replayed=True)
+    identity = box.fingerprints.of("subscription", wish.client, wish.canonical)
+    key = yield from repeated(identity, now)
+    created = key is None
+    if key is None:
+        key = mint()
+        yield from add(box, wish, key, identity, now)
+    elif wish.destination is not None:
+        # A caller that asks again for this URL means it: it is no longer gone.
+        yield ask("put_destination", **(yield from destination_of(box, wish)))
+    if idempotency is not None:
+        yield from remember(box, wish.client, idempotency, key, now)
+    subscription = yield from read_subscription(box, key, wish.client)
+    assert subscription is not None  # noqa: S101 - written or found above
+    return Subscribed(subscription, created, next_poll_at=subscription.next_poll_at)
+
+
+def replay(
+    box: Box, client: str, idempotency: IdempotencyKey, now: float
+) -> Step[Subscription | None]:
+    rows = yield ask(
+        "replayed",
+        client=client,
+        route=idempotency.route,
+        key=box.fingerprints.of("idempotency-key", idempotency.key),
+        since=now - REMEMBERED_S,
+    )
+    if not rows:
+        return None
+    if rows[0]["body"] != box.fingerprints.of("idempotency-body", idempotency.body):
+        raise RequestError(
+            "idempotency_key_reused",
+            "this Idempotency-Key was used with another body; draw a new key",
+        )
+    return (yield from read_subscription(box, rows[0]["subscription_key"], client))
+
+
+def remember(
+    box: Box, client: str, idempotency: IdempotencyKey, key: str, now: float
+) -> Step[None]:
+    yield ask(
+        "remember_key",
+        client=client,
+        route=idempotency.route,
+        key=box.fingerprints.of("idempotency-key", idempotency.key),
+        body=box.fingerprints.of("idempotency-body", idempotency.body),
+        subscription_key=key,
+        now=now,
+    )
+
+
+def repeated(identity: bytes, now: float) -> Step[str | None]:
+    """The key of the subscription that this request would make again, if any."""
+    for row in (yield ask("find_repeat", identity=identity)):
+        if row["state"] == "active" or row["finished_at"] > now - REMEMBERED_S:
+            found: str = row["key"]
+            return found
+        yield ask("forget_identity", identity=identity)
+    return None
+
+
+def add(box: Box, wish: Wish, key: str, identity: bytes, now: float) -> Step[None]:
+    watch = yield from put_watch(box, wish, now)
+    destination = None
+    if wish.destination is not None:
+        [destination] = yield ask(
+            "put_destination", **(yield from destination_of(box, wish))
+        )
+    [added] = yield ask(
+        "add_subscription",
+        key=key,
+        client=wish.client,
+        identity=identity,
+        watch_id=watch["id"],
+        destination_id=destination and destination["id"],
+        events=" ".join(wish.events),
+        method=wish.method,
+        format=wish.format,
+        include_raw=int(wish.include_raw),
+        sealed=sealed_extras(box, wish),
+        now=now,
+        deadline_at=now + wish.deadline_s,
+    )
+    if watch["ended_at"] is not None and now < watch["memory_until"]:
+        yield from answer_from_memory(box, watch, added["id"], now)
+    else:
+        yield from watch_it(wish, watch, now)
+
+
+def put_watch(box: Box, wish: Wish, now: float) -> Step[Row]:
+    whose = (
+        ("own", wish.provider_key) if wish.provider_key is not None else ("configured", "")
+    )
+    fingerprint = box.fingerprints.of("credential", wish.provider, *whose)
+    [credential] = yield ask(
+        "put_credential",
+        fingerprint=fingerprint,
+        provider=wish.provider,
+        sealed=box.seal_key(wish.provider_key),
+    )
+    params = orjson.dumps(dict(wish.params), option=orjson.OPT_SORT_KEYS).decode()
+    [watch] = yield ask(
+        "put_watch",
+        identity=box.fingerprints.of("watch", fingerprint, wish.task_id, params),
+        credential_id=credential["id"],
+        provider=wish.provider,
+        task_id=wish.task_id,
+        params=params,
+        model=wish.model,
+        now=now,
+    )
+    return watch
+
+
+def watch_it(wish: Wish, watch: Row, now: float) -> Step[None]:
+    if watch["ended_at"] is not None:
+        yield ask("reopen_watch", watch_id=watch["id"], now=now)
+    yield ask(
+        "schedule_watch",
+        watch_id=watch["id"],
+        credential_id=watch["credential_id"],
+        next_at=now + wish.first_poll_s,
+        claim_no=watch["polls"],
+        born_at=watch["submitted_at"] or now,
+        updates=int("task.updated" in wish.events),
+        raw=int(wish.include_raw),
+    )
+
+
+def answer_from_memory(
+    box: Box, watch: Row, subscription_id: int, now: float
+) -> Step[None]:
+    """End the new subscription at once with what the provider said before."""
+    seen = box.open_observation(watch["answer"])
+    for row in (yield ask("listeners", watch_id=watch["id"])):
+        if row["id"] == subscription_id:
+            yield from tell_end(box, listener_of(box, row), seen, now=now)
+    yield ask("wipe_unused_key", credential_id=watch["credential_id"])
+
+
+def destination_of(box: Box, wish: Wish) -> Step[dict[str, Any]]:
+    destination = wish.destination
+    assert destination is not None  # noqa: S101 - the caller has looked
+    headers = orjson.dumps(dict(destination.headers), option=orjson.OPT_SORT_KEYS)
+    [lane] = yield ask("put_lane", client=wish.client, host=destination.host)
+    return {
+        "fingerprint": box.fingerprints.of(
+            "destination", wish.client, destination.url, headers
+        ),
+        "lane_id": lane["id"],
+        "sealed": box.seal_destination(destination),
+    }
+
+
+def sealed_extras(box: Box, wish: Wish) -> bytes | None:
+    if not wish.metadata and not wish.signing_secrets:
+        return None
+    extras = {
+        "metadata": dict(wish.metadata),
+        "signing_secrets": list(wish.signing_secrets),
+    }
+    return box.seal(extras, "subscription")
+
+
+def abandon(
+    clients: Collection[str], providers: Collection[str], *, now: float
+) -> Step[int]:
+    """Stop a chunk of what these clients and providers have in flight; how many it was."""
+    keys: set[str] = set()
+    for client in clients:
+        keys |= {row["key"] for row in (yield ask("owing_of", client=client, limit=CHUNK))}
+        rows = yield ask("active_of", client=client, provider=None, limit=CHUNK)
+        keys |= {row["key"] for row in rows}
+    for provider in providers:
+        rows = yield ask("active_of", client=None, provider=provider, limit=CHUNK)
+        keys |= {row["key"] for row in rows}
+    for key in keys:
+        yield from stop(key, None, now=now)
+    return len(keys)
+
+
+def stop(key: str, client: str | None, *, now: float) -> Step[bool]:
+    """Stop it and drop what it still owes; False if there is no such subscription."""
+    rows = yield ask("find_subscription", key=key, client=client)
+    if not rows:
+        return False
+    subscription_id, watch_id = rows[0]["id"], rows[0]["watch_id"]
+    [watch] = yield ask("lock_watch", watch_id=watch_id)
+    yield ask("stop_subscription", subscription_id=subscription_id, now=now)
+    yield from drop_pending(subscription_id, DeliveryState.STOPPED, now)
+    yield from rest_if_idle(watch_id, watch["credential_id"])
+    return True

@@ -1,0 +1,152 @@
+"""Steps that turn a change into an event, and the event into what is owed."""
+
+from bridge import events, portable
+from bridge.model import DeliveryState, Observation, Outcome
+from bridge.store.box import Box
+from bridge.store.rows import Listener
+from bridge.store.steps import Row, Step, ask
+
+PATIENCE_S = 2.0  # a first attempt is never earlier than this after the 202
+
+
+def tell_end(box: Box, listener: Listener, seen: Observation, *, now: float) -> Step[bool]:
+    """End the subscription as the provider said."""
+    assert seen.status is not None  # noqa: S101 - an end has a status
+    return (yield from close(box, listener, Outcome(seen.status.value), seen, now=now))
+
+
+def close(
+    box: Box, listener: Listener, outcome: Outcome, seen: Observation, *, now: float
+) -> Step[bool]:
+    """Record the subscription's one end and owe it; False if it had one already."""
+    ended = yield ask(
+        "end_subscription", subscription_id=listener.id, outcome=outcome.value, now=now
+    )
+    if not ended:
+        return False
+    event = events.end_event(
+        facts_of(listener),
+        outcome,
+        seen,
+        observed_at=now,
+        ended_at=now,
+        status=seen.status,
+        progress=seen.progress,
+    )
+    yield from add_event(box, listener, events.END, event, now)
+    yield from drop_pending(listener.id, DeliveryState.SUPERSEDED, now)
+    yield from owe(listener, events.END, event["type"], now)
+    return True
+
+
+def tell_update(
+    box: Box, listener: Listener, seen: Observation, *, now: float
+) -> Step[None]:
+    """Tell of a change of status or progress, in place of any older one not yet told."""
+    [row] = yield ask("next_update", subscription_id=listener.id)
+    sequence: int = row["updates"]
+    event = events.update_event(
+        facts_of(listener),
+        seen,
+        sequence=sequence,
+        observed_at=now,
+        status=seen.status,
+        progress=seen.progress,
+    )
+    yield from add_event(box, listener, sequence, event, now)
+    place = yield from supersede(listener.id, now)
+    yield from owe(listener, sequence, event["type"], now, place)
+
+
+def add_event(
+    box: Box, listener: Listener, sequence: int, event: dict[str, object], now: float
+) -> Step[None]:
+    yield ask(
+        "add_event",
+        subscription_id=listener.id,
+        sequence=sequence,
+        type=event["type"],
+        now=now,
+        body=box.vault.seal(portable.encode(event), "event"),
+    )
+
+
+def owe(
+    listener: Listener, sequence: int, type_: str, now: float, place: Row | None = None
+) -> Step[None]:
+    """A delivery, due now or at the `place` of the one it supersedes."""
+    if listener.destination_id is None:
+        return
+    state = owed_state(listener, type_)
+    [delivery] = yield ask(
+        "add_delivery",
+        subscription_id=listener.id,
+        sequence=sequence,
+        destination_id=listener.destination_id,
+        state=state.value,
+        now=now,
+    )
+    if state.pending:
+        yield ask(
+            "schedule_delivery",
+            delivery_id=delivery["id"],
+            manual=0,
+            lane_id=listener.lane_id,
+            retry=place["retry"] if place else 0,
+            next_at=max(
+                place["next_at"] if place else now, listener.created_at + PATIENCE_S
+            ),
+            failures=place["failures"] if place else 0,
+        )
+
+
+def owed_state(listener: Listener, type_: str) -> DeliveryState:
+    if type_ not in events.expand(listener.events):
+        return DeliveryState.FILTERED
+    return DeliveryState.GONE if listener.gone else DeliveryState.WAITING
+
+
+def supersede(subscription_id: int, now: float) -> Step[Row | None]:
+    """Drop an update still owed; its place in the schedule, if none is in flight."""
+    place = None
+    dropped = yield ask(
+        "drop_deliveries", subscription_id=subscription_id, state="superseded", now=now
+    )
+    for delivery in dropped:
+        for row in (yield ask("superseded_schedule", delivery_id=delivery["id"])):
+            place = row if row["claimed_at"] is None else None
+        yield ask("drop_schedule", delivery_id=delivery["id"])
+    return place
+
+
+def drop_pending(subscription_id: int, state: DeliveryState, now: float) -> Step[None]:
+    for delivery in (
+        yield ask(
+            "drop_deliveries", subscription_id=subscription_id, state=state.value, now=now
+        )
+    ):
+        yield ask("drop_schedule", delivery_id=delivery["id"])
+
+
+def facts_of(listener: Listener) -> events.SubscriptionFacts:
+    return events.SubscriptionFacts(
+        id=f"sub_{listener.key}",
+        provider=listener.provider,
+        task_id=listener.task_id,
+        metadata=listener.metadata,
+        model=listener.model,
+        submitted_at=listener.submitted_at,
+        include_raw=listener.include_raw,
+    )
+
+
+def rest_if_idle(watch_id: int, credential_id: int) -> Step[None]:
+    """Stop polling a watch that nobody waits for."""
+    for row in (yield ask("unschedule_idle_watch", watch_id=watch_id)):
+        yield ask(
+            "keep_poll_count",
+            watch_id=watch_id,
+            polls=row["claim_no"],
+            polled_at=row["polled_at"],
+        )
+        yield ask("wipe_unused_key", credential_id=credential_id)

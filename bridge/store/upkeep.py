@@ -1,0 +1,218 @@
+"""Steps of upkeep: deadlines, the sweep for what must not exist, pruning."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from bridge import events
+from bridge.cadence import PollPolicy
+from bridge.model import DeliveryState, Observation, PollOutcome
+from bridge.store.box import Box
+from bridge.store.polling import with_former
+from bridge.store.rows import listener_of
+from bridge.store.steps import Row, Step, ask
+from bridge.store.telling import PATIENCE_S, close, rest_if_idle, tell_end
+from bridge.transition import own_outcome
+
+CHUNK = 500  # rows of one transaction, so that upkeep never holds up anybody for long
+LAST_WORD_S = 300.0  # how long after its deadline a subscription waits for an answer
+KEY_CHANCE_S = 600.0  # for a key that has never worked
+RECHECK_S = 60.0  # of a deadline that waits for a key to be mended
+
+
+@dataclass(frozen=True, slots=True)
+class Deadlines:
+    ended: list[str]  # keys of subscriptions
+    polled: bool  # a watch has become due
+    more: bool  # the chunk was full
+
+
+def check_deadlines(
+    box: Box, policy: Callable[[str], PollPolicy], *, now: float
+) -> Step[Deadlines]:
+    """Ask once more for whom the time is up; end whom no answer came for."""
+    rows = yield ask("due_deadlines", now=now, limit=CHUNK)
+    ended: list[str] = []
+    polled = False
+    for row in rows:
+        retained_until = row["created_at"] + policy(row["provider"]).retention_s
+        if key_is_lost(row) and now < retained_until:
+            check_at = min(now + RECHECK_S, retained_until)
+            yield ask(
+                "check_later", subscription_id=row["id"], check_at=check_at, closing_at=None
+            )
+        elif row["closing_at"] is None:
+            polled = True
+            check_at = now + LAST_WORD_S
+            yield ask(
+                "check_later", subscription_id=row["id"], check_at=check_at, closing_at=now
+            )
+            yield ask(
+                "poll_now", watch_id=row["watch_id"], now=now, closing_at=row["deadline_at"]
+            )
+        else:
+            ended += yield from end_by_our_word(
+                box, row["watch_id"], row["outcome"], row["id"], now
+            )
+    return Deadlines(ended, polled, more=len(rows) == CHUNK)
+
+
+def key_is_lost(row: Row) -> bool:
+    """The key worked before and is refused now: the operator may still mend it."""
+    return row["refused_at"] is not None and row["worked_at"] is not None
+
+
+def end_by_our_word(
+    box: Box, watch_id: int, outcome: str | None, subscription_id: int | None, now: float
+) -> Step[list[str]]:
+    """End one subscription of the watch, or every one of them that is old enough."""
+    [watch] = yield ask("lock_watch", watch_id=watch_id)
+    last = PollOutcome(outcome or PollOutcome.UNREACHABLE)
+    ended = []
+    for row in (yield ask("listeners", watch_id=watch_id)):
+        listener = listener_of(box, row)
+        if subscription_id in (None, listener.id) and (
+            subscription_id is not None or listener.created_at <= now - KEY_CHANCE_S
+        ):
+            seen = with_former(Observation(outcome=last), listener)
+            if (
+                yield from close(
+                    box,
+                    listener,
+                    own_outcome(PollOutcome(outcome) if outcome else None),
+                    seen,
+                    now=now,
+                )
+            ):
+                ended.append(listener.key)
+    yield from rest_if_idle(watch_id, watch["credential_id"])
+    return ended
+
+
+def end_keyless(box: Box, *, now: float) -> Step[list[str]]:
+    """End what waits for a key that was refused from the start and still is."""
+    before = now - KEY_CHANCE_S
+    ended: list[str] = []
+    for credential in (yield ask("refused_credentials", before=before)):
+        watches = yield ask(
+            "watches_of_credential",
+            credential_id=credential["id"],
+            created_before=before,
+            limit=CHUNK,
+        )
+        for watch in watches:
+            ended += yield from end_by_our_word(
+                box, watch["id"], PollOutcome.AUTH, None, now
+            )
+    return ended
+
+
+def begin(*, now: float) -> Step[int]:
+    """Take over from a former process, for a database that no other serves from.
+
+    What it had claimed and never recorded is due at once. The five minutes for a last
+    answer count only while somebody is up to ask.
+    """
+    released = yield ask("release_claims", now=now)
+    for row in released:
+        yield ask("mark_lost", delivery_id=row["delivery_id"])
+    yield ask("reopen_deadlines")
+    return len(released)
+
+
+def sweep(box: Box, *, now: float) -> Step[int]:
+    """Find and repair what must not exist; how much of it: 0 unless there is a bug."""
+    repaired = yield from sweep_subscriptions(box, now)
+    for row in (yield ask("untold_ends", limit=CHUNK)):
+        repaired += 1
+        yield from owe_end(row, now)
+    for row in (yield ask("unscheduled_deliveries", limit=CHUNK)):
+        repaired += 1
+        yield from reschedule(row["id"], row["lane_id"], row["state"] == "retrying", now)
+    for row in (yield ask("idle_schedules", limit=CHUNK)):
+        repaired += 1
+        [watch] = yield ask("lock_watch", watch_id=row["watch_id"])
+        yield from rest_if_idle(row["watch_id"], watch["credential_id"])
+    return repaired
+
+
+def sweep_subscriptions(box: Box, now: float) -> Step[int]:
+    repaired = 0
+    for row in (yield ask("unwatched_subscriptions", limit=CHUNK)):
+        repaired += 1
+        if row["ended_at"] is None:
+            yield ask(
+                "schedule_watch",
+                watch_id=row["watch_id"],
+                credential_id=row["credential_id"],
+                next_at=now,
+                claim_no=row["polls"],
+                born_at=row["created_at"],
+                updates=0,
+                raw=0,
+            )
+        else:
+            yield from end_late(box, row["watch_id"], row["id"], now)
+    for row in (yield ask("unchecked_subscriptions", limit=CHUNK)):
+        repaired += 1
+        check_at = row["deadline_at"]
+        yield ask(
+            "check_later", subscription_id=row["id"], check_at=check_at, closing_at=None
+        )
+    return repaired
+
+
+def end_late(box: Box, watch_id: int, subscription_id: int, now: float) -> Step[None]:
+    [watch] = yield ask("lock_watch", watch_id=watch_id)
+    if watch["answer"] is None:
+        yield ask("reopen_watch", watch_id=watch_id, now=now)
+        return
+    seen = box.open_observation(watch["answer"])
+    for row in (yield ask("listeners", watch_id=watch_id)):
+        if row["id"] == subscription_id:
+            yield from tell_end(box, listener_of(box, row), seen, now=now)
+
+
+def owe_end(row: Row, now: float) -> Step[None]:
+    wanted = row["type"] in events.expand(row["events"].split(" "))
+    state = DeliveryState.WAITING if wanted else DeliveryState.FILTERED
+    state = DeliveryState.GONE if wanted and row["gone_at"] is not None else state
+    [delivery] = yield ask(
+        "add_delivery",
+        subscription_id=row["id"],
+        sequence=0,
+        destination_id=row["destination_id"],
+        state=state.value,
+        now=now,
+    )
+    if state.pending:
+        yield from reschedule(delivery["id"], row["lane_id"], False, now)
+
+
+def reschedule(delivery_id: int, lane_id: int, retry: bool, now: float) -> Step[None]:
+    yield ask(
+        "schedule_delivery",
+        delivery_id=delivery_id,
+        manual=0,
+        lane_id=lane_id,
+        retry=int(retry),
+        next_at=now + PATIENCE_S,
+        failures=0,
+    )
+
+
+def prune(*, before: float) -> Step[int]:
+    """Delete one chunk of what finished before `before`; how many subscriptions."""
+    rows = yield ask("old_subscriptions", before=before, limit=CHUNK)
+    for row in rows:
+        for table in ("attempts", "deliveries", "events", "subscription"):
+            yield ask(f"delete_{table}", subscription_id=row["id"])
+        yield ask("delete_watch", watch_id=row["watch_id"])
+        if row["destination_id"] is not None:
+            yield ask("delete_destination", destination_id=row["destination_id"])
+    return len(rows)
+
+
+def forget(*, now: float, idempotency_before: float) -> Step[None]:
+    """Drop answers and keys that are remembered no longer."""
+    yield ask("forget_answers", now=now)
+    yield ask("delete_idempotency", before=idempotency_before)

@@ -1,0 +1,170 @@
+"""What one answer means for a watch: ClaimedPoll and Observation in, Move out. Pure.
+
+Only the provider's word ends a watch, and that needs no rule: an observation of an end is
+recorded as it is. All else is here: what to write, when to ask again, and whether the
+answer lets a subscription end by our own word.
+"""
+
+from dataclasses import dataclass
+
+from bridge import cadence
+from bridge.cadence import PollPolicy
+from bridge.model import ClaimedPoll, Observation, Outcome, PollOutcome
+
+STRIKES = 3  # not-found answers in a row, after the grace period, that are believed
+REFUSALS = (PollOutcome.AUTH, PollOutcome.FORBIDDEN, PollOutcome.MISCONFIGURED)
+UNREACHABLE = (*REFUSALS, PollOutcome.NOT_FOUND)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Closing:
+    """Which subscriptions of the watch end now, by our own word."""
+
+    outcome: Outcome
+    created_before: float = float("-inf")
+    deadline_before: float = float("-inf")
+
+    def covers(self, created_at: float, deadline_at: float) -> bool:
+        return created_at <= self.created_before or deadline_at <= self.deadline_before
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Move:
+    """What to write after a poll that showed no end."""
+
+    next_at: float | None = None  # None: as the claim has set it
+    failures: int = 0
+    strikes: int = 0
+    changed: bool = False  # the stored status, outcome or progress is no longer true
+    updated: bool = False  # … and a `task.updated` is owed to whoever asked for it
+    key_worked: bool = False  # to be noted: it had not yet, or had been refused
+    key_refused: bool = False
+    throttled: bool = False
+    closes: Closing | None = None
+    retry_after_s: float | None = None
+    dice: float = 0.0
+
+    @property
+    def silent(self) -> bool:
+        """Nothing to write: the claim has already said when to ask again."""
+        return not (
+            self.changed
+            or self.next_at is not None
+            or self.key_worked
+            or self.key_refused
+            or self.throttled
+            or self.closes
+        )
+
+    def refusal_pause_s(self, probes: int) -> float:
+        return cadence.refused_pause_s(probes, self.dice)
+
+    def throttle_pause_s(self, throttles: int) -> float:
+        return cadence.throttled_pause_s(throttles, self.retry_after_s, self.dice)
+
+
+def after(
+    claimed: ClaimedPoll, seen: Observation, policy: PollPolicy, *, now: float, dice: float
+) -> Move:
+    """The move after an observation that is not an end."""
+    strikes = strikes_after(claimed, seen, policy, now)
+    failures = failures_after(claimed, seen, strikes)
+    updated = is_update(claimed, seen)
+    works = seen.outcome in (PollOutcome.PENDING, PollOutcome.NOT_FOUND)
+    return Move(
+        next_at=next_poll_at(claimed, seen, policy, failures, now=now, dice=dice),
+        failures=failures,
+        strikes=strikes,
+        changed=(
+            seen.outcome != claimed.outcome
+            or updated
+            or (failures, strikes) != (claimed.failures, claimed.strikes)
+        ),
+        updated=updated,
+        key_worked=works and (not claimed.key_worked or claimed.key_refused_at is not None),
+        key_refused=seen.outcome is PollOutcome.AUTH,
+        throttled=seen.outcome is PollOutcome.THROTTLED,
+        closes=closing(claimed, seen, policy, strikes, now),
+        retry_after_s=seen.retry_after_s,
+        dice=dice,
+    )
+
+
+def is_update(claimed: ClaimedPoll, seen: Observation) -> bool:
+    if seen.status is None:
+        return False
+    moved = seen.progress is not None and seen.progress != claimed.progress
+    return seen.status != claimed.status or (claimed.wants_updates and moved)
+
+
+def strikes_after(
+    claimed: ClaimedPoll, seen: Observation, policy: PollPolicy, now: float
+) -> int:
+    """Not-found answers in a row, counted from a grace period after the first of them.
+
+    A gateway may hand out an id before it can find it, and a replica may be behind.
+    """
+    if seen.outcome is not PollOutcome.NOT_FOUND:
+        return 0
+    since = claimed.outcome_since if claimed.outcome is PollOutcome.NOT_FOUND else now
+    return claimed.strikes + 1 if now - (since or now) >= policy.grace_s else 0
+
+
+def failures_after(claimed: ClaimedPoll, seen: Observation, strikes: int) -> int:
+    """Polls in a row that failed. Throttling is the lane's affair, not the watch's."""
+    if seen.outcome is PollOutcome.PENDING:
+        return 0
+    if seen.outcome is PollOutcome.NOT_FOUND and strikes <= STRIKES:
+        return 0
+    if seen.outcome is PollOutcome.THROTTLED:
+        return claimed.failures
+    return claimed.failures + 1
+
+
+def next_poll_at(
+    claimed: ClaimedPoll,
+    seen: Observation,
+    policy: PollPolicy,
+    failures: int,
+    *,
+    now: float,
+    dice: float,
+) -> float | None:
+    if failures and seen.outcome is not PollOutcome.THROTTLED:
+        closing_ = claimed.closing_at is not None
+        return now + cadence.pause_s(policy, failures, dice, closing=closing_)
+    if seen.outcome is PollOutcome.PENDING and seen.retry_after_s is not None:
+        asked_at = now + min(seen.retry_after_s, cadence.RETRY_AFTER_MAX_S)
+        return asked_at if asked_at > claimed.next_at else None
+    return None
+
+
+def closing(
+    claimed: ClaimedPoll, seen: Observation, policy: PollPolicy, strikes: int, now: float
+) -> Closing | None:
+    """Whether this answer ends subscriptions: the task is not there, or their time is up.
+
+    A key that had worked before and is refused now ends nothing: it may be mended, and the
+    task goes on meanwhile.
+    """
+    lost = strikes >= STRIKES
+    created_before = now - policy.grace_s if lost else float("-inf")
+    outcome = own_outcome(seen.outcome)
+    key_lost = seen.outcome is PollOutcome.AUTH and claimed.key_worked
+    due = claimed.closing_at is not None and claimed.claimed_at >= claimed.closing_at
+    told = (
+        seen.outcome is PollOutcome.PENDING
+        or (seen.outcome in REFUSALS and not key_lost)
+        or lost
+    )
+    if not (due and told) and not lost:
+        return None
+    deadline_before = claimed.claimed_at if due and told else float("-inf")
+    return Closing(
+        outcome=outcome, created_before=created_before, deadline_before=deadline_before
+    )
+
+
+def own_outcome(last: PollOutcome | None) -> Outcome:
+    """Our word for an end without the provider's, by what its last answer was."""
+    return Outcome.UNREACHABLE if last in UNREACHABLE else Outcome.TIMED_OUT

@@ -1,0 +1,95 @@
+"""Sends one attempt to one callback. Whatever happens is a Reply, not an error."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Mapping
+
+import aiohttp
+from multidict import CIMultiDict
+
+from bridge.model import AttemptOutcome, Destination, Reply
+from bridge.net.body import read_into
+from bridge.net.failure import FAILURES, failure
+from bridge.net.guard import Egress
+from bridge.net.header import header_text
+from bridge.net.retry_after import retry_after_s
+
+READ_BYTES = 65_536  # of an answer: enough to free the connection for the next attempt
+KEPT_BYTES = 4096
+SPECIAL = {
+    409: AttemptOutcome.CONFLICT,
+    410: AttemptOutcome.GONE,
+    429: AttemptOutcome.THROTTLED,
+}
+DETAILS = {AttemptOutcome.REDIRECTED: "redirects are not followed"}
+
+
+class Sender:
+    """`wall` tells wall time, against which a date in Retry-After is read."""
+
+    def __init__(
+        self, egress: Egress, *, timeout_s: float, wall: Callable[[], float]
+    ) -> None:
+        self._egress, self._timeout_s, self._wall = egress, timeout_s, wall
+
+    async def send(
+        self,
+        destination: Destination,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes | None,
+    ) -> Reply:
+        """One deadline holds over name, connection, TLS, headers and body.
+
+        `headers` win over the destination's own. Once a status has come it alone decides:
+        a receiver that said 2xx has accepted, whatever becomes of the rest of its answer.
+        """
+        deadline = asyncio.get_running_loop().time() + self._timeout_s
+        sent = CIMultiDict(destination.headers)
+        sent.update(headers)
+        try:
+            async with asyncio.timeout_at(deadline):
+                response = await self._egress.request(
+                    method, url, headers=sent, body=body, timeout_s=self._timeout_s
+                )
+        except FAILURES as error:
+            outcome, detail = failure(error)
+            return Reply(outcome=outcome, detail=detail)
+        return self._reply(response, await _first_bytes(response, deadline))
+
+    def _reply(self, response: aiohttp.ClientResponse, body: bytes) -> Reply:
+        outcome = _outcome(response.status)
+        return Reply(
+            outcome=outcome,
+            http_status=response.status,
+            detail=DETAILS.get(outcome),
+            retry_after_s=retry_after_s(response.headers.get("Retry-After"), self._wall()),
+            content_type=header_text(response.headers.get("Content-Type")),
+            body=body,
+        )
+
+
+async def _first_bytes(response: aiohttp.ClientResponse, deadline: float) -> bytes:
+    """What came of the body before it ended, broke off, or went on for too long."""
+    body = bytearray()
+    try:
+        with contextlib.suppress(*FAILURES):
+            async with asyncio.timeout_at(deadline):
+                await read_into(body, response, READ_BYTES)
+    finally:
+        response.close()
+    return bytes(body[:KEPT_BYTES])
+
+
+def _outcome(status: int) -> AttemptOutcome:
+    """Standard Webhooks, "Webhook response status codes"; 409 is n8n's "not ready yet".
+
+    >>> [_outcome(status).value for status in (204, 301, 404, 409, 410, 429)]
+    ['accepted', 'redirected', 'refused', 'conflict', 'gone', 'throttled']
+    """
+    if 200 <= status < 300:
+        return AttemptOutcome.ACCEPTED
+    if 300 <= status < 400:
+        return AttemptOutcome.REDIRECTED
+    return SPECIAL.get(status, AttemptOutcome.REFUSED)

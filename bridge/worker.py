@@ -1,0 +1,90 @@
+"""The loop of poller and dispatcher: claim what is due, work on it, wait for more."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+import structlog
+
+from bridge.clock import Clock
+from bridge.errors import StoreUnavailable
+from bridge.health import Health
+
+T = TypeVar("T")
+
+IDLE_S = 5.0  # the longest wait between two looks, woken or not
+FAULT_S = 1.0  # before the next look when the store did not answer
+BREATH_S = 0.005  # under load, so that a claim takes several finished slots' worth
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Turn(Generic[T]):
+    """What one claim gave, and the seconds until there may be more without a wake-up."""
+
+    items: Sequence[T]
+    wait_s: float
+
+
+class Worker(Generic[T]):
+    """Runs `work` on everything that `claim` returns. `claim` knows how much may run."""
+
+    def __init__(
+        self,
+        name: str,
+        claim: Callable[[], Awaitable[Turn[T]]],
+        work: Callable[[T], Coroutine[Any, Any, None]],
+        *,
+        clock: Clock,
+        health: Health,
+    ) -> None:
+        self.wake = asyncio.Event()  # set it to look for work now
+        self._name, self._claim, self._work = name, claim, work
+        self._clock, self._health = clock, health
+        self._busy = 0
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Work until `stop` is set, then finish what is in flight.
+
+        The caller bounds the finish and sets `wake` along with `stop`.
+        """
+        async with asyncio.TaskGroup() as in_flight:
+            while not stop.is_set():
+                self._health.beat(self._name, self._clock.now())
+                self.wake.clear()
+                turn = await self._turn()
+                for item in turn.items:
+                    self._busy += 1
+                    in_flight.create_task(self._run_one(item))
+                if turn.wait_s > 0:
+                    await self._clock.wait(self.wake, min(turn.wait_s, IDLE_S))
+                if self._busy:
+                    await self._clock.wait(stop, BREATH_S)
+
+    async def drain(self) -> int:
+        """Work until nothing is due; how many items that was. For tests."""
+        done = 0
+        while items := (await self._claim()).items:
+            async with asyncio.TaskGroup() as group:
+                for item in items:
+                    group.create_task(self._work(item))
+            done += len(items)
+        return done
+
+    async def _turn(self) -> Turn[T]:
+        try:
+            return await self._claim()
+        except StoreUnavailable as error:
+            log.warning("store.unavailable", loop=self._name, error=str(error))
+            return Turn((), FAULT_S)
+
+    async def _run_one(self, item: T) -> None:
+        try:
+            await self._work(item)
+        except StoreUnavailable as error:
+            log.warning("result.dropped", loop=self._name, error=str(error))
+        finally:
+            self._busy -= 1
+            self.wake.set()  # a slot is free
