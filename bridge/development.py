@@ -16,7 +16,7 @@ from bridge import signature
 from bridge.config import Config, built_in
 from bridge.config.document import parsed
 from bridge.config.environment import from_environ, from_flags
-from bridge.config.loading import settled
+from bridge.config.loading import PageCheck, settled, unchecked
 from bridge.config.presets import SANDBOX
 from bridge.config.tree import Tree
 from bridge.errors import ConfigError
@@ -53,11 +53,12 @@ def development(
     cwd: Path,
     *,
     choice: Choice = dice.choice,
+    pages: PageCheck = unchecked,
     presets: Mapping[str, bool] | None = None,
 ) -> Config:
     """The configuration of `serve --dev`. Flags and BRIDGE_… variables still count.
 
-    No configuration file is read. Raises ConfigError.
+    No configuration file is read. `pages` and `presets` as in `load`. Raises ConfigError.
     """
     if flags.get("config"):
         raise ConfigError("--config: does not go with --dev, which takes no file")
@@ -65,7 +66,7 @@ def development(
     local = {name: value for name, value in environ.items() if name != "PORT"}
     below = _defaults(minted(cwd, choice), presets, environ.get("PORT") or "8080")
     above = from_environ(local, below, presets)
-    return settled(from_flags(flags).over(above.over(below)), presets)
+    return settled(from_flags(flags).over(above.over(below)), presets, pages)
 
 
 def minted(cwd: Path, choice: Choice = dice.choice) -> DevelopmentSecrets:

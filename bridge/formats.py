@@ -117,7 +117,7 @@ def _level(value: Any) -> Any:
 
 def _query(facts: Mapping[str, Any]) -> str:
     pairs = {key: _in_url(value) for key, value in facts.items()}
-    return urlencode(pairs, quote_via=quote, errors="replace")
+    return urlencode(pairs, quote_via=quote)
 
 
 def _in_url(value: Any) -> str:

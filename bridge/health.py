@@ -1,8 +1,16 @@
 """Whether the loops turn and the database syncs: what /livez and /readyz say."""
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 STALLED_S = 60.0  # a loop that has not turned for so long is taken for dead
+
+
+class Pulse(NamedTuple):
+    """How the polls of one provider went of late, in this process. Unix seconds."""
+
+    last_ok_at: float | None = None
+    down_since: float | None = None
 
 
 class Health:

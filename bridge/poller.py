@@ -4,7 +4,7 @@ The claim has already scheduled the next poll, so an answer that brings no news 
 second write, and a crash between the two costs one poll.
 """
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from random import Random
 from typing import Protocol
@@ -15,7 +15,7 @@ from bridge import cadence, transition
 from bridge.bell import Bell
 from bridge.budget import Budget
 from bridge.clock import Clock
-from bridge.health import Health
+from bridge.health import Health, Pulse
 from bridge.lanes import Lane, ready, share
 from bridge.metrics import Metrics
 from bridge.model import Answer, ClaimedPoll, Observation, PollOutcome, PollRequest
@@ -57,9 +57,11 @@ class Poller:
         self._in_flight: dict[int, int] = {}  # watch -> credential
         self._budgets: dict[int, tuple[Provider, Budget]] = {}
         self._words: set[tuple[str, str]] = set()
-        self.last_ok_at: dict[str, float] = {}
-        self.down_since: defaultdict[str, float | None] = defaultdict(lambda: None)
+        self._pulses: dict[str, Pulse] = {}
         self.worker = Worker("poller", self._claim, self._poll, clock=clock, health=health)
+
+    def pulse(self, provider: str) -> Pulse:
+        return self._pulses.get(provider, Pulse())
 
     async def _claim(self) -> Turn[ClaimedPoll]:
         now = self._clock.now()
@@ -185,11 +187,11 @@ class Poller:
     def _count(self, claimed: ClaimedPoll, seen: Observation) -> None:
         name, outcome = claimed.provider, seen.outcome
         self._metrics.polls.labels(provider=name, outcome=outcome.value).inc()
+        now, pulse = self._clock.now(), self.pulse(name)
         if outcome.answered or outcome is PollOutcome.NOT_FOUND:
-            self.last_ok_at[name] = self._clock.now()
-            self.down_since[name] = None
+            self._pulses[name] = Pulse(last_ok_at=now)
         elif outcome in (PollOutcome.TRANSIENT, PollOutcome.UNREACHABLE):
-            self.down_since[name] = self.down_since[name] or self._clock.now()
+            self._pulses[name] = pulse._replace(down_since=pulse.down_since or now)
         if not seen.word_known:
             self._note_word(name, seen.word or "")
         log.debug(

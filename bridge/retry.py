@@ -143,8 +143,7 @@ def _step_s(delivery: ClaimedDelivery, schedule: Schedule, now: float) -> float 
 
 def _wait_s(step_s: float, reply: Reply, dice: float) -> float:
     """The step, or longer if the receiver asked for it, and some more by the dice."""
-    asked_s = min(max(0.0, reply.retry_after_s or 0.0), max(step_s, PATIENCE_S))
-    wait_s = max(step_s, asked_s)
+    wait_s = max(step_s, min(reply.retry_after_s or 0.0, PATIENCE_S))
     return wait_s + dice * min(JITTER * wait_s, JITTER_MOST_S)
 
 

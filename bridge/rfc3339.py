@@ -39,7 +39,8 @@ def unix(text: str) -> float:
     day, clock, fraction, offset = match.groups()
     # The standard library reads three or six digits of a second, on every version.
     micros = (fraction or "0")[:6].ljust(6, "0")
-    moment = datetime.fromisoformat(
-        f"{day}T{clock}.{micros}{offset.replace('Z', '+00:00')}"
-    )
-    return (moment - _EPOCH).total_seconds()
+    written = f"{day}T{clock}.{micros}{offset.replace('Z', '+00:00')}"
+    try:
+        return (datetime.fromisoformat(written) - _EPOCH).total_seconds()
+    except ValueError as error:
+        raise ValueError(f"there is no such time: {error}") from None

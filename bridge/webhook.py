@@ -1,7 +1,6 @@
 """Sends one attempt to one callback. Whatever happens is a Reply, not an error."""
 
 import asyncio
-import contextlib
 from collections.abc import Callable, Mapping
 
 import aiohttp
@@ -45,18 +44,23 @@ class Sender:
         `headers` win over the destination's own. Once a status has come it alone decides:
         a receiver that said 2xx has accepted, whatever becomes of the rest of its answer.
         """
-        deadline = asyncio.get_running_loop().time() + self._timeout_s
         sent = CIMultiDict(destination.headers)
         sent.update(headers)
+        response, answer = None, bytearray()
         try:
-            async with asyncio.timeout_at(deadline):
+            async with asyncio.timeout(self._timeout_s):
                 response = await self._egress.request(
                     method, url, headers=sent, body=body, timeout_s=self._timeout_s
                 )
+                await read_into(answer, response, READ_BYTES)
         except FAILURES as error:
-            outcome, detail = failure(error)
-            return Reply(outcome=outcome, detail=detail)
-        return self._reply(response, await _first_bytes(response, deadline))
+            if response is None:
+                outcome, detail = failure(error)
+                return Reply(outcome=outcome, detail=detail)
+        finally:
+            if response is not None:
+                response.close()
+        return self._reply(response, bytes(answer[:KEPT_BYTES]))
 
     def _reply(self, response: aiohttp.ClientResponse, body: bytes) -> Reply:
         outcome = _outcome(response.status)
@@ -68,18 +72,6 @@ class Sender:
             content_type=header_text(response.headers.get("Content-Type")),
             body=body,
         )
-
-
-async def _first_bytes(response: aiohttp.ClientResponse, deadline: float) -> bytes:
-    """What came of the body before it ended, broke off, or went on for too long."""
-    body = bytearray()
-    try:
-        with contextlib.suppress(*FAILURES):
-            async with asyncio.timeout_at(deadline):
-                await read_into(body, response, READ_BYTES)
-    finally:
-        response.close()
-    return bytes(body[:KEPT_BYTES])
 
 
 def _outcome(status: int) -> AttemptOutcome:

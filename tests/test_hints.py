@@ -1,7 +1,6 @@
 """Every kind of refusal gives words that a person can act on, and none that betray."""
 
 import json
-import time
 
 import pytest
 from hypothesis import given
@@ -39,7 +38,7 @@ N8N = {
     "Wait node on another method": (
         n8n(
             404,
-            "The workflow … does not contain a waiting webhook with a matching path/method.",
+            "It does not contain a waiting webhook with a matching path/method.",
         ),
         "set its HTTP Method to POST",
     ),
@@ -157,17 +156,6 @@ class TestWords:
         assert finished(reply(CONFLICT, 409, body.upper()))
         assert not finished(reply(REFUSED, 404, body))
         assert not finished(reply(CONFLICT, 409, 'The execution "9" is running already.'))
-
-    def test_an_answer_made_to_be_slow_to_read_is_read_at_once(self) -> None:
-        """
-        The body is a stranger's; a pattern that backtracks would stall every delivery.
-        """
-        hostile = ("execution " * 400, "execution" + " " * 4000, "webhook " * 500)
-        began = time.process_time()
-        for body in hostile:
-            for status in (404, 409, 500):
-                assert hint(reply(REFUSED, status, body), "POST")
-        assert time.process_time() - began < 1
 
 
 class TestRedirects:

@@ -71,13 +71,14 @@ def test_what_rfc_3339_allows_is_read(text: str, at: float) -> None:
         "1970-01-01T00:00:00.Z",
         "١٩٧٠-01-01T00:00:00Z",
         "1970-W01-1T00:00:00Z",
+        "0001-01-01T00:00:00+99:00",
     ],
 )
 def test_anything_else_is_refused(text: str) -> None:
     """
     A time without its offset is another instant on every machine.
     """
-    with pytest.raises(ValueError, match=r"."):
+    with pytest.raises(ValueError, match=r"written like|no such time"):
         unix(text)
 
 
@@ -86,4 +87,4 @@ def test_a_time_comes_back_to_the_millisecond(at: float) -> None:
     """
     What we write we can read.
     """
-    assert abs(unix(rfc3339(at)) - at) <= 0.000501
+    assert abs(unix(rfc3339(at)) - at) <= 0.0006

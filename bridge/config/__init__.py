@@ -6,6 +6,7 @@ interpolation  ${ENV}, ${file:…}
 document       a YAML file → tree
 environment    BRIDGE_… and flags → tree
 fields         how one value is read
+secrecy        the same for secrets
 settings       what all groups have in common
 parties        clients and providers
 models         all the rest, and `Config`
@@ -21,7 +22,7 @@ reference      `Config` for the documentation
 
 from bridge.config.changes import changes, removed
 from bridge.config.fields import Address, Network, Retries
-from bridge.config.loading import load, settled
+from bridge.config.loading import PageCheck, load
 from bridge.config.models import Callbacks, Config, Log, Polling
 from bridge.config.parties import Client, Limits, Poll, Provider, Role
 from bridge.config.presets import SANDBOX, built_in
@@ -36,6 +37,7 @@ __all__ = [
     "Limits",
     "Log",
     "Network",
+    "PageCheck",
     "Poll",
     "Polling",
     "Provider",
@@ -46,5 +48,4 @@ __all__ = [
     "load",
     "redacted",
     "removed",
-    "settled",
 ]

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from bridge.config.interpolation import expanded
+from bridge.config.interpolation import expanded, mentioned
 from bridge.config.scalar import Plain, null
 from bridge.config.tree import Path as Keys
 from bridge.config.tree import Tree
@@ -134,6 +134,7 @@ class _Reading:
         if plain and null(text):
             return None
         if "${" in text:
+            self._tree.mentioned |= mentioned(text)
             try:
                 text = expanded(text, self._environ, self._folder)
             except ValueError as error:

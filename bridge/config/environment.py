@@ -33,14 +33,16 @@ _SERVICE_LINK = re.compile(
 
 
 def from_environ(environ: Mapping[str, str], below: Tree, presets: Collection[str]) -> Tree:
-    """`below` and `presets` give the names whose hyphens a variable cannot spell."""
+    """`below` and `presets` give the names whose hyphens a variable cannot spell.
+
+    Variables that the file mentions are for the file: ``${BRIDGE_KEY}`` is no setting.
+    """
     tree = Tree("environment")
     names = {**below.values, "providers": _names(below, presets)}
-    for variable in sorted(environ):
-        written = environ[variable]
-        if not variable.startswith(PREFIX) or not written or _foreign(variable, written):
-            continue
-        _take(tree, variable, environ, names)
+    for variable in sorted(set(environ) - below.mentioned):
+        ours = variable.startswith(PREFIX) and not _foreign(variable, environ[variable])
+        if ours and environ[variable]:
+            _take(tree, variable, environ, names)
     if "listen" not in tree.values and environ.get("PORT"):
         tree.put(("listen",), f"0.0.0.0:{environ['PORT']}", "PORT")
     return tree
@@ -60,6 +62,9 @@ def _take(
     tree: Tree, variable: str, environ: Mapping[str, str], names: Mapping[str, Any]
 ) -> None:
     name, value = variable.removeprefix(PREFIX), environ[variable]
+    if not name.isascii():  # pydantic gives up on names that are not UTF-8
+        tree.fault((), variable, "no such key")
+        return
     if name.endswith(FROM_FILE):
         name = name.removesuffix(FROM_FILE)
         if environ.get(PREFIX + name):

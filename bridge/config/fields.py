@@ -1,6 +1,6 @@
-"""The types of settings: how each is read, and what to say when it cannot be.
+"""How one value is read, and what to say when it cannot be.
 
-No message here quotes a value, because any of them may be a secret in the wrong place.
+No message here quotes the value: any of them may be a secret in the wrong place.
 """
 
 import ipaddress
@@ -10,16 +10,13 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, SecretStr
+from pydantic import AfterValidator, BeforeValidator, PlainValidator
 
-from bridge import duration, rate, signature
+from bridge import duration, rate
 from bridge.config.scalar import typed
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Retries = Literal["default", "standard"] | tuple[float, ...]
-
-MIN_API_KEY, MIN_ENCRYPTION_KEY, MAX_SECRET = 16, 32, 1024
-MIN_DIFFERENT = 6  # letters: "xxxxxxxxxxxxxxxx" is a placeholder, not a secret
 
 _HOST = re.compile(
     r"[a-z0-9_](?:[a-z0-9_-]{0,62})(?:\.[a-z0-9_][a-z0-9_-]{0,62})*", re.ASCII
@@ -53,9 +50,9 @@ def address(given: object) -> Address:
     host, _, port = str(given).rpartition(":")
     bare = host[1:-1] if host[:1] == "[" and host[-1:] == "]" else host
     numeric = re.fullmatch("[0-9]{1,5}", port, re.ASCII) and int(port) < 65_536
-    if not numeric or not bare or not (_HOST.fullmatch(bare.lower()) or _is_ip(bare)):
+    if not numeric or not _is_host(bare.lower()):
         raise ValueError('write it "host:port", like "127.0.0.1:8080" or "[::1]:8080"')
-    if ":" in bare and bare == host:
+    if ":" in host and bare == host:
         raise ValueError('an IPv6 address goes in brackets, like "[::1]:8080"')
     return Address(bare, int(port))
 
@@ -92,44 +89,11 @@ def listed(given: object) -> object:
     return [part.strip() for part in re.split(r"[,\n]", given) if part.strip()]
 
 
-def _secret(least: int) -> AfterValidator:
-    """Long enough not to be guessed, and made of what survives a header and a shell."""
-
-    def check(given: SecretStr) -> SecretStr:
-        text = given.get_secret_value()
-        if not least <= len(text) <= MAX_SECRET:
-            raise ValueError(
-                f"must have {least} to {MAX_SECRET} characters, not {len(text)}"
-            )
-        if not re.fullmatch("[!-~]*", text, re.ASCII):
-            raise ValueError("must be ASCII without spaces, quotes around it or line ends")
-        if len(set(text)) < MIN_DIFFERENT:
-            raise ValueError("too regular to be a secret; draw a random one")
-        return given
-
-    return AfterValidator(check)
-
-
-def _provider_key(given: SecretStr) -> SecretStr:
-    text = given.get_secret_value()
-    if not re.fullmatch("[ -~]{1,4096}", text, re.ASCII) or text.strip() != text:
-        raise ValueError("must be one line of up to 4096 ASCII characters")
-    return given
-
-
-def _signing(given: SecretStr) -> SecretStr:
-    try:
-        signature.key_bytes(given.get_secret_value())
-    except ValueError as error:
-        raise ValueError(f"{error}; `poll-bridge secret new` makes one") from None
-    return given
-
-
 def web_url(given: str, *, query: bool) -> str:
     """An http(s) URL without credentials; the fragment has no meaning to a server."""
     try:
         parts = urlsplit(given)
-        usable = bool(parts.hostname) and (parts.port is None or parts.port > 0)
+        usable = _is_host(parts.hostname or "") and parts.port != 0
     except ValueError:
         usable = False
     if not usable or parts.scheme not in ("http", "https") or re.search(r"[^!-~]", given):
@@ -145,29 +109,12 @@ def _base_url(given: str) -> str:
     return web_url(str(given), query=False).rstrip("/")
 
 
-def _callback_url(given: SecretStr) -> SecretStr:
-    web_url(given.get_secret_value(), query=True)
-    return given
-
-
-def _database(given: SecretStr) -> SecretStr:
-    url = given.get_secret_value()
-    if re.fullmatch(r"postgres(ql)?://.+", url):
-        return given
-    path = re.fullmatch(r"sqlite:///([^?#]+)", url)
-    if path is None:
-        raise ValueError('write "sqlite:///bridge.db" or "postgresql://user@host/name"')
-    if ":memory:" in path[1]:
-        raise ValueError("a database in memory would lose what a 202 promised; name a file")
-    return given
-
-
 def _host(given: object) -> str:
     host = str(given).strip().lower().rstrip(".")
     bare = host.removeprefix("[").removesuffix("]")
     if _is_ip(bare):
         return bare
-    if not _HOST.fullmatch(host):
+    if not _is_host(host):
         raise ValueError('a host name alone, like "n8n": no scheme, port, path or *')
     return host
 
@@ -213,6 +160,10 @@ def _named(given: str) -> str:
     return given
 
 
+def _is_host(text: str) -> bool:
+    return _HOST.fullmatch(text) is not None or _is_ip(text)
+
+
 def _is_ip(text: str) -> bool:
     try:
         ipaddress.ip_address(text)
@@ -221,25 +172,13 @@ def _is_ip(text: str) -> bool:
     return True
 
 
-_Listed = BeforeValidator(listed)
-_ApiKey = Annotated[SecretStr, _secret(MIN_API_KEY)]
-_EncryptionKey = Annotated[SecretStr, _secret(MIN_ENCRYPTION_KEY)]
-_SigningSecret = Annotated[SecretStr, AfterValidator(_signing)]
-_Some = Field(min_length=1)
-
-ApiKeys = Annotated[tuple[_ApiKey, ...], _Listed, _Some]
-EncryptionKeys = Annotated[tuple[_EncryptionKey, ...], _Listed, _Some]
-SigningSecrets = Annotated[tuple[_SigningSecret, ...], _Listed, _Some]
-ProviderKey = Annotated[SecretStr, AfterValidator(_provider_key)]
-
+Listed = BeforeValidator(listed)
 Name = Annotated[str, AfterValidator(_named)]
-Names = Annotated[tuple[Name, ...], _Listed]
+Names = Annotated[tuple[Name, ...], Listed]
 ListenAddress = Annotated[Address, PlainValidator(address)]
 BaseUrl = Annotated[str, AfterValidator(_base_url)]
-CallbackUrl = Annotated[SecretStr, AfterValidator(_callback_url)]
-DatabaseUrl = Annotated[SecretStr, AfterValidator(_database)]
-Hosts = Annotated[tuple[Annotated[str, PlainValidator(_host)], ...], _Listed]
-Networks = Annotated[tuple[Annotated[Network, PlainValidator(_network)], ...], _Listed]
+Hosts = Annotated[tuple[Annotated[str, PlainValidator(_host)], ...], Listed]
+Networks = Annotated[tuple[Annotated[Network, PlainValidator(_network)], ...], Listed]
 Requests = Annotated[rate.Rate, PlainValidator(_rate)]
 Schedule = Annotated[Retries, PlainValidator(_retries)]
 Anything = Annotated[dict[str, Any], BeforeValidator(typed)]

@@ -34,6 +34,15 @@ def expanded(text: str, environ: Mapping[str, str], folder: Path) -> str:
     return _PLACE.sub(filled, text)
 
 
+def mentioned(text: str) -> set[str]:
+    """The names in the text's places.
+
+    >>> sorted(mentioned("${HOST:-localhost}:${PORT} $${x}"))
+    ['HOST', 'PORT']
+    """
+    return {found[1].partition(":")[0] for found in _PLACE.finditer(text) if found[1]}
+
+
 def content(path: Path) -> str:
     """The text of a file that holds one value, without its last line end.
 

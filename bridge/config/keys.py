@@ -43,16 +43,17 @@ def below(path: Path) -> list[str]:
 def meant(path: Path) -> str:
     """What somebody who wrote this unknown key probably had in mind; may be empty.
 
-    >>> meant(("callback", "timeout"))
+    >>> meant(("callback",))
     'did you mean callbacks?'
     >>> meant(("timeout",))
     'did you mean callbacks.timeout or providers.<name>.poll.timeout?'
     """
     group, wrong = path[:-1], str(path[-1])
-    close = difflib.get_close_matches(wrong.lower(), below(group), n=2)
+    close = difflib.get_close_matches(wrong.lower(), below(group), n=1)
     guesses = [dotted((*group, each)) for each in close]
     if not guesses:
-        guesses = [dotted(key.path) for key in keys() if key.path[-1] == wrong][:2]
+        same = sorted((k.path for k in keys() if k.path[-1] == wrong), key=len)
+        guesses = [dotted(path) for path in same[:2]]
     return f"did you mean {' or '.join(guesses)}?" if guesses else ""
 
 

@@ -1,23 +1,30 @@
 """Puts the sources together: flags over environment over file over defaults."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from pydantic import ValidationError
 
-from bridge.config.agreement import disagreements
+from bridge.config.agreement import Disagreement, disagreements
 from bridge.config.document import read
 from bridge.config.environment import from_environ, from_flags
 from bridge.config.models import Config
 from bridge.config.parties import Provider
 from bridge.config.presets import built_in
 from bridge.config.prose import explained
-from bridge.config.tree import Fault, Tree, dotted
+from bridge.config.tree import Fault, Tree
 from bridge.errors import ConfigError
 
 FILE = "config.yaml"
 SYSTEM_FILE = Path("/etc/poll-bridge/config.yaml")
+
+PageCheck = Callable[[Mapping[str, Provider]], Iterable[Disagreement]]
+
+
+def unchecked(_providers: Mapping[str, Provider]) -> Iterable[Disagreement]:
+    """No opinion on pages."""
+    return ()
 
 
 def load(
@@ -25,13 +32,15 @@ def load(
     environ: Mapping[str, str],
     cwd: Path,
     *,
+    pages: PageCheck = unchecked,
     presets: Mapping[str, bool] | None = None,
 ) -> Config:
     """The whole configuration, or a ConfigError with every fault there is.
 
     `flags` are named like keys (``"callbacks.timeout"``), plus ``config`` for the file;
-    None counts as not given. `presets` are those built in, unless a test brings its own:
-    name, and whether the page says where the provider is.
+    None counts as not given. `pages` says what is wrong with the pages of the providers,
+    of which this package knows nothing. `presets` are those built in, unless a test brings
+    its own: name, and whether the page says where the provider is.
     """
     presets = built_in() if presets is None else presets
     path = _file(flags, environ, cwd)
@@ -40,25 +49,39 @@ def load(
     given = set(above.origins.values()) - {"PORT"}
     if path is None and not given and not above.faults:
         raise ConfigError(_nothing(cwd))
-    return settled(from_flags(flags).over(above.over(below)), presets)
+    return settled(from_flags(flags).over(above.over(below)), presets, pages)
 
 
-def settled(tree: Tree, presets: Mapping[str, bool]) -> Config:
+def settled(
+    tree: Tree, presets: Mapping[str, bool], pages: PageCheck = unchecked
+) -> Config:
     """`tree` validated, with the providers it leaves out filled in. Raises ConfigError."""
-    faults = [fault for _, fault in tree.faults]
+    config: Config | None = None
     try:
         config = Config.model_validate(tree.values)
     except ValidationError as error:
-        config = None
-        faults += explained(error, tree)
-    faults += [
-        Fault(tree.origin(path), dotted(path), what)
-        for path, what in disagreements(tree.values, presets)
-    ]
-    if config is None or faults:
-        ordered = sorted(dict.fromkeys(faults), key=_line)
+        for path, what in explained(error):
+            if not tree.faulty(path):
+                tree.blame(path, what)
+    for path, what in disagreements(tree.values, presets):
+        tree.blame(path, what)
+    providers = _filled(_sound(tree) if config is None else config.providers, presets)
+    for path, what in pages(providers):
+        tree.blame(path, what)
+    if config is None or tree.faults:
+        ordered = sorted(dict.fromkeys(fault for _, fault in tree.faults), key=_line)
         raise ConfigError(*(str(fault) for fault in ordered))
-    return config.model_copy(update={"providers": _filled(config.providers, presets)})
+    return config.model_copy(update={"providers": providers})
+
+
+def _sound(tree: Tree) -> dict[str, Provider]:
+    """The providers nothing is wrong with, in a configuration that is not sound itself."""
+    given = tree.values.get("providers")
+    return {
+        name: Provider.model_validate(values)
+        for name, values in (given.items() if isinstance(given, dict) else ())
+        if not tree.faulty(("providers", name), inside=True)
+    }
 
 
 def _file(

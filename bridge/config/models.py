@@ -11,6 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import Field, SecretStr, model_validator
 
 from bridge.config import fields as f
+from bridge.config import secrecy
 from bridge.config.fields import Address, within
 from bridge.config.parties import Client, Provider
 from bridge.config.settings import Settings
@@ -96,11 +97,11 @@ class Config(Settings):
         description="How others reach this bridge; goes into `Location` and result links. "
         "Not given: `http://` and `listen`.",
     )
-    database: f.DatabaseUrl = Field(
+    database: secrecy.DatabaseUrl = Field(
         default=SecretStr("sqlite:///bridge.db"),
         description="`sqlite:///file` (`////` for an absolute path) or `postgresql://…`.",
     )
-    encryption_keys: f.EncryptionKeys = Field(
+    encryption_keys: secrecy.EncryptionKeys = Field(
         description="For data at rest, links and sessions: at least 32 characters each, "
         "newest first. Older ones only open what they sealed.",
     )

@@ -7,6 +7,7 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from bridge.config import fields as f
+from bridge.config import secrecy
 from bridge.config.fields import within
 from bridge.config.settings import Settings
 from bridge.rate import Rate
@@ -35,11 +36,11 @@ class Limits(Settings):
 class Client(Settings):
     """Somebody who may use the API."""
 
-    api_keys: f.ApiKeys = Field(
+    api_keys: secrecy.ApiKeys = Field(
         description="What the client proves itself with: at least 16 characters each. "
         "A list, so that a key can be changed without a gap."
     )
-    signing_secrets: f.SigningSecrets = Field(
+    signing_secrets: secrecy.SigningSecrets = Field(
         description="`whsec_…`, as `poll-bridge secret new` makes them. Webhooks carry "
         "a signature for each."
     )
@@ -52,7 +53,7 @@ class Client(Settings):
         description="Providers whose configured keys the client may use. "
         "Not given: all if it is the only client, else none.",
     )
-    callback_url: f.CallbackUrl | None = Field(
+    callback_url: secrecy.CallbackUrl | None = Field(
         default=None,
         description="Where webhooks go if a subscription names no `callback_url`.",
     )
@@ -108,7 +109,7 @@ class Provider(Settings):
         default=None,
         description="Where its API is. Not given: as the page says.",
     )
-    api_key: f.ProviderKey | None = Field(
+    api_key: secrecy.ProviderKey | None = Field(
         default=None,
         description="For callers that bring no key and are granted this provider.",
     )

@@ -6,7 +6,8 @@ from pydantic import ValidationError
 
 from bridge.config.environment import PREFIX, SHORT
 from bridge.config.keys import meant
-from bridge.config.tree import Fault, Path, Tree, dotted, variable
+from bridge.config.models import Callbacks, Config
+from bridge.config.tree import NOT_A_GROUP, Path, variable
 
 MISSING = {
     "encryption_keys": "give at least 32 random characters (`openssl rand -hex 32`)",
@@ -15,30 +16,29 @@ MISSING = {
     "signing_secrets": "`poll-bridge secret new` makes one",
 }
 
-LATER = {("notify",), ("callbacks", "proxy")}
+LATER: set[Path] = {(key,) for key in Config.later}
+LATER |= {("callbacks", key) for key in Callbacks.later}
 
 _WORDS = {
     "bool_parsing": "must be true or false",
     "bool_type": "must be true or false",
-    "dict_type": 'must be lines of "key: value"',
+    "dict_type": NOT_A_GROUP,
     "int_from_float": "must be a whole number",
     "int_parsing": "must be a whole number",
     "int_type": "must be a whole number",
-    "mapping_type": 'must be lines of "key: value"',
-    "model_type": 'must be lines of "key: value"',
+    "mapping_type": NOT_A_GROUP,
+    "model_type": NOT_A_GROUP,
     "string_type": "must be text; put it in quotes",
     "tuple_type": "must be a list",
 }
 
 
-def explained(error: ValidationError, tree: Tree) -> Iterator[Fault]:
-    """One fault each, but for keys that `tree` already has a fault for."""
+def explained(error: ValidationError) -> Iterator[tuple[Path, str]]:
+    """The key and what is wrong with it, for each."""
     details = error.errors(include_url=False, include_input=False, include_context=False)
     for detail in details:
         path = tuple(each for each in detail["loc"] if each != "[key]")
-        if not tree.faulty(path):
-            what = _what(detail["type"], detail["msg"], path)
-            yield Fault(tree.origin(path), dotted(path), what)
+        yield path, _what(detail["type"], detail["msg"], path)
 
 
 def _what(kind: str, message: str, path: Path) -> str:

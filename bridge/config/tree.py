@@ -7,6 +7,8 @@ from typing import Any
 
 Path = tuple[str | int, ...]
 
+NOT_A_GROUP = 'must be lines of "key: value"'
+
 
 @dataclass(frozen=True, slots=True)
 class Fault:
@@ -17,7 +19,9 @@ class Fault:
     what: str
 
     def __str__(self) -> str:
-        return ": ".join(part for part in (self.where, self.key, self.what) if part)
+        """One line that can be printed, whatever characters a key is made of."""
+        line = ": ".join(part for part in (self.where, self.key, self.what) if part)
+        return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line)
 
 
 @dataclass(slots=True)
@@ -28,12 +32,15 @@ class Tree:
     values: dict[str, Any] = field(default_factory=dict, repr=False)
     origins: dict[Path, str] = field(default_factory=dict)
     faults: list[tuple[Path, Fault]] = field(default_factory=list)
+    mentioned: set[str] = field(default_factory=set)  # names in ${…}
 
     def put(self, path: tuple[str, ...], value: object, origin: str) -> None:
         """Set one value, in place of whatever was there and was wrong with it."""
         within = self.values
-        for key in path[:-1]:
+        for depth, key in enumerate(path[:-1], 1):
             if not isinstance(within.get(key), dict):
+                if within.get(key) is not None:
+                    self.blame(path[:depth], NOT_A_GROUP)
                 within[key] = {}
             within = within[key]
         within[path[-1]] = value
@@ -45,9 +52,17 @@ class Tree:
     def fault(self, path: Path, where: str, what: str) -> None:
         self.faults.append((path, Fault(where, dotted(path), what)))
 
-    def faulty(self, path: Path) -> bool:
-        """Whether there is a fault at `path` or around it already."""
-        return any(known and path[: len(known)] == known for known, _ in self.faults)
+    def blame(self, path: Path, what: str) -> None:
+        """A fault with what was given at `path`, wherever that was."""
+        self.fault(path, self.origin(path), what)
+
+    def faulty(self, path: Path, *, inside: bool = False) -> bool:
+        """Whether there is a fault at `path` or around it already; or `inside` it."""
+        return any(
+            known
+            and (path[: len(known)] == known or (inside and known[: len(path)] == path))
+            for known, _ in self.faults
+        )
 
     def origin(self, path: Path) -> str:
         """Where `path` was given; for what is missing, where its surroundings were."""
@@ -63,9 +78,10 @@ class Tree:
     def over(self, below: "Tree") -> "Tree":
         """Both together; where both set a key, this one's value stands."""
         both = Tree(below.name or self.name, _copied(below.values), dict(below.origins))
-        both.faults = below.faults + self.faults
+        both.faults = list(below.faults)
         for path, value in _leaves(self.values):
             both.put(path, value, self.origin(path))
+        both.faults += self.faults
         return both
 
 

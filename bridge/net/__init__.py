@@ -1,6 +1,6 @@
 """Everything that keeps a request to somebody else's server harmless.
 
 `addresses` says which IP addresses we keep away from, `resolver` asks for names, `guard`
-builds the sessions that obey both, `body` and `header` read what comes back without trusting
-it, `failure` and `retry_after` put into our words what went wrong and what was asked for.
+builds the sessions that obey both, `body` and `header` read what comes back without
+trusting it, `failure` and `retry_after` say in our words what went wrong or was asked for.
 """

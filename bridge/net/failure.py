@@ -66,12 +66,18 @@ def _no_connection(error: OSError) -> tuple[AttemptOutcome, str]:
         case ssl.SSLCertVerificationError():
             return AttemptOutcome.TLS_ERROR, f"certificate refused: {error.verify_message}"
         case ssl.SSLError():
-            words = str(error.reason or "handshake failed").replace("_", " ").lower()
-            return AttemptOutcome.TLS_ERROR, f"TLS failed: {words}"
+            return AttemptOutcome.TLS_ERROR, _tls(error)
     return AttemptOutcome.CONNECT_ERROR, _reason(error, "no connection could be made")
 
 
 def _reason(error: Exception, otherwise: str) -> str:
     """The system's words for an error number; the error's own may quote the URL."""
+    if isinstance(error.__cause__, ssl.SSLError):  # whose number is not the system's
+        return _tls(error.__cause__)
     number = getattr(error, "errno", None)
     return os.strerror(number).lower() if number else otherwise
+
+
+def _tls(error: ssl.SSLError) -> str:
+    words = str(error.reason or "handshake failed").replace("_", " ").lower()
+    return f"TLS failed: {words}"

@@ -7,7 +7,6 @@ resolver about IP literals, and a name may change its answer between two questio
 
 import socket
 import ssl
-import sys
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Self
@@ -30,9 +29,14 @@ KEEP_ALIVE_S = 4.5
 # A connection that is not there by then is given up a little before the whole request is,
 # so that we know nothing was sent.
 CONNECT_SHARE = 0.9
-# The kernel gives up what a peer refuses to take in. Else a peer that never reads would
-# keep the socket, and what is left to send, long after we closed it.
+# After this the kernel gives up what a peer does not take in. Without it, a peer that never
+# reads keeps our socket, and all that is left to send, for ever after we closed it.
 UNSENT_MS = 30_000
+TCP_OPTIONS = tuple(
+    (getattr(socket, name), value)
+    for name, value in (("TCP_USER_TIMEOUT", UNSENT_MS),)
+    if hasattr(socket, name)  # Linux
+)
 MAX_FIELD_BYTES = 16_384
 MAX_FIELDS = 100
 
@@ -69,7 +73,7 @@ class Egress:
         keep_alive_s: float = KEEP_ALIVE_S,
     ) -> None:
         self._resolver = resolver
-        self._inside_hosts = frozenset(map(_same_spelling, allow_hosts))
+        self._inside_hosts = set(map(_same_spelling, allow_hosts))
         self._allowed = tuple(allow_networks)
         self._limit = limit
         self._headers = {"User-Agent": user_agent, "Accept-Encoding": ACCEPT_ENCODING}
@@ -93,6 +97,11 @@ class Egress:
         await self._guarded.close()
         await self._inside.close()
 
+    def allow(self, hosts: Collection[str]) -> None:
+        """From now on these are the hosts that are reached whatever their address is."""
+        self._inside_hosts.clear()
+        self._inside_hosts.update(map(_same_spelling, hosts))
+
     def session_for(self, host: str) -> aiohttp.ClientSession:
         """The session that may talk to `host`. Never let it follow a redirect."""
         return self._inside if _same_spelling(host) in self._inside_hosts else self._guarded
@@ -109,7 +118,8 @@ class Egress:
         """Send one request, byte for byte as given, and return when the headers are there.
 
         The caller sets the deadline, of which `timeout_s` tells the length, and closes the
-        response. Raises one of `failure.FAILURES`.
+        response. aiohttp repeats a GET once if the connection turns out to be closed; a
+        POST is never repeated. Raises one of `failure.FAILURES`.
         """
         target = URL(url, encoded=True)
         return await self.session_for(target.raw_host or "").request(
@@ -224,8 +234,8 @@ def _opener(vet: Callable[[str], None]) -> Callable[[AddrInfoType], socket.socke
         family, kind, protocol, _, address = info
         vet(address[0])
         fresh = socket.socket(family, kind, protocol)
-        if sys.platform == "linux":
-            fresh.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNSENT_MS)
+        for option in TCP_OPTIONS:
+            fresh.setsockopt(socket.IPPROTO_TCP, *option)
         return fresh
 
     return opened

@@ -24,6 +24,7 @@ TRIES = 2
 # Names are taken as they are: no search domains, no HOSTALIASES.
 FLAGS = pycares.ARES_FLAG_NOSEARCH | pycares.ARES_FLAG_NOALIASES | pycares.ARES_FLAG_EDNS
 LOOKUPS = "fb"  # /etc/hosts, then DNS
+ADDRESSES = 64  # of one name; honest ones have a few
 NAME = re.compile(r"[a-z0-9_.-]{1,253}")
 
 
@@ -137,6 +138,9 @@ def _known(answer: asyncio.Future[pycares.AddrInfoResult], now: float) -> Known:
         return Known((), str(error.args[-1]).lower(), now + NEGATIVE_TTL_S)
     nodes = answer.result().nodes
     ttl_s = min(min((node.ttl for node in nodes), default=0), POSITIVE_TTL_S)
+    expires_at = now + max(ttl_s, LEAST_TTL_S)
     # A dict keeps the order of the answer and drops repeats.
     addresses = tuple(dict.fromkeys(node.addr[0].decode("ascii") for node in nodes))
-    return Known(addresses, "the name has no address", now + max(ttl_s, LEAST_TTL_S))
+    if len(addresses) > ADDRESSES:
+        return Known((), f"the name has more than {ADDRESSES} addresses", expires_at)
+    return Known(addresses, "the name has no address", expires_at)

@@ -1,10 +1,11 @@
 """Reads the `Retry-After` header (RFC 9110, 10.2.3)."""
 
-import math
+import re
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 
 DAY_S = 86_400.0
+SECONDS = re.compile(r"[0-9]+(\.[0-9]+)?")  # whole ones by the RFC; some send fractions
 
 
 def retry_after_s(header: str | None, now: float) -> float | None:
@@ -28,12 +29,8 @@ def retry_after_s(header: str | None, now: float) -> float | None:
 
 
 def _seconds(text: str, now: float) -> float | None:
-    if text[:1].isdigit():
-        try:
-            number = float(text)
-        except ValueError:
-            return None
-        return None if math.isnan(number) else number
+    if SECONDS.fullmatch(text):
+        return float(text)
     try:
         date = parsedate_to_datetime(text)
     except (ValueError, TypeError, IndexError, OverflowError):

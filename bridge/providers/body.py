@@ -130,8 +130,12 @@ class _Copy:
         self.left -= len(encoded)
         return encoded.decode()
 
-    def number(self, value: float) -> float | str | None:
-        if isinstance(value, int):
+    def number(self, value: float) -> float | None:
+        if isinstance(value, int) and -(2**63) <= value < 2**63:
             self.left -= 8
-            return value if -(2**63) <= value < 2**63 else "…"
-        return value if math.isfinite(value) else None
+            return value
+        try:
+            number = float(value)  # as the other parser reads integers that are too long
+        except OverflowError:
+            return None
+        return number if math.isfinite(number) else None

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, model_validator
 
+from bridge.duration import text
 from bridge.providers.fields import (
     BaseUrl,
     Duration,
@@ -27,7 +28,6 @@ from bridge.providers.fields import (
 from bridge.providers.question import TASK_ID, Auth, Param, Request, Templates
 from bridge.providers.reading import Reading, Words
 from bridge.rate import Rate
-
 
 Fault = tuple[str, str]  # the key, and what is wrong with it
 
@@ -56,7 +56,8 @@ class Poll(Section):
     @model_validator(mode="after")
     def _ordered(self) -> "Poll":
         if not 0 < self.min <= self.interval <= self.max:
-            raise ValueError("min, interval and max ascend, from above 0")
+            given = ", ".join(text(each) for each in (self.min, self.interval, self.max))
+            raise ValueError(f"min, interval and max ascend from above 0; they are {given}")
         if not self.timeout > 0:
             raise ValueError("timeout is above 0")
         return self
@@ -86,8 +87,11 @@ class Content(Section):
         The host is no criterion: gateways name themselves in links by a configured address
         that is often another than the one they are asked at, or plainly localhost.
         """
-        look = self.links.pattern if self.links else re.escape(self.path)
-        return re.compile(rf".*{look.replace(re.escape('{task_id}'), '[^/]+')}/?")
+        if self.links is None:
+            look = re.escape(self.path).replace(re.escape("{task_id}"), "[^/]+")
+        else:
+            look = self.links.pattern
+        return re.compile(rf".*(?:{look})/?")
 
 
 class Page(Section):
@@ -104,7 +108,7 @@ class Page(Section):
         description="Other places it is at, for people to choose from.",
     )
     auth: Auth | None = Field(
-        default=Auth(), description="How the key is sent; null: it takes none."
+        default_factory=Auth, description="How the key is sent; null: it takes none."
     )
     request: Request = Field(description="The question.")
     task_id: Regex = Field(
@@ -114,9 +118,10 @@ class Page(Section):
     params: Annotated[dict[Name, Param], NoNulls] = Field(
         default_factory=dict, description="Further variables of the question."
     )
-    poll: Poll = Field(default=Poll(), description="When to ask.")
+    poll: Poll = Field(default_factory=Poll, description="When to ask.")
     rate_limit: PageRate = Field(
-        default=Rate(20), description="Polls with one key, of all its tasks together."
+        default_factory=lambda: Rate(20),
+        description="Polls with one key, of all its tasks together.",
     )
     expected: Duration | None = Field(
         default=None,
@@ -170,9 +175,16 @@ def _placeholder_faults(page: Page) -> Iterator[Fault]:
     for template in (*paths, *page.request.query.values()):
         for name in sorted(set(placeholders(template)) - known):
             yield "request", f"{{{name}}} in {template!r} is not under params"
+    used = {
+        name
+        for path in (*paths, *page.request.query.values())
+        for name in placeholders(path)
+    }
+    for name in sorted(set(page.params) - used - {"task_id"}):
+        yield f"params.{name}", "is used nowhere in request"
     for name, param in page.params.items():
         needed = any(name in placeholders(path) for path in paths)
-        if needed and not param.required and param.default is None:
+        if needed and name != "task_id" and not param.required and param.default is None:
             yield f"params.{name}", "required or with a default, as the path needs it"
     content = page.content
     for template in (content.path, *content.query.values()) if content else ():

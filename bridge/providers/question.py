@@ -52,8 +52,8 @@ class Request(Section):
     path: Path = Field(description="Path below base_url.")
     aliases: Paths = Field(
         default=(),
-        description="Other paths that answer the same question; taken in turn with `path` "
-        "while polls fail.",
+        description="Other paths that answer the same question; tried now and then while "
+        "polls fail.",
     )
     query: Templates = Field(
         default_factory=dict,
@@ -65,8 +65,18 @@ class Request(Section):
 
     @cached_property
     def paths(self) -> tuple[str, ...]:
-        """All of them, percent-encoded but for the placeholders."""
+        """`path` and the aliases, percent-encoded but for the placeholders."""
         return tuple(encoded(path, safe="/") for path in (self.path, *self.aliases))
+
+    def path_of(self, attempt: int) -> str:
+        """The path to ask after `attempt` polls in a row have failed.
+
+        The aliases come second, as some paths fail for good. In between come more polls of
+        the path itself than it takes to believe that it does not know a task: an alias that
+        a server does not have must not break that row.
+        """
+        turn = attempt % (len(self.paths) + 3)
+        return self.paths[turn] if turn < len(self.paths) else self.paths[0]
 
     @cached_property
     def all_headers(self) -> dict[str, str]:

@@ -10,10 +10,6 @@ from bridge.providers.fields import Name, NoNulls, Places, Regex, Section, WordL
 from bridge.providers.lookup import lookup
 
 
-def _whole() -> Places:
-    return (lookup("@"),)
-
-
 def _places(*paths: str) -> Places:
     return tuple(lookup(path) for path in paths)
 
@@ -131,11 +127,13 @@ class Refusal(Section):
     """How to read an answer that does not speak of the task."""
 
     code: Places = Field(
-        default=_places("error.code", "code", "error.type"),
+        default_factory=lambda: _places("error.code", "code", "error.type"),
         description="Where its error code is.",
     )
     message: Places = Field(
-        default=_places("error.message", "message", "error", "detail", "msg"),
+        default_factory=lambda: _places(
+            "error.message", "message", "error", "detail", "msg"
+        ),
         description="Where its text is.",
     )
     rules: tuple[RefusalRule, ...] = Field(
@@ -148,7 +146,7 @@ class Reading(Section):
     """What an answer means. Of several places the first that has a value counts."""
 
     task: Places = Field(
-        default_factory=_whole,
+        default_factory=lambda: _places("@"),
         description="Objects of the answer that may describe the task. All other places "
         "are within the one that carries the task's id, else within the first there is.",
     )
@@ -179,8 +177,10 @@ class Reading(Section):
     details: Annotated[dict[Name, Places], NoNulls] = Field(
         default_factory=dict, description="Further facts of a result, by the name they get."
     )
-    error: ErrorRule = Field(default=ErrorRule(), description="Why a task failed.")
-    refusal: Refusal = Field(default=Refusal(), description="Answers that are errors.")
+    error: ErrorRule = Field(default_factory=ErrorRule, description="Why a task failed.")
+    refusal: Refusal = Field(
+        default_factory=Refusal, description="Answers that are errors."
+    )
     private: Annotated[
         tuple[str, ...], BeforeValidator(lambda v: () if v is None else v)
     ] = Field(default=(), description="Keys left out of `raw`, at any depth.")

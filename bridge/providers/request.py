@@ -29,14 +29,13 @@ def poll_request(
     *,
     attempt: int = 0,
 ) -> PollRequest:
-    """The `attempt`-th question in a row about the task, from 0; repeats try the aliases.
+    """What to ask about the task after `attempt` polls in a row have failed.
 
     The URL is encoded as it must go out. Raises ValueError for what `check_task` refuses.
     """
     values = {"task_id": task_id, **with_defaults(page, params)}
     pieces = {name: _piece(value) for name, value in values.items()}
-    paths = page.request.paths
-    path = paths[attempt % len(paths)].format_map(pieces)
+    path = page.request.path_of(attempt).format_map(pieces)
     headers = dict(page.request.all_headers)
     if page.auth is not None and key:
         headers[page.auth.header] = page.auth.value.replace("{key}", key)

@@ -1,12 +1,16 @@
 """Providers and receivers that speak the real dialects, on loopback.
 
     script      what becomes of a task, by its age; the magic task ids
-    dialects    that, as the body each provider would send
+    words       the dialects, and the status words of each
+    dialects    a task as the body each provider would send (newapi: the gateways' share)
     refusals    the error answers of each provider
     answers     the whole answer: a good body, a refusal, or rubbish
+    content     the bytes of results
+    routes      which question a path puts
     mount       one simulated provider: its tasks, its key, what it was asked
     provider    mounts behind an HTTP server
     reactions   how a simulated receiver answers, by its path
+    proof       whether a webhook is proven, by somebody else's verifier if there is one
     receiver    an HTTP server that keeps and verifies the webhooks it gets
     demo        a whole bridge between the two, and a verdict on it
 

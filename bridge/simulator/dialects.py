@@ -33,10 +33,12 @@ def _sandbox(world: World, site: Site, word: str) -> Body:
         "task_id": world.task_id,
         "status": word,
         "progress": step.progress,
+        "model": "sandbox",
         "created_at": int(world.created_at),
-        "updated_at": int(world.updated_at),
-        **fields_if(step.video, url=site.link(step.video), format="mp4"),
+        **fields_if(step.status.terminal, finished_at=int(world.updated_at)),
+        **fields_if(step.video, url=site.link(step.video)),
         **fields_if(step.last_frame, last_frame_url=site.link(step.last_frame)),
+        **fields_if(step.status is Status.SUCCEEDED, format="mp4", **_SIZE),
         **fields_if(
             step.status is Status.FAILED,
             error={"code": step.error_code, "message": step.error_text},
@@ -57,12 +59,11 @@ def _flat_succeeded(world: World, site: Site, word: str) -> Body:
 
 def _flat_completed(world: World, site: Site, word: str) -> Body:
     succeeded = world.step.status is Status.SUCCEEDED
-    size = {"duration": 5.0, "fps": 24, "width": 1280, "height": 720, "seed": 20231234}
     return {
         "task_id": world.task_id,
         "status": word,
         **fields_if(world.step.video, url=site.link(world.step.video)),
-        **fields_if(succeeded, format="mp4", metadata=size),
+        **fields_if(succeeded, format="mp4", metadata=dict(_SIZE)),
         **_flat_error(world, 50001),
     }
 
@@ -107,6 +108,7 @@ _FOLDED = {
     Status.CANCELLED: "The task was cancelled.",
     Status.EXPIRED: "The task expired before it was done.",
 }
+_SIZE = {"duration": 5.0, "fps": 24, "width": 1280, "height": 720, "seed": 20231234}
 _ARK_DETAILS = {
     "seed": 78_674,
     "resolution": "720p",

@@ -2,8 +2,8 @@
 
 from collections.abc import Collection
 
-from bridge import events
 from bridge.errors import RequestError
+from bridge.ids import message_id
 from bridge.lanes import Lane
 from bridge.model import ClaimedDelivery, DeliveryState, Reply
 from bridge.retry import Verdict
@@ -82,7 +82,7 @@ def claim(box: Box, row: Row, now: float, lease_s: float) -> Step[ClaimedDeliver
         conflicts=row["conflicts"],
         seen_lost=bool(row["lost"]) or row["claimed_at"] is not None,
         created_at=row["created_at"],
-        message_id=events.message_id(subscription_id, row["sequence"]),
+        message_id=message_id(subscription_id, row["sequence"]),
         subscription_id=subscription_id,
         client=row["client"],
         lane_id=row["lane_id"],

@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from bridge import events
+from bridge.ids import message_id
 from bridge.model import (
     Attempt,
     AttemptOutcome,
@@ -138,7 +138,7 @@ def summary_of(row: Row) -> Step[DeliverySummary]:
         return DeliverySummary(id=None, state=DeliveryState.NONE)
     for delivery in (yield ask("newest_delivery", subscription_id=row["id"])):
         return DeliverySummary(
-            id=events.message_id(f"sub_{row['key']}", delivery["sequence"]),
+            id=message_id(f"sub_{row['key']}", delivery["sequence"]),
             state=DeliveryState(delivery["state"]),
             attempts=delivery["attempts"],
             last_outcome=delivery["last_outcome"]
@@ -190,7 +190,7 @@ def deliveries_query(
 def delivery_of(box: Box, row: Row, log: tuple[Attempt, ...] = ()) -> Delivery:
     subscription_id = f"sub_{row['key']}"
     return Delivery(
-        id=events.message_id(subscription_id, row["sequence"]),
+        id=message_id(subscription_id, row["sequence"]),
         subscription_id=subscription_id,
         client=row["client"],
         type=row["type"],

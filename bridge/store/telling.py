@@ -1,6 +1,7 @@
 """Steps that turn a change into an event, and the event into what is owed."""
 
 from bridge import events, portable
+from bridge.ids import END
 from bridge.model import DeliveryState, Observation, Outcome
 from bridge.store.box import Box
 from bridge.store.rows import Listener
@@ -33,9 +34,9 @@ def close(
         status=seen.status,
         progress=seen.progress,
     )
-    yield from add_event(box, listener, events.END, event, now)
+    yield from add_event(box, listener, END, event, now)
     yield from drop_pending(listener.id, DeliveryState.SUPERSEDED, now)
-    yield from owe(listener, events.END, event["type"], now)
+    yield from owe(listener, END, event["type"], now)
     return True
 
 

@@ -11,6 +11,8 @@ from bridge.net import resolver as module
 from bridge.net.resolver import DnsFailure, Resolver
 from tests.net.hostile import NameServer, name_server
 
+HOSTS = Path("/etc/hosts").read_text().splitlines()
+
 
 class Hand:
     """Seconds, moved by hand."""
@@ -115,6 +117,20 @@ async def test_a_name_without_addresses_is_a_failure() -> None:
             await resolver.resolve("mail.test")
 
 
+async def test_a_name_with_very_many_addresses_is_a_failure() -> None:
+    """
+    Each is vetted for every connection; an attacker's thousands would take our time.
+    """
+    count = module.ADDRESSES
+    names = {"many.test": [f"192.0.2.{n}" for n in range(count)]}
+    async with asking(names) as (resolver, server, hand):
+        assert len(await resolver.resolve("many.test")) == count
+        server.names["many.test"] = [*names["many.test"], "198.51.100.1"]
+        hand.now += 2
+        with pytest.raises(DnsFailure, match=f"more than {count} addresses"):
+            await resolver.resolve("many.test")
+
+
 async def test_those_who_ask_at_the_same_time_share_one_question() -> None:
     """
     A burst to one host costs one question.
@@ -197,8 +213,7 @@ async def test_the_hosts_file_is_read() -> None:
     """
     Containers find each other by it.
     """
-    lines = Path("/etc/hosts").read_text().splitlines()
-    address, *names = [line.split() for line in lines if line and line[0].isdigit()][-1]
+    address, *names = [line.split() for line in HOSTS if line and line[0].isdigit()][-1]
     async with asking({}) as (resolver, server, _):
         assert address in await resolver.resolve(f"{names[-1]}.")
         assert server.asked == []
@@ -208,7 +223,7 @@ async def test_the_cache_does_not_grow_without_end() -> None:
     """
     Callback hosts are chosen by others; the oldest name makes room.
     """
-    names = dict.fromkeys(("a.test", "b.test", "c.test"), ["192.0.2.1"])
+    names = {name: ["192.0.2.1"] for name in ("a.test", "b.test", "c.test")}
     async with asking(names, cached_names=2) as (resolver, server, _):
         for name in ("a.test", "b.test", "c.test", "c.test", "b.test", "a.test"):
             await resolver.resolve(name)

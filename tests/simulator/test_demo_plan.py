@@ -4,6 +4,7 @@ import pytest
 
 from bridge.config.models import Config
 from bridge.model import Outcome
+from bridge.providers.configured import configured
 from bridge.signature import mint
 from bridge.simulator.demo.plan import DEAD, DIALECTS, Upstream, configuration, tasks
 from bridge.simulator.script import Fault, magic
@@ -78,7 +79,12 @@ def test_the_configuration_is_one_the_bridge_accepts() -> None:
         upstreams=upstreams,
     )
     config = Config.model_validate(given)
+    providers = configured(config)
     assert config.database.get_secret_value() == "sqlite:////tmp/demo/bridge.db"
     assert config.granted("demo") == set(DIALECTS)
     assert config.callbacks.retries == (1.0, 1.0, 2.0, 2.0, 3.0)
-    assert config.providers["newapi"].poll.interval_s == 0.5
+    assert providers["newapi"].base_url == "http://127.0.0.1:9/newapi"
+    for each in providers.values():
+        poll, page = each.page.poll, each.page
+        assert (poll.first, poll.min, poll.interval, poll.max) == (0.3, 0.2, 0.5, 1.0)
+        assert (page.refresh, page.not_found_grace) == (0.2, 0.5)

@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from aiohttp import web
 from rich.console import Console
 
 from bridge.clock import SystemClock
@@ -12,6 +13,7 @@ from bridge.simulator.demo.child import Child, free_port
 from bridge.simulator.demo.evidence import Evidence
 from bridge.simulator.demo.plan import tasks
 from bridge.simulator.demo.rehearsal import Rehearsal
+from bridge.simulator.loopback import Loopback
 from bridge.simulator.provider import ProviderSimulator
 from bridge.simulator.receiver import ReceiverSimulator
 from bridge.simulator.words import Dialect
@@ -80,6 +82,7 @@ async def test_a_bridge_that_breaks_a_promise_fails(promise: str, fault: str) ->
     [
         ("telling", "its end was never accepted"),
         ("exhaustion", "delivery is waiting, not exhausted"),
+        ("deliveries", "delivery is unknown, not exhausted"),
     ],
 )
 async def test_what_never_comes_is_not_waited_for_longer_than_the_limit(
@@ -111,21 +114,42 @@ async def test_a_command_that_is_not_there_leaves_nothing_behind(tmp_path: Path)
     assert await child.stop() is None
 
 
-async def test_a_process_that_never_gets_ready_nor_heeds_sigterm_is_killed(
-    tmp_path: Path,
-) -> None:
+async def test_a_process_that_does_not_heed_sigterm_is_killed(tmp_path: Path) -> None:
     """
     The demo must not leave a process behind.
     """
+    log = tmp_path / "log"
     deaf = (
-        "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(60)"
+        "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); "
+        "print('deaf', flush=True); time.sleep(60)"
     )
-    url = f"http://127.0.0.1:{free_port()}"
-    command = [sys.executable, "-c", deaf]
-    child = Child(command, url=url, log=tmp_path / "log", start_s=0.3, stop_s=0.1)
-    assert await child.start() is False
+
+    async def ready(_: web.BaseRequest) -> web.Response:
+        return web.Response(status=200 if log.read_text() else 503)
+
+    server = Loopback(ready)
+    url = await server.start()
+    child = Child([sys.executable, "-c", deaf], url=url, log=log, stop_s=0.1)
+    assert await child.start()
     assert await child.stop() == -9
-    assert child.last_words() == []
+    assert child.last_words() == ["deaf"]
+    await server.stop()
+
+
+async def test_a_process_that_never_gets_ready_is_not_waited_for(tmp_path: Path) -> None:
+    """
+    Alive is not ready: its database may be locked.
+    """
+
+    async def unready(_: web.BaseRequest) -> web.Response:
+        return web.Response(status=503)
+
+    server = Loopback(unready)
+    url = await server.start()
+    child = Child(["sleep", "60"], url=url, log=tmp_path / "log", start_s=0.2)
+    assert not await child.start()
+    assert await child.stop() == -15
+    await server.stop()
 
 
 async def test_a_bridge_that_answers_nothing_is_told_of_each_task() -> None:

@@ -1,13 +1,13 @@
 """The providers over real HTTP: paths, keys, dialects, faults, files."""
 
 import asyncio
+import base64
 import json
 from collections.abc import AsyncIterator
 from typing import Any
 
 import aiohttp
 import pytest
-from swift_clock import SwiftClock
 from yarl import URL
 
 from bridge.clock import SystemClock
@@ -15,6 +15,7 @@ from bridge.model import Status
 from bridge.simulator.provider import ProviderSimulator
 from bridge.simulator.script import Fault, Step, Task
 from bridge.simulator.words import Dialect
+from tests.simulator.swift_clock import SwiftClock
 
 DONE = Task(
     phases=((0.0, Step(status=Status.SUCCEEDED, video="v.mp4", last_frame="v.png")),)
@@ -139,6 +140,24 @@ async def test_content_gives_bytes_to_the_holder_of_the_key_once_done(
     assert (status, json.loads(body)["error"]["message"]) == (404, "Task not found")
 
 
+async def test_content_may_come_as_base64_in_json(
+    provider: ProviderSimulator, http: aiohttp.ClientSession
+) -> None:
+    """
+    mixroute hands out Sora's bytes this way, at a path of its own.
+    """
+    base = provider.mount("/mix", Dialect.FLAT_SUCCEEDED)
+    provider.add("video_1", DONE)
+    download = f"{base}/v1/video/generations/download"
+    status, body = await get(http, f"{download}?id=video_1")
+    told = json.loads(body)
+    assert (status, told["task_id"], told["format"]) == (200, "video_1", "mp4")
+    assert b"ftyp" in base64.b64decode(told["base64"])
+    assert told["data_url"].endswith(told["base64"])
+    assert (await get(http, f"{download}?id=video_2"))[0] == 404
+    assert (await get(http, download))[0] == 404
+
+
 async def test_a_path_of_no_api_is_answered_as_a_gateway_does(
     provider: ProviderSimulator, http: aiohttp.ClientSession
 ) -> None:
@@ -154,8 +173,9 @@ async def test_a_path_of_no_api_is_answered_as_a_gateway_does(
     assert (await get(http, f"{base}/v1/videos/t1/else"))[0] == 404
     assert (await get(http, f"{base}/v1/video/generations/t1/content"))[0] == 404
     assert (await get(http, f"{base}/v1/videos/"))[0] == 404
-    async with http.post(f"{base}/v1/videos/t1") as response:
-        assert response.status == 404
+    for path in ("/v1/videos/t1", "/v1/nothing"):
+        async with http.post(base + path) as response:
+            assert response.status == 404
     assert provider.requests == 0
 
 

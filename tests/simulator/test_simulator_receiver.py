@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator
 
 import aiohttp
 import pytest
-from swift_clock import SwiftClock
 from yarl import URL
 
 from bridge import signature
@@ -16,6 +15,7 @@ from bridge.simulator.loopback import Loopback
 from bridge.simulator.proof import fault_of
 from bridge.simulator.reactions import Before, Reaction, reaction
 from bridge.simulator.receiver import ReceiverSimulator
+from tests.simulator.swift_clock import SwiftClock
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 OTHER = "whsec_" + "b3RoZXIt" * 4

@@ -87,7 +87,7 @@ def summary(verdict: Verdict) -> list[str]:
         f"ends told      {verdict.told} of {verdict.tasks}",
         f"polls          {verdict.polls}",
         f"attempts       {verdict.attempts}, of them {verdict.duplicates} accepted again",
-        f"seen to told   {_seconds(verdict.seen_to_received_s)} (p95, receivers without fault)",
+        f"seen to told   {_seconds(verdict.seen_to_received_s)} (p95, willing receivers)",
         f"ended to told  {_seconds(verdict.ended_to_received_s)} (p95, with the polling)",
     ]
     faults = [f"FAULT {fault}" for fault in verdict.faults]

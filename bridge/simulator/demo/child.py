@@ -1,7 +1,6 @@
 """The demo's bridge: the real command in a process of its own."""
 
 import asyncio
-import contextlib
 import os
 import signal
 import socket
@@ -13,6 +12,7 @@ import aiohttp
 START_S = 20.0
 STOP_S = 20.0
 LOOK_S = 0.05
+READY_S = 1.0
 LOG_LINES = 20
 
 
@@ -31,6 +31,7 @@ class Child:
         self._command, self._url, self._log = tuple(command), url, log
         self._start_s, self._stop_s = start_s, stop_s
         self._running: asyncio.subprocess.Process | None = None
+        self._exit: asyncio.Future[int] | None = None
 
     async def start(self) -> bool:
         """Whether it became ready; if not, `last_words` may say why."""
@@ -38,22 +39,26 @@ class Child:
             self._running = await asyncio.create_subprocess_exec(
                 *self._command, stdout=out, stderr=out, env=environment(os.environ)
             )
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self._start_s), aiohttp.ClientSession() as http:
-                while not await _ended(self._running, LOOK_S):
-                    if await self._ready(http):
-                        return True
+        # One waiter for the life of the process, which no look at it cancels.
+        self._exit = asyncio.ensure_future(self._running.wait())
+        timeout = aiohttp.ClientTimeout(READY_S)
+        async with aiohttp.ClientSession(timeout=timeout) as http:
+            for _ in range(round(self._start_s / LOOK_S)):
+                if await _done(self._exit, LOOK_S):
+                    return False
+                if await self._ready(http):
+                    return True
         return False
 
     async def stop(self) -> int | None:
         """SIGTERM, and the exit code; a process that does not heed it is killed."""
-        if self._running is None:
+        if self._running is None or self._exit is None:
             return None
         if self._running.returncode is None:
             self._running.send_signal(signal.SIGTERM)
-        if not await _ended(self._running, self._stop_s):
+        if not await _done(self._exit, self._stop_s):
             self._running.kill()
-        return await self._running.wait()
+        return await self._exit
 
     def last_words(self) -> list[str]:
         """The end of what it has written."""
@@ -63,17 +68,13 @@ class Child:
         try:
             async with http.get(f"{self._url}/readyz") as response:
                 return response.status == 200
-        except aiohttp.ClientError:
+        except (aiohttp.ClientError, TimeoutError):
             return False
 
 
-async def _ended(running: asyncio.subprocess.Process, timeout_s: float) -> bool:
-    try:
-        async with asyncio.timeout(timeout_s):
-            await running.wait()
-    except TimeoutError:
-        return False
-    return True
+async def _done(waiting: asyncio.Future[int], timeout_s: float) -> bool:
+    done, _ = await asyncio.wait({waiting}, timeout=timeout_s)
+    return bool(done)
 
 
 def environment(given: Mapping[str, str]) -> dict[str, str]:

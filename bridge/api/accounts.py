@@ -1,0 +1,108 @@
+"""Providers and signing secrets, as one client has them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from bridge import signature
+from bridge.api import query
+from bridge.api.auth import Caller
+from bridge.api.deps import Deps
+from bridge.api.respond import Json
+from bridge.api.views import time
+from bridge.health import Pulse
+from bridge.providers.provider import Provider
+from bridge.store import Store
+
+Credential = Mapping[str, Any]
+
+
+class Accounts:
+    def __init__(self, deps: Deps) -> None:
+        self._deps = deps
+
+    async def providers(self, request: Request, caller: Caller) -> Response:
+        """All providers, as anybody may use them with a key of their own. How the
+        configured key fares is told only to those who may use it.
+        """
+        query.read_query(request, {})
+        found = sorted(self._deps.providers().values(), key=lambda each: each.name)
+        keys = await configured_keys(self._deps.store, [each.name for each in found])
+        now = self._deps.clock.now()
+        return Json(
+            [
+                provider_view(
+                    each,
+                    granted=each.name in caller.grants,
+                    credential=keys.get(each.name),
+                    pulse=self._deps.pulse(each.name),
+                    now=now,
+                )
+                for each in found
+            ]
+        )
+
+    async def signing_secrets(self, request: Request, caller: Caller) -> Response:
+        """The caller's own, an operator's too."""
+        query.read_query(request, {})
+        found = [each.get_secret_value() for each in caller.settings.signing_secrets]
+        return Json([{"secret": each, "text": signature.text_of(each)} for each in found])
+
+
+async def configured_keys(store: Store, providers: list[str]) -> dict[str, Credential]:
+    """The state of each provider's configured key, among those of callers' own keys."""
+    fingerprints = store._box.fingerprints
+    configured = {
+        fingerprints.of("credential", name, "configured", ""): name for name in providers
+    }
+    return {
+        configured[row["fingerprint"]]: row
+        for row in await store.credentials()
+        if row["fingerprint"] in configured
+    }
+
+
+def provider_view(
+    provider: Provider,
+    *,
+    granted: bool,
+    credential: Credential | None,
+    pulse: Pulse,
+    now: float,
+) -> dict[str, Any]:
+    usable = granted and provider.key is not None
+    known = credential if usable else None
+    state, since = state_of(known, pulse, now)
+    last_ok_at = pulse.last_ok_at if usable else None
+    if known is not None and last_ok_at is None:
+        last_ok_at = known["worked_at"]
+    return {
+        "name": provider.name,
+        "preset": provider.preset,
+        "has_key": usable,
+        "state": state,
+        "since": time(since),
+        "last_ok_at": time(last_ok_at),
+    }
+
+
+def state_of(
+    credential: Credential | None, pulse: Pulse, now: float
+) -> tuple[str, float | None]:
+    """The state and since when; what is not known to be wrong is ok.
+
+    A refusal counts once it is confirmed: some gateways answer 401 when they mean 503.
+    """
+    if credential is not None and credential["probes"]:
+        return "key_refused", credential["refused_at"]
+    if (
+        credential is not None
+        and credential["throttles"]
+        and credential["paused_until"] > now
+    ):
+        return "throttled", None
+    if pulse.down_since is not None:
+        return "down", pulse.down_since
+    return "ok", None

@@ -1,0 +1,86 @@
+"""The API as an ASGI app."""
+
+import difflib
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from bridge.api.accounts import Accounts
+from bridge.api.auth import Doorkeeper
+from bridge.api.deliveries import Deliveries
+from bridge.api.deps import Deps
+from bridge.api.envelope import Envelope, Traffic
+from bridge.api.exposition import Exposition
+from bridge.api.limits import RequestLimit
+from bridge.api.probes import Probes
+from bridge.api.resource import Door, Open, Resource
+from bridge.api.respond import refused
+from bridge.api.subscribing import Subscribing
+from bridge.api.subscriptions import Subscriptions
+from bridge.api.waiting import Waiting
+from bridge.errors import RequestError
+
+PATH_SHOWN = 128
+
+
+def create_app(deps: Deps) -> Starlette:
+    """Call it once for each `deps.registry`, in which its figures are counted."""
+    closed = Door(Doorkeeper(deps.config), RequestLimit(deps.clock.now)).closed
+    waiting = Waiting(deps)
+    subscribing, accounts = Subscribing(deps, waiting), Accounts(deps)
+    subscriptions, deliveries = Subscriptions(deps, waiting), Deliveries(deps)
+    probes, exposition = Probes(deps), Exposition(deps.registry)
+    subscribe = closed(subscribing.one)
+    # The most frequent first: routes are tried in order.
+    paths: dict[str, dict[str, Open]] = {
+        "/subscribe": {"POST": subscribe},
+        "/subscriptions": {"GET": closed(subscriptions.list), "POST": subscribe},
+        "/subscriptions/{id}": {
+            "GET": closed(subscriptions.get),
+            "DELETE": closed(subscriptions.stop),
+        },
+        "/subscribe/batch": {"POST": closed(subscribing.batch)},
+        "/deliveries": {"GET": closed(deliveries.list)},
+        "/deliveries/{id}": {"GET": closed(deliveries.get)},
+        "/deliveries/{id}/retry": {"POST": closed(deliveries.retry)},
+        "/providers": {"GET": closed(accounts.providers)},
+        "/signing-secrets": {"GET": closed(accounts.signing_secrets)},
+        "/livez": {"GET": probes.live},
+        "/readyz": {"GET": probes.ready},
+        "/healthz": {"GET": probes.ready},
+        "/metrics": {"GET": closed(exposition.guarded)},
+    }
+    return assembled(deps, paths)
+
+
+def create_metrics_app(deps: Deps) -> Starlette:
+    """/metrics without a key, for `metrics_listen`."""
+    exposition = Exposition(deps.registry)
+    return Starlette(
+        routes=[Route("/metrics", Resource("/metrics", {"GET": exposition.open}))]
+    )
+
+
+def assembled(deps: Deps, paths: dict[str, dict[str, Open]]) -> Starlette:
+    async def nothing_here(request: Request, _error: Exception) -> Response:
+        return refused(no_such_path(request.url.path, paths))
+
+    app = Starlette(
+        routes=[Route(path, Resource(path, methods)) for path, methods in paths.items()],
+        middleware=[
+            Middleware(Envelope, traffic=Traffic(deps.registry), now=deps.clock.now)
+        ],
+        exception_handlers={404: nothing_here},
+    )
+    # A redirect would name us by the Host header, which behind a proxy may be wrong.
+    app.router.redirect_slashes = False
+    return app
+
+
+def no_such_path(path: str, known: dict[str, dict[str, Open]]) -> RequestError:
+    near = difflib.get_close_matches(path[:PATH_SHOWN], known, n=1)
+    detail = f"did you mean {near[0]}?" if near else "see the documentation for its paths"
+    return RequestError("not_found", detail)

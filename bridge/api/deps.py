@@ -1,0 +1,54 @@
+"""What the API needs of the rest of the program."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from prometheus_client import CollectorRegistry
+
+from bridge.bell import Bell
+from bridge.clock import Clock
+from bridge.config import Config
+from bridge.health import Health, Pulse
+from bridge.providers.provider import Provider
+from bridge.store import Store
+
+T = TypeVar("T")
+
+
+def unknown_pulse(_provider: str) -> Pulse:
+    return Pulse()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deps:
+    """`config` and `providers` are asked for each request, as a reload swaps them."""
+
+    store: Store
+    clock: Clock
+    config: Callable[[], Config]
+    providers: Callable[[], Mapping[str, Provider]]
+    vet: Callable[[str], Awaitable[None]]  # raises AddressForbidden, DnsFailure
+    bell: Bell
+    health: Health
+    wake_poller: Callable[[], None]
+    wake_dispatcher: Callable[[], None]
+    draining: Callable[[], bool]
+    pulse: Callable[[str], Pulse] = unknown_pulse
+    registry: CollectorRegistry = field(default_factory=CollectorRegistry)
+    dev: bool = False
+
+
+class Derived(Generic[T]):
+    """Something made of the configuration, and made anew when that is another."""
+
+    def __init__(self, config: Callable[[], Config], derive: Callable[[Config], T]) -> None:
+        self._config, self._derive = config, derive
+        self._from: Config | None = None
+        self._value: T
+
+    def __call__(self) -> T:
+        config = self._config()
+        if config is not self._from:
+            self._value, self._from = self._derive(config), config
+        return self._value

@@ -1,0 +1,110 @@
+"""How often a client may ask, and how many subscriptions it may have at once."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
+
+from bridge.api.auth import Caller
+from bridge.errors import RequestError
+from bridge.rate import Rate
+
+RECOUNT_S = 5.0  # between two counts in the database
+FULL_AGAIN_S = 30.0  # when a client with too many active subscriptions may come back
+
+
+class Bucket:
+    """Tokens for requests: as many at once as the rate counts, refilled evenly."""
+
+    def __init__(self, rate: Rate, now: float) -> None:
+        self.rate = rate
+        self._tokens, self._at = float(rate.count), now
+
+    def wait_s(self, now: float) -> float:
+        """0 and a token taken, or the seconds until there is one."""
+        earned = max(now - self._at, 0.0) * self.rate.per_second
+        self._tokens, self._at = min(self._tokens + earned, self.rate.count), now
+        if self._tokens < 1:
+            return (1 - self._tokens) / self.rate.per_second
+        self._tokens -= 1
+        return 0.0
+
+
+class RequestLimit:
+    """`limits.requests` of each client, counted in this process."""
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self._now = now
+        self._buckets: dict[str, Bucket] = {}
+
+    def take(self, caller: Caller) -> None:
+        """Raises RequestError `rate_limited`."""
+        rate, now = caller.settings.limits.requests, self._now()
+        bucket = self._buckets.get(caller.name)
+        if bucket is None or bucket.rate != rate:
+            bucket = self._buckets[caller.name] = Bucket(rate, now)
+        wait_s = bucket.wait_s(now)
+        if wait_s:
+            raise RequestError(
+                "rate_limited", f"you may send {rate} requests", retry_after_s=wait_s
+            )
+
+
+class ActiveLimit:
+    """`limits.active` of each client.
+
+    Counted in the database when the process starts and up from there. Ends are not
+    counted here: a client at its limit is counted anew, at most every RECOUNT_S. So a
+    client never gets beyond its limit through one process (several together may overshoot
+    by what they add within RECOUNT_S), and waits at most that long for a place.
+    """
+
+    def __init__(
+        self,
+        counts: Callable[[], Awaitable[Mapping[str, int]]],
+        now: Callable[[], float],
+    ) -> None:
+        self._counts, self._now = counts, now
+        self._known: Counter[str] = Counter()
+        self._added: Counter[str] = Counter()  # since the last count began
+        self._reserved: Counter[str] = Counter()
+        self._counted_at = float("-inf")
+        self._counting = asyncio.Lock()
+
+    async def make_room(self, caller: Caller) -> None:
+        """Raises RequestError `limit_active` if there is none for one more."""
+        if self._counted_at == float("-inf") or not self._room(caller):
+            async with self._counting:
+                if self._now() - self._counted_at >= RECOUNT_S:
+                    await self._recount()
+        if not self._room(caller):
+            raise RequestError(
+                "limit_active",
+                f"you have {caller.settings.limits.active} active subscriptions, which is "
+                "as many as you may have; stop some, or wait for them to end",
+                retry_after_s=FULL_AGAIN_S,
+            )
+
+    @contextmanager
+    def place(self, caller: Caller) -> Iterator[Callable[[], None]]:
+        """Keep a place while a subscription is written; call what it gives if one was."""
+        self._reserved[caller.name] += 1
+        try:
+            yield lambda: self._count(caller)
+        finally:
+            self._reserved[caller.name] -= 1
+
+    def _count(self, caller: Caller) -> None:
+        self._known[caller.name] += 1
+        self._added[caller.name] += 1
+
+    async def _recount(self) -> None:
+        """What is added meanwhile may or may not be in that count: it counts on top."""
+        self._added.clear()
+        counted_at = self._now()
+        self._known = Counter(await self._counts()) + self._added
+        self._counted_at = counted_at
+
+    def _room(self, caller: Caller) -> bool:
+        taken = self._known[caller.name] + self._reserved[caller.name]
+        return taken < caller.settings.limits.active

@@ -1,0 +1,150 @@
+"""What a body may hold. Judged here is what can be judged without the configuration."""
+
+from typing import Annotated, Any, Literal
+
+import orjson
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    WithJsonSchema,
+)
+
+from bridge import duration, events, signature
+
+METADATA_BYTES = 16_384
+METADATA_DEPTH = 32  # an event nests it deeper still, and receivers have limits too
+LABEL_CHARS = 128
+SECRETS = 5
+MIN_DEADLINE_S = 10.0
+
+
+def one_or_several(given: Any) -> Any:
+    return (given,) if isinstance(given, str) else given
+
+
+def comma_separated(given: Any) -> Any:
+    """
+    >>> comma_separated("task.failed, task.succeeded")
+    ['task.failed', 'task.succeeded']
+    """
+    return [each.strip() for each in given.split(",")] if isinstance(given, str) else given
+
+
+def known_events(given: tuple[str, ...]) -> tuple[str, ...]:
+    if not given:
+        raise ValueError("name at least one event, or leave it out for all ends")
+    events.expand(given)
+    return tuple(dict.fromkeys(given))
+
+
+def bounded(given: dict[str, Any]) -> dict[str, Any]:
+    if given and deeper_than(given, METADATA_DEPTH):
+        raise ValueError(f"nested more than {METADATA_DEPTH} levels deep")
+    if given and len(orjson.dumps(given)) > METADATA_BYTES:
+        raise ValueError(f"has more than {METADATA_BYTES:,} bytes as JSON")
+    return given
+
+
+def deeper_than(value: Any, levels: int) -> bool:
+    """
+    >>> deeper_than({"a": [1]}, 1), deeper_than({"a": [1]}, 2), deeper_than(1, 0)
+    (True, False, False)
+    """
+    if not isinstance(value, dict | list):
+        return False
+    inner = value.values() if isinstance(value, dict) else value
+    return levels == 0 or any(deeper_than(each, levels - 1) for each in inner)
+
+
+def label(given: str) -> str:
+    if len(given) > LABEL_CHARS or not given.isprintable():
+        raise ValueError(f"is a label of up to {LABEL_CHARS} printable characters")
+    return given
+
+
+def signing_secret(given: str) -> str:
+    signature.key_bytes(given)
+    return given
+
+
+def few(given: tuple[str, ...]) -> tuple[str, ...]:
+    if len(given) > SECRETS:
+        raise ValueError(f"at most {SECRETS} secrets: each adds a signature")
+    return tuple(dict.fromkeys(given))
+
+
+def deadline(given: Any) -> float:
+    found = duration.seconds(given)
+    if found < MIN_DEADLINE_S:
+        raise ValueError(f"at least {duration.text(MIN_DEADLINE_S)}")
+    return found
+
+
+Events = Annotated[
+    tuple[str, ...], BeforeValidator(comma_separated), AfterValidator(known_events)
+]
+Secrets = Annotated[
+    tuple[Annotated[str, AfterValidator(signing_secret)], ...],
+    BeforeValidator(one_or_several),
+    AfterValidator(few),
+]
+Deadline = Annotated[
+    float,
+    PlainValidator(deadline),
+    WithJsonSchema({"type": ["string", "number"], "examples": ["90s", "2h", 3600]}),
+]
+
+
+class SubscribeBody(BaseModel):
+    """What `POST /subscribe` takes."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+    provider: str = Field(description="Who runs the task: a name of GET /providers.")
+    task_id: str = Field(description="The id the provider gave the task.")
+    callback_url: str | None = Field(
+        None,
+        repr=False,
+        description="Where the webhook goes. Absent: the client's default, else nowhere: "
+        "the end is then read with `wait` or GET.",
+    )
+    events: Events = Field(
+        (events.TASK_ENDED,), description="Which events are sent; `task.ended`: all ends."
+    )
+    metadata: Annotated[dict[str, Any], AfterValidator(bounded)] = Field(
+        {}, repr=False, description="Comes back in every event; up to 16 KiB."
+    )
+    provider_api_key: str | None = Field(
+        None,
+        repr=False,
+        description="Your own key at the provider, instead of the configured one.",
+    )
+    params: dict[str, str] = Field(
+        {}, description="Further variables that the provider's page declares."
+    )
+    model: Annotated[str, AfterValidator(label)] | None = Field(
+        None, description="Label to learn durations by, if the provider does not say."
+    )
+    deadline: Deadline | None = Field(
+        None,
+        description="When to give up, counted from now. Absent: as the provider's page.",
+    )
+    format: Literal["standard", "flat"] = Field(
+        "standard", description="Shape of the body."
+    )
+    method: Literal["POST", "GET"] = Field(
+        "POST", description="How the callback is called."
+    )
+    headers: dict[str, str] = Field(
+        {}, repr=False, description="Sent along with each webhook."
+    )
+    signing_secret: Secrets = Field(
+        (), repr=False, description="`whsec_…`, one or several, instead of the client's."
+    )
+    include_raw: bool = Field(
+        False, description="Whether events carry the provider's own body as `raw`."
+    )

@@ -1,0 +1,79 @@
+"""Reading subscriptions, and stopping them."""
+
+import re
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from bridge.api import query
+from bridge.api.auth import Caller
+from bridge.api.deps import Deps
+from bridge.api.respond import Json
+from bridge.api.views import subscription_view
+from bridge.api.waiting import Waiting, ended
+from bridge.errors import RequestError
+from bridge.model import Outcome, Status, SubscriptionState
+from bridge.store import SubscriptionFilter
+from bridge.store.reading import NEWEST
+
+LIST = "subscriptions"
+
+FILTERS = {
+    "state": query.one_of(SubscriptionState),
+    "status": query.one_of(Status),
+    "outcome": query.one_of(Outcome),
+    "provider": query.plain_text,
+    "task_id": query.plain_text,
+}
+PAGING = {"limit": query.limit, "cursor": query.cursor(LIST)}
+OPERATORS = {"client": query.plain_text}
+
+_ID = re.compile("sub_([0-9A-Za-z]{1,64})")
+
+
+class Subscriptions:
+    def __init__(self, deps: Deps, waiting: Waiting) -> None:
+        self._deps, self._waiting = deps, waiting
+
+    async def list(self, request: Request, caller: Caller) -> Response:
+        readers = FILTERS | PAGING | (OPERATORS if caller.operator else {})
+        asked = query.read_query(request, readers)
+        limit = asked.pop("limit", query.DEFAULT_LIMIT)
+        before = asked.pop("cursor", NEWEST)
+        wanted = SubscriptionFilter(**{"client": caller.scope} | asked)
+        page = await self._deps.store.subscriptions(wanted, limit=limit, before=before)
+        return Json(
+            {
+                "items": [subscription_view(item, caller) for item in page.items],
+                "next_cursor": query.cursor_after(LIST, page.next_before),
+            }
+        )
+
+    async def get(self, request: Request, caller: Caller) -> Response:
+        wait_s = query.read_query(request, {"wait": query.wait}).get("wait", 0.0)
+        found = await self._deps.store.subscription(key_of(request), caller.scope)
+        if found is None:
+            raise not_found()
+        seen = await self._waiting.until(ended, found, wait_s, request)
+        return Json(subscription_view(seen, caller))
+
+    async def stop(self, request: Request, caller: Caller) -> Response:
+        query.read_query(request, {})
+        key = key_of(request)
+        now = self._deps.clock.now()
+        if not await self._deps.store.stop(key, caller.scope, now=now):
+            raise not_found()
+        self._deps.bell.ring([key])
+        return Response(status_code=204)
+
+
+def key_of(request: Request) -> str:
+    match = _ID.fullmatch(request.path_params["id"])
+    if match is None:
+        raise not_found()
+    return match[1]
+
+
+def not_found() -> RequestError:
+    """Also for what others own: who may not see it learns nothing of it."""
+    return RequestError("subscription_not_found", "you have no subscription of this id")

@@ -1,0 +1,106 @@
+"""Nouns → the JSON of the contract, key order included."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from bridge import events
+from bridge.api.auth import Caller
+from bridge.model import Attempt, Delivery, LastPoll, Subscription
+from bridge.rfc3339 import rfc3339
+
+Json = dict[str, Any]
+
+
+def time(at: float | None) -> str | None:
+    return None if at is None else rfc3339(at)
+
+
+def subscription_view(
+    subscription: Subscription, caller: Caller, warnings: Sequence[Json] = ()
+) -> Json:
+    """`warnings` are those about the request; what the subscription itself warns of is
+    added. Operators are also told whose it is.
+    """
+    end = subscription.event["data"] if subscription.event else {}
+    delivery = subscription.delivery
+    view = {
+        "id": subscription.id,
+        "provider": subscription.provider,
+        "task_id": subscription.task_id,
+        "callback_url": subscription.callback_url,
+        "events": subscription.events,
+        "metadata": subscription.metadata,
+        "state": subscription.state,
+        "status": subscription.status,
+        "outcome": subscription.outcome,
+        "progress": subscription.progress,
+        "result": end.get("result"),
+        "error": end.get("error"),
+        "created_at": time(subscription.created_at),
+        "deadline_at": time(subscription.deadline_at),
+        "ended_at": time(subscription.ended_at),
+        "last_poll": subscription.last_poll and last_poll_view(subscription.last_poll),
+        "next_poll_at": time(subscription.next_poll_at),
+        "delivery": {
+            "id": delivery.id,
+            "state": delivery.state,
+            "attempts": delivery.attempts,
+            "last_outcome": delivery.last_outcome,
+            "hint": delivery.hint,
+            "next_attempt_at": time(delivery.next_attempt_at),
+        },
+        "warnings": [*warnings_of(subscription), *warnings],
+    }
+    return view | {"client": subscription.client} if caller.operator else view
+
+
+def last_poll_view(poll: LastPoll) -> Json:
+    return {
+        "at": time(poll.at),
+        "outcome": poll.outcome,
+        "http_status": poll.http_status,
+        "detail": poll.detail,
+        "since": time(poll.since),
+        "count": poll.count,
+    }
+
+
+def warnings_of(subscription: Subscription) -> list[Json]:
+    missing = events.missing_ends(subscription.events)
+    if not missing:
+        return []
+    message = f"no webhook is sent for {', '.join(missing)}; task.ended stands for all ends"
+    return [{"code": "end_events_filtered", "message": message}]
+
+
+def delivery_view(delivery: Delivery, caller: Caller) -> Json:
+    view = {
+        "id": delivery.id,
+        "subscription_id": delivery.subscription_id,
+        "type": delivery.type,
+        "callback_url": delivery.callback_url,
+        "host": delivery.host,
+        "state": delivery.state,
+        "attempt_count": delivery.attempts,
+        "last_outcome": delivery.last_outcome,
+        "hint": delivery.hint,
+        "created_at": time(delivery.created_at),
+        "updated_at": time(delivery.updated_at),
+        "next_attempt_at": time(delivery.next_attempt_at),
+    }
+    return view | {"client": delivery.client} if caller.operator else view
+
+
+def attempt_view(attempt: Attempt) -> Json:
+    answer = attempt.answer.decode("utf-8", "replace")
+    return {
+        "number": attempt.number,
+        "manual": attempt.manual,
+        "started_at": time(attempt.started_at),
+        "finished_at": time(attempt.finished_at),
+        "outcome": attempt.outcome,
+        "http_status": attempt.http_status,
+        "detail": attempt.detail,
+        "answer": answer or None,
+        "hint": attempt.hint,
+    }

@@ -1,0 +1,202 @@
+"""Builds the parts of a node and wires them: the composition root.
+
+Nothing else in the package knows where its collaborators come from.
+"""
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from random import SystemRandom
+from urllib.parse import urlsplit
+
+from bridge import __version__
+from bridge.api.deps import Deps
+from bridge.bell import Bell
+from bridge.clock import Clock, SystemClock
+from bridge.config import Config
+from bridge.dispatcher import Dispatcher
+from bridge.health import Health
+from bridge.metrics import Metrics
+from bridge.net.body import ByteBudget
+from bridge.net.guard import Egress
+from bridge.net.resolver import Resolver
+from bridge.poller import Poller
+from bridge.providers.provider import Provider
+from bridge.retry import SCHEDULES, Schedule
+from bridge.simulator.provider import ProviderSimulator
+from bridge.store import Store, open_store
+from bridge.upkeep import Upkeep
+from bridge.upstream import Upstream
+from bridge.vault import Vault
+from bridge.webhook import Sender
+
+ANSWERS_BYTES = 128 * 1024 * 1024  # of provider answers being read, in all
+SANDBOX = "sandbox"
+USER_AGENT = f"poll-bridge/{__version__} (self-hosted)"
+
+
+@dataclass(slots=True)
+class Current:
+    """What SIGHUP replaces. Whoever uses it asks for it each time."""
+
+    config: Config
+    providers: Mapping[str, Provider]
+
+
+@dataclass(frozen=True, slots=True)
+class Bridge:
+    """The built parts of one node."""
+
+    store: Store
+    poller: Poller
+    dispatcher: Dispatcher
+    upkeep: Upkeep
+    health: Health
+    deps: Deps
+    clock: Clock
+    upward: Egress
+
+
+@asynccontextmanager
+async def built(current: Current, draining: Callable[[], bool]) -> AsyncIterator[Bridge]:
+    """The parts, ready to run; closed again in reverse order."""
+    config = current.config
+    async with AsyncExitStack() as stack:
+        vault = Vault([key.get_secret_value() for key in config.encryption_keys])
+        url = config.database.get_secret_value()
+        store, reached_at = await stack.enter_async_context(open_store(url, vault))
+        clock = SystemClock(not_before=reached_at)
+        upward = provider_egress(current, await stack.enter_async_context(names(clock)))
+        outward = callback_egress(config, await stack.enter_async_context(names(clock)))
+        await stack.enter_async_context(upward)
+        await stack.enter_async_context(outward)
+        yield parts(
+            current, store, clock, upward=upward, outward=outward, draining=draining
+        )
+
+
+def parts(
+    current: Current,
+    store: Store,
+    clock: Clock,
+    *,
+    upward: Egress,
+    outward: Egress,
+    draining: Callable[[], bool],
+) -> Bridge:
+    config, dice = current.config, SystemRandom()
+    bell, health, metrics = Bell(), Health(), Metrics()
+    dispatcher = Dispatcher(
+        store,
+        Sender(outward, timeout_s=config.callbacks.timeout_s, wall=clock.wall),
+        secrets=lambda client: signing_secrets(current.config, client),
+        schedule=schedule_of(config),
+        timeout_s=config.callbacks.timeout_s,
+        clock=clock,
+        dice=dice,
+        health=health,
+        metrics=metrics,
+        slots=config.callbacks.slots,
+        host_slots=config.callbacks.host_slots,
+    )
+    poller = Poller(
+        store,
+        Upstream(upward, budget=ByteBudget(ANSWERS_BYTES)),
+        providers=lambda: current.providers,
+        clock=clock,
+        dice=dice,
+        bell=bell,
+        health=health,
+        metrics=metrics,
+        on_owed=dispatcher.worker.wake.set,
+        slots=config.polling.slots,
+        lane_slots=config.polling.lane_slots,
+    )
+    upkeep = Upkeep(
+        store,
+        providers=lambda: current.providers,
+        retention_s=config.retention_s,
+        clock=clock,
+        bell=bell,
+        health=health,
+        metrics=metrics,
+        on_due=poller.worker.wake.set,
+        on_owed=dispatcher.worker.wake.set,
+    )
+    deps = Deps(
+        store=store,
+        clock=clock,
+        config=lambda: current.config,
+        providers=lambda: current.providers,
+        vet=outward.vet,
+        bell=bell,
+        health=health,
+        pulse=poller.pulse,
+        registry=metrics.registry,
+        wake_poller=poller.worker.wake.set,
+        wake_dispatcher=dispatcher.worker.wake.set,
+        draining=draining,
+    )
+    return Bridge(store, poller, dispatcher, upkeep, health, deps, clock, upward)
+
+
+def signing_secrets(config: Config, client: str) -> list[str]:
+    settings = config.clients.get(client)
+    return [one.get_secret_value() for one in settings.signing_secrets] if settings else []
+
+
+def schedule_of(config: Config) -> Schedule:
+    retries = config.callbacks.retries
+    return SCHEDULES[retries] if isinstance(retries, str) else Schedule(tuple(retries))
+
+
+@asynccontextmanager
+async def served_sandbox(config: Config) -> AsyncIterator[Callable[[str], str | None]]:
+    """Where each preset is that we serve ourselves: the sandbox, if it is switched on."""
+    wanted = any(p.enabled and p.preset == SANDBOX for p in config.providers.values())
+    if not wanted:
+        yield lambda _preset: None
+        return
+    async with ProviderSimulator(SystemClock()) as simulator:
+        yield {SANDBOX: simulator.url}.get
+
+
+@asynccontextmanager
+async def names(clock: Clock) -> AsyncIterator[Resolver]:
+    """A resolver of their own for providers and for callbacks: none waits for the other."""
+    resolver = Resolver(now=clock.now)
+    try:
+        yield resolver
+    finally:
+        await resolver.close()
+
+
+def provider_egress(current: Current, resolver: Resolver) -> Egress:
+    """The way to the providers. Those whose address the operator wrote may be inside."""
+    return Egress(
+        resolver=resolver,
+        allow_hosts=listed_hosts(current),
+        allow_networks=(),
+        limit=current.config.polling.slots,
+        user_agent=USER_AGENT,
+    )
+
+
+def listed_hosts(current: Current) -> set[str]:
+    settings = current.config.providers
+    written = (
+        provider.base_url
+        for name, provider in current.providers.items()
+        if settings[name].base_url or provider.preset == SANDBOX
+    )
+    return {urlsplit(url).hostname or "" for url in written}
+
+
+def callback_egress(config: Config, resolver: Resolver) -> Egress:
+    return Egress(
+        resolver=resolver,
+        allow_hosts=config.callbacks.allow_hosts,
+        allow_networks=config.callbacks.allow_networks,
+        limit=config.callbacks.slots,
+        user_agent=USER_AGENT,
+    )

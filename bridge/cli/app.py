@@ -1,0 +1,93 @@
+"""The commands, and the process's edge: errors become lines and an exit code."""
+
+import os
+import sys
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from bridge.cli import (
+    checking,
+    database,
+    health,
+    listening,
+    providers,
+    secret,
+    serving,
+    simple,
+    subscriptions,
+    webhooks,
+)
+from bridge.cli.exits import Exit, exit_code, lines, raised_on_purpose
+from bridge.cli.output import note, plain, program
+
+
+class Commands(TyperGroup):
+    """Runs a command; what a user can cause ends without a traceback."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except Exception as error:
+            expected = raised_on_purpose(error)
+            if not expected or ctx.params["debug"]:
+                raise
+            note(*(plain(line) for each in expected for line in lines(each)))
+            raise typer.Exit(max(exit_code(each) for each in expected)) from error
+
+
+app = typer.Typer(
+    name="poll-bridge",
+    cls=Commands,
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # help is text: quick, and the same in a log as on a terminal
+)
+
+
+@app.callback()
+def poll_bridge(
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show tracebacks; goes before the command.")
+    ] = False,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            is_eager=True,
+            callback=simple.version_and_exit,
+            help="Show the version.",
+        ),
+    ] = False,
+) -> None:
+    """Turns job APIs that must be polled into ones that call back, with signed webhooks."""
+
+
+for command in (
+    serving.serve,
+    simple.demo,
+    checking.check,
+    subscriptions.subscribe,
+    subscriptions.show,
+    listening.listen,
+    webhooks.sign,
+    webhooks.verify,
+    database.migrate,
+    database.backup,
+    database.rekey,
+    health.health,
+    simple.version,
+):
+    app.command()(command)
+app.command("list")(subscriptions.list_)
+app.add_typer(secret.app, name="secret")
+app.add_typer(providers.app, name="providers")
+
+
+def main() -> None:
+    """Run the command line in this process, and leave it with an exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    app(prog_name=program())

@@ -1,0 +1,118 @@
+"""Which configuration a command works with, and what it takes from it."""
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from bridge.cli.exits import UsageFault
+from bridge.config import SANDBOX, Address, Config, Provider, built_in, load
+from bridge.config.agreement import Disagreement
+from bridge.config.document import read
+from bridge.config.environment import from_environ, from_flags
+from bridge.config.fields import address
+from bridge.config.loading import FILE, SYSTEM_FILE
+from bridge.config.tree import Tree
+from bridge.development import FILE as DEV_FILE
+from bridge.development import development, kept
+from bridge.errors import ConfigError
+from bridge.providers.catalogue import PageError
+from bridge.providers.configured import provider_of
+
+DEV_NAME = "dev"  # whose the secrets of `serve --dev` are
+SERVED_HERE = "http://127.0.0.1"  # stands for the sandbox's address, known once it listens
+ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared, not listened on
+
+Flags = Mapping[str, object]
+
+
+class Secret(NamedTuple):
+    """A signing secret, and whose it is."""
+
+    owner: str
+    value: str
+
+
+def loaded(flags: Flags, *, dev: bool) -> Config:
+    """What `serve` runs with. Raises ConfigError with every fault, those of pages too."""
+    make = development if dev else load
+    return make(flags, os.environ, Path.cwd(), pages=page_faults)
+
+
+def found(flags: Flags, *, dev: bool) -> Config:
+    """What a command beside `serve` works with: if nothing is configured, but `serve --dev`
+    has run in this directory, what that runs with. Raises ConfigError.
+    """
+    return loaded(flags, dev=dev or in_development(flags))
+
+
+def in_development(flags: Flags) -> bool:
+    return not anything_given(flags) and (Path.cwd() / DEV_FILE).exists()
+
+
+def anything_given(flags: Flags) -> bool:
+    """Whether there is a configuration file or a variable, good or bad."""
+    above = from_environ(os.environ, Tree(), built_in())
+    given = set(above.origins.values()) - {"PORT"}
+    return bool(file_of(flags) or given or above.faults)
+
+
+def file_of(flags: Flags) -> Path | None:
+    named = flags.get("config") or os.environ.get("BRIDGE_CONFIG")
+    if named:
+        return Path.cwd() / str(named)
+    places = (Path.cwd() / FILE, SYSTEM_FILE)
+    return next((path for path in places if path.exists()), None)
+
+
+def page_faults(providers: Mapping[str, Provider]) -> Iterator[Disagreement]:
+    """What is wrong with the pages of the providers that are switched on."""
+    served = {SANDBOX: SERVED_HERE}.get
+    for name, settings in providers.items():
+        if not settings.enabled:
+            continue
+        try:
+            provider_of(name, settings, served)
+        except PageError as error:
+            for path, what in error.faults_at:
+                yield ("providers", name, "page", *path), what
+        except ConfigError as error:
+            for what in error.faults:
+                yield ("providers", name), what
+
+
+def listening(flags: Flags) -> str:
+    """The URL a bridge started here is reached at from this machine.
+
+    Nothing but the address needs to be right: a health check must not fail because
+    somebody is editing the file of a bridge that runs.
+    """
+    path = file_of(flags)
+    below = read(path, os.environ, shown=str(path)) if path else Tree()
+    tree = from_flags(flags).over(from_environ(os.environ, below, built_in()).over(below))
+    given = tree.values.get("listen")
+    if given is None:
+        return url_of(Address("127.0.0.1", 8080))
+    try:
+        return url_of(address(given))
+    except ValueError as error:
+        raise UsageFault(f"{tree.origin(('listen',))}: listen: {error}") from None
+
+
+def url_of(listen: Address) -> str:
+    """
+    >>> url_of(Address("0.0.0.0", 80)), url_of(Address("::", 8080))
+    ('http://127.0.0.1:80', 'http://[::1]:8080')
+    """
+    return f"http://{Address(ANYWHERE.get(listen.host, listen.host), listen.port)}"
+
+
+def signing_secrets(flags: Flags, *, dev: bool) -> list[Secret]:
+    """Those of every client; of `serve --dev`, only if it has minted them already."""
+    if dev or in_development(flags):
+        return [Secret(DEV_NAME, kept(Path.cwd()).signing_secret)]
+    return [
+        Secret(name, secret.get_secret_value())
+        for name, client in loaded(flags, dev=False).clients.items()
+        for secret in client.signing_secrets
+    ]

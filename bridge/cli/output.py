@@ -1,0 +1,95 @@
+"""What commands print: text for people, JSON for programs.
+
+Much of it was written by others (providers, callers, receivers), so that nothing reaches a
+terminal that could steer it.
+"""
+
+import json
+import re
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+# What json leaves as it is although a terminal or an editor may act on it.
+_ACTIVE = re.compile("[\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+_WIDE = 200  # columns of a table that no terminal limits
+
+
+def program() -> str:
+    """How the user has called us, for lines to be pasted."""
+    name = Path(sys.argv[0]).name
+    return "python -m bridge" if name == "__main__.py" else "poll-bridge"
+
+
+def plain(value: object) -> str:
+    r"""The value on one line, without anything a terminal acts on.
+
+    >>> plain("ok\x1b[2J\n"), plain(None), plain(True), plain({"fps": 24})
+    ('ok?[2J?', '-', 'true', '{"fps": 24}')
+    """
+    if value is None:
+        return "-"
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return "".join(each if each.isprintable() else "?" for each in text)
+
+
+def as_json(value: Any, *, indent: int | None = 2) -> str:
+    r"""
+    >>> as_json({"word": "\u009b排队"}, indent=None)
+    '{"word": "\\u009b排队"}'
+    """
+    text = json.dumps(value, indent=indent, ensure_ascii=False)
+    return _ACTIVE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def say(*texts: str) -> None:
+    """Lines on standard output, at once: somebody may wait for them behind a pipe."""
+    for text in texts:
+        print(text, flush=True)
+
+
+def note(*texts: str) -> None:
+    """Lines on standard error: for people, whatever happens to the output."""
+    for text in texts:
+        print(text, file=sys.stderr, flush=True)
+
+
+def facts(value: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, str]]:
+    """What is known, by its path.
+
+    >>> dict(facts({"id": "sub_1", "ended_at": None, "delivery": {"state": "none"}}))
+    {'id': 'sub_1', 'delivery.state': 'none'}
+    """
+    for key, each in value.items():
+        path = f"{above}.{key}" if above else key
+        if isinstance(each, Mapping):
+            yield from facts(each, path)
+        elif isinstance(each, list) and each and isinstance(each[0], Mapping):
+            for number, inner in enumerate(each, 1):
+                yield from facts(inner, f"{path}.{number}")
+        elif each not in (None, []):
+            yield plain(path), _written(each)
+
+
+def say_facts(pairs: Iterable[tuple[str, str]]) -> None:
+    known = list(pairs)
+    width = max((len(name) for name, _ in known), default=0)
+    say(*(f"{name:<{width}}  {text}" for name, text in known))
+
+
+def say_table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(*headings, box=None, pad_edge=False)
+    for row in rows:
+        table.add_row(*(Text(plain(each)) for each in row))
+    Console(width=None if sys.stdout.isatty() else _WIDE, highlight=False).print(table)
+
+
+def _written(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(plain(each) for each in value)
+    return plain(value)

@@ -1,0 +1,152 @@
+"""`serve`: the bridge itself, in this process."""
+
+import contextlib
+import sys
+from collections.abc import Callable
+from functools import partial
+from typing import Annotated, Any
+
+import typer
+
+from bridge.cli.listening import PORT as RECEIVER_PORT
+from bridge.cli.options import ConfigFile
+from bridge.cli.output import program, say
+
+Announcement = Callable[[str], None]
+
+
+def serve(
+    config: ConfigFile = None,
+    dev: Annotated[
+        bool,
+        typer.Option(
+            "--dev",
+            help="For development: this machine only, SQLite and minted secrets in this "
+            "directory, every preset, no configuration file.",
+        ),
+    ] = False,
+    listen: Annotated[
+        str | None, typer.Option(metavar="HOST:PORT", help="As `listen` in the file.")
+    ] = None,
+    public_url: Annotated[
+        str | None, typer.Option(metavar="URL", help="As `public_url` in the file.")
+    ] = None,
+    database: Annotated[
+        str | None, typer.Option(metavar="URL", help="As `database` in the file.")
+    ] = None,
+    log_format: Annotated[
+        str | None, typer.Option(metavar="FORMAT", help="auto, json or text.")
+    ] = None,
+    log_level: Annotated[
+        str | None,
+        typer.Option(metavar="LEVEL", help="debug, info, warning or error."),
+    ] = None,
+    abandon: Annotated[
+        bool,
+        typer.Option(
+            "--abandon",
+            help="Stop the subscriptions of clients and providers that are no longer "
+            "configured, instead of refusing to start.",
+        ),
+    ] = False,
+) -> None:
+    """Run the bridge until SIGTERM or Ctrl-C.
+
+    Without any configuration it runs as with --dev on a terminal, and refuses elsewhere.
+    """
+    flags = {
+        "config": config,
+        "listen": listen,
+        "public_url": public_url,
+        "database": database,
+        "log.format": log_format,
+        "log.level": log_level,
+    }
+    run(flags, dev=dev or rehearsing(flags), abandon=abandon)
+
+
+def rehearsing(flags: dict[str, str | None]) -> bool:
+    """Whether somebody is trying it out: at a terminal, and with nothing configured."""
+    from bridge.cli.configuration import anything_given
+
+    terminal = sys.stdin.isatty() and sys.stdout.isatty()
+    return terminal and not anything_given(flags)
+
+
+def run(flags: dict[str, str | None], *, dev: bool, abandon: bool) -> None:
+    import asyncio
+
+    from bridge import logs, service
+    from bridge.cli.configuration import loaded
+
+    reload = partial(loaded, flags, dev=dev)
+    config = reload()
+    logs.set_up(form=config.log.format, level=config.log.level)
+    raise_open_files()
+    database = config.database.get_secret_value()
+    ready = partial(welcome, database=database) if dev else logged
+    with asyncio.Runner(loop_factory=quick_loop()) as runner:
+        runner.run(
+            service.serve(
+                config, reload=reload, abandon=abandon, on_ready=settled_then(ready)
+            )
+        )
+
+
+def settled_then(announce: Announcement) -> Announcement:
+    """What is there by now stays until the end, and need not be searched for garbage."""
+
+    def announced(url: str) -> None:
+        import gc
+
+        gc.collect()
+        gc.freeze()
+        announce(url)
+
+    return announced
+
+
+def logged(url: str) -> None:
+    import structlog
+
+    structlog.get_logger(__name__).info("service.listening", address=url)
+
+
+def welcome(url: str, *, database: str) -> None:
+    """What somebody who tries it out needs next, to be pasted as it stands."""
+    name = program()
+    receiver = f"http://127.0.0.1:{RECEIVER_PORT}/"
+    say(
+        "poll-bridge for development, not for production",
+        f"  listening on  {url}",
+        f"  database      {database}",
+        f"  API key       {name} secret show",
+        "Try it: in a second terminal, in this directory,",
+        f"  {name} listen",
+        "and in a third one",
+        f"  curl {url}/subscribe \\",
+        f'    -H "Authorization: Bearer $({name} secret show --api-key)" \\',
+        "    -H 'Content-Type: application/json' \\",
+        "    -d '{"
+        f'"provider": "sandbox", "task_id": "succeed-10s", "callback_url": "{receiver}"'
+        "}'",
+        "Ten seconds later the second terminal shows the webhook. Ctrl-C stops the bridge.",
+    )
+
+
+def quick_loop() -> Callable[[], Any] | None:
+    """uvloop's event loop, where it can be had."""
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
+
+
+def raise_open_files() -> None:
+    """Each connection is an open file, and the usual soft limit of 1,024 is for `select`."""
+    import resource
+
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(OSError, ValueError):  # macOS allows less than it says
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

@@ -1,0 +1,78 @@
+"""Settings that are secret: what makes each strong enough, and usable.
+
+No message here quotes the value.
+"""
+
+import re
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, SecretStr
+
+from bridge import signature
+from bridge.config.fields import Listed, web_url
+
+MIN_API_KEY, MIN_ENCRYPTION_KEY, MAX_SECRET = 16, 32, 1024
+MIN_DIFFERENT = 6  # letters: "xxxxxxxxxxxxxxxx" is a placeholder, not a secret
+
+
+def _secret(least: int) -> AfterValidator:
+    """Long enough not to be guessed, and made of what survives a header and a shell."""
+
+    def check(given: SecretStr) -> SecretStr:
+        text = given.get_secret_value()
+        if not least <= len(text) <= MAX_SECRET:
+            raise ValueError(
+                f"must have {least} to {MAX_SECRET} characters, not {len(text)}"
+            )
+        if not re.fullmatch("[!-~]*", text, re.ASCII):
+            raise ValueError("must be ASCII without spaces, quotes around it or line ends")
+        if len(set(text)) < MIN_DIFFERENT:
+            raise ValueError("too regular to be a secret; draw a random one")
+        return given
+
+    return AfterValidator(check)
+
+
+def _provider_key(given: SecretStr) -> SecretStr:
+    text = given.get_secret_value()
+    if not re.fullmatch("[ -~]{1,4096}", text, re.ASCII) or text.strip() != text:
+        raise ValueError("must be one line of up to 4096 ASCII characters")
+    return given
+
+
+def _signing(given: SecretStr) -> SecretStr:
+    try:
+        signature.key_bytes(given.get_secret_value())
+    except ValueError as error:
+        raise ValueError(f"{error}; `poll-bridge secret new` makes one") from None
+    return given
+
+
+def _callback_url(given: SecretStr) -> SecretStr:
+    web_url(given.get_secret_value(), query=True)
+    return given
+
+
+def _database_url(given: SecretStr) -> SecretStr:
+    url = given.get_secret_value()
+    if re.fullmatch(r"postgres(ql)?://.+", url):
+        return given
+    path = re.fullmatch(r"sqlite:///([^?#]+)", url)
+    if path is None:
+        raise ValueError('write "sqlite:///bridge.db" or "postgresql://user@host/name"')
+    if ":memory:" in path[1]:
+        raise ValueError("a database in memory would lose what a 202 promised; name a file")
+    return given
+
+
+_ApiKey = Annotated[SecretStr, _secret(MIN_API_KEY)]
+_EncryptionKey = Annotated[SecretStr, _secret(MIN_ENCRYPTION_KEY)]
+_SigningSecret = Annotated[SecretStr, AfterValidator(_signing)]
+_Some = Field(min_length=1)
+
+ApiKeys = Annotated[tuple[_ApiKey, ...], Listed, _Some]
+EncryptionKeys = Annotated[tuple[_EncryptionKey, ...], Listed, _Some]
+SigningSecrets = Annotated[tuple[_SigningSecret, ...], Listed, _Some]
+ProviderKey = Annotated[SecretStr, AfterValidator(_provider_key)]
+CallbackUrl = Annotated[SecretStr, AfterValidator(_callback_url)]
+DatabaseUrl = Annotated[SecretStr, AfterValidator(_database_url)]

@@ -1,0 +1,275 @@
+"""The API, served over real HTTP on loopback, with a real store behind it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import aiohttp
+import orjson
+import pytest
+import uvicorn
+from starlette.types import ASGIApp
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
+
+from bridge import retry
+from bridge.api.app import create_app
+from bridge.api.deps import Deps
+from bridge.bell import Bell
+from bridge.cadence import PollPolicy
+from bridge.config import Config
+from bridge.health import Health
+from bridge.model import AttemptOutcome, Observation, PollOutcome, Reply, Result, Status
+from bridge.providers.catalogue import page_of, preset
+from bridge.providers.provider import Provider
+from bridge.store import Store
+from bridge.transition import Move
+from tests.conftest import FakeClock
+
+SHOP, OTHER, OPS = "shop-key-0123456789", "other-key-987654321", "operator-key-5555-666"
+SHOP_SECRET = "whsec_c2hvcC1zZWNyZXQtb2YtbW9yZS10aGFuLTI0LWJ5dGVz"
+OTHER_SECRET = "whsec_gIGCg4SFhoeIiYqLjI2Oj5CRkpOUlZaXmJmam5ydnp8="
+CONFIGURED_KEY = "configured-key-of-amux"
+CALLBACK = "https://app.example.com/hooks/secret-path"
+
+CONFIG: dict[str, Any] = {
+    "encryption_keys": ["an-encryption-key-of-more-than-32-characters"],
+    "clients": {
+        "shop": {
+            "api_keys": [SHOP],
+            "signing_secrets": [SHOP_SECRET],
+            "providers": ["amux", "sandbox"],
+            "limits": {"requests": "1000/s"},
+        },
+        "other": {
+            "api_keys": [OTHER, "others-second-key-1"],
+            "signing_secrets": [OTHER_SECRET],
+            "callback_url": "https://other.example.com/default",
+        },
+        "ops": {
+            "api_keys": [OPS],
+            "signing_secrets": [SHOP_SECRET],
+            "role": "operator",
+            "providers": ["amux"],
+        },
+    },
+}
+REGION = {
+    "params": {"region": {"pattern": "[a-z]{2}", "default": "us"}},
+    "request": {"query": {"region": "{region}"}},
+}
+
+
+def config_with(**changes: Any) -> Config:
+    """CONFIG, with settings of the client `shop` replaced."""
+    shop = {**CONFIG["clients"]["shop"], **changes}
+    return Config.model_validate({**CONFIG, "clients": {**CONFIG["clients"], "shop": shop}})
+
+
+def providers() -> dict[str, Provider]:
+    plain = Provider(
+        name="amux",
+        preset="amux",
+        page=preset("amux"),
+        base_url="https://amux.example",
+        key=CONFIGURED_KEY,
+        policy=PollPolicy(),
+        rate=None,
+    )
+    regional = page_of("amux", REGION)
+    return {
+        "amux": plain,
+        "regional": replace(plain, name="regional", page=regional, key=None),
+        "sandbox": replace(plain, name="sandbox", page=preset("sandbox"), key=None),
+        "ungranted": replace(plain, name="ungranted", key="somebody-elses-key"),
+    }
+
+
+class Names:
+    """Stands for DNS and the address rules: what a look at each host comes to."""
+
+    def __init__(self) -> None:
+        self.trouble: dict[str, Exception] = {}
+        self.silent: set[str] = set()
+
+    async def vet(self, host: str) -> None:
+        if host in self.silent:
+            await asyncio.Event().wait()
+        if host in self.trouble:
+            raise self.trouble[host]
+
+
+@dataclass
+class Answer:
+    status: int
+    headers: Any
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return orjson.loads(self.body)
+
+    @property
+    def code(self) -> str:
+        """Of a problem; that it is one is checked along."""
+        assert self.headers["content-type"] == "application/problem+json"
+        assert self.json["status"] == self.status
+        code: str = self.json["code"]
+        return code
+
+    @property
+    def faults(self) -> dict[str, str]:
+        return {each["field"]: each["message"] for each in self.json["errors"]}
+
+
+@dataclass
+class Api:
+    """What a test holds: the parts behind the API, and a client before it."""
+
+    deps: Deps
+    clock: FakeClock
+    names: Names
+    url: str
+    http: aiohttp.ClientSession
+    woken: list[str] = field(default_factory=list)
+
+    async def __call__(
+        self, method: str, path: str, *, key: str | None = SHOP, **options: Any
+    ) -> Answer:
+        headers = {} if key is None else {"Authorization": f"Bearer {key}"}
+        headers |= options.pop("headers", {})
+        async with self.http.request(
+            method, self.url + path, headers=headers, allow_redirects=False, **options
+        ) as response:
+            return Answer(response.status, response.headers, await response.read())
+
+    async def subscribe(self, *, key: str = SHOP, **fields: Any) -> Answer:
+        """Something that is fine as it is, with `fields` changed."""
+        body = {"provider": "amux", "task_id": "task1", "callback_url": CALLBACK} | fields
+        return await self("POST", "/subscribe", json=body, key=key)
+
+    async def passes(self, task: "asyncio.Task[Answer]", seconds: float) -> Answer:
+        """The answer of a call that waits, once as much time has gone by."""
+        while self.deps.bell.idle and not task.done():
+            await asyncio.sleep(0)
+        until = self.clock.now() + seconds
+        while not task.done() and self.clock.now() < until:
+            self.clock.advance(0.5)
+            for _ in range(50):
+                await asyncio.sleep(0)
+        return await task
+
+
+Serve = Callable[[ASGIApp], Awaitable[str]]
+
+
+@asynccontextmanager
+async def served(app: ASGIApp) -> AsyncIterator[str]:
+    """The app's address. A whole uvicorn server takes a tenth of a second to stop."""
+    config = uvicorn.Config(app, http="httptools", lifespan="off", log_config=None)
+    config.load()
+    state = ServerState()
+    server = await asyncio.get_running_loop().create_server(
+        lambda: HttpToolsProtocol(config, state, {}), "127.0.0.1", 0
+    )
+    try:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    finally:
+        server.close()
+        for connection in list(state.connections):
+            connection.shutdown()  # type: ignore[union-attr]
+        if state.tasks:
+            await asyncio.wait(state.tasks, timeout=5)
+        await server.wait_closed()
+
+
+@pytest.fixture
+def names() -> Names:
+    return Names()
+
+
+@pytest.fixture
+def deps(store: Store, clock: FakeClock, names: Names) -> Deps:
+    """Ready to serve; wakes are of no interest until a test replaces them."""
+    health = Health()
+    health.set_ready("start")
+    config, known = config_with(), providers()
+    return Deps(
+        store=store,
+        clock=clock,
+        config=lambda: config,
+        providers=lambda: known,
+        vet=names.vet,
+        bell=Bell(),
+        health=health,
+        wake_poller=lambda: None,
+        wake_dispatcher=lambda: None,
+        draining=lambda: False,
+    )
+
+
+@asynccontextmanager
+async def opened(deps: Deps, clock: FakeClock, names: Names) -> AsyncIterator[Api]:
+    woken: list[str] = []
+    deps = replace(
+        deps,
+        wake_poller=lambda: woken.append("poller"),
+        wake_dispatcher=lambda: woken.append("dispatcher"),
+    )
+    async with served(create_app(deps)) as url, aiohttp.ClientSession() as http:
+        yield Api(deps, clock, names, url, http, woken)
+
+
+@pytest.fixture
+async def api(deps: Deps, clock: FakeClock, names: Names) -> AsyncIterator[Api]:
+    async with opened(deps, clock, names) as found:
+        yield found
+
+
+async def poll(store: Store, clock: FakeClock, seen: Observation) -> list[str]:
+    """Poll everything that is due, with the same answer for all; who has ended by it."""
+    claims = await store.claim_polls(
+        now=clock.now(),
+        choose=lambda lanes: [(lane, 100) for lane in lanes],
+        gap=lambda _provider, _age_s: 5.0,
+    )
+    ended: list[str] = []
+    for claimed in claims.items:
+        if seen.outcome is PollOutcome.ENDED:
+            ended += await store.record_end(
+                claimed.watch_id, seen, now=clock.now(), memory_until=clock.now() + 3_600
+            )
+        else:
+            move = Move(changed=True, key_refused=seen.outcome is PollOutcome.AUTH)
+            await store.record_poll(claimed, seen, move, now=clock.now())
+    return ended
+
+
+PENDING = Observation(
+    outcome=PollOutcome.PENDING, status=Status.RUNNING, http_status=200, progress=30
+)
+SUCCEEDED = Observation(
+    outcome=PollOutcome.ENDED, status=Status.SUCCEEDED, http_status=200, result=Result()
+)
+
+
+async def attempt(store: Store, clock: FakeClock, reply: Reply) -> None:
+    """Make every attempt that is due, with the same answer to all."""
+    claims = await store.claim_deliveries(
+        now=clock.now(),
+        lease_s=35,
+        choose=lambda lanes: [(lane, 100) for lane in lanes],
+    )
+    for claimed in claims.items:
+        verdict = retry.decide(
+            claimed, reply, schedule=retry.Schedule(), now=clock.now(), dice=0.5
+        )
+        await store.record_attempt(claimed, reply, verdict, now=clock.now())
+
+
+REFUSED = Reply(
+    outcome=AttemptOutcome.REFUSED, http_status=500, body=b"no \xff", detail="500"
+)
+ACCEPTED = Reply(outcome=AttemptOutcome.ACCEPTED, http_status=200)

@@ -1,0 +1,308 @@
+"""Short ways through the public methods of a store, for the suite that all stores pass.
+
+A scene plays poller and dispatcher by the pure rules, one step at a time, so that a test
+can let anything happen between two steps.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from bridge import retry, transition
+from bridge.cadence import PollPolicy
+from bridge.errors import RequestError
+from bridge.lanes import Lane, ready
+from bridge.model import (
+    AttemptOutcome,
+    ClaimedDelivery,
+    ClaimedPoll,
+    Delivery,
+    Destination,
+    ErrorCode,
+    File,
+    Observation,
+    PollOutcome,
+    Reply,
+    Result,
+    Status,
+    Subscription,
+    TaskError,
+    Wish,
+)
+from bridge.retry import Schedule, Verdict
+from bridge.store import DeliveryFilter, Store, Subscribed, SubscriptionFilter
+from bridge.store.claims import Choose
+from tests.conftest import FakeClock
+
+GAP_S = 5.0
+LEASE_S = 35.0
+MEMORY_S = 3_600.0
+MINUTE, HOUR, DAY = 60.0, 3_600.0, 86_400.0
+
+
+def destination(
+    path: str = "hook", host: str = "app.test", **headers: str
+) -> Destination:
+    return Destination(url=f"https://{host}/{path}", host=host, headers=headers)
+
+
+def wish(task_id: str = "task-1", **changes: Any) -> Wish:
+    """Equal arguments make an identical request."""
+    given: dict[str, Any] = {
+        "client": "shop",
+        "provider": "amux",
+        "task_id": task_id,
+        "destination": destination(),
+        "deadline_s": DAY,
+        "first_poll_s": 1.0,
+    } | changes
+    # As a plain dictionary: the repr of a destination leaves out its URL.
+    plain = asdict(Wish(**{"canonical": b""} | given))
+    return Wish(**{"canonical": repr(plain).encode()} | given)
+
+
+def pending(
+    status: Status | None = Status.RUNNING, progress: int | None = None, **more: Any
+) -> Observation:
+    return Observation(
+        outcome=PollOutcome.PENDING,
+        status=status,
+        progress=progress,
+        http_status=200,
+        **more,
+    )
+
+
+def succeeded(**more: Any) -> Observation:
+    given: dict[str, Any] = {
+        "outcome": PollOutcome.ENDED,
+        "status": Status.SUCCEEDED,
+        "http_status": 200,
+        "result": Result(
+            files=(File(kind="video", provider_url="https://cdn.test/a.mp4"),),
+            details={"fps": 24},
+        ),
+    }
+    return Observation(**given | more)
+
+
+def failed(**more: Any) -> Observation:
+    given: dict[str, Any] = {
+        "outcome": PollOutcome.ENDED,
+        "status": Status.FAILED,
+        "http_status": 200,
+        "error": TaskError(code=ErrorCode.TASK_FAILED, message="the model gave up"),
+    }
+    return Observation(**given | more)
+
+
+def saw(outcome: PollOutcome, **more: Any) -> Observation:
+    return Observation(outcome=outcome, **more)
+
+
+NOT_FOUND = saw(PollOutcome.NOT_FOUND, http_status=404)
+REFUSED = saw(PollOutcome.AUTH, http_status=401)
+THROTTLED = saw(PollOutcome.THROTTLED, http_status=429)
+TRANSIENT = saw(PollOutcome.TRANSIENT, http_status=503)
+
+ACCEPTED = Reply(outcome=AttemptOutcome.ACCEPTED, http_status=200, body=b"thanks")
+BROKEN = Reply(outcome=AttemptOutcome.REFUSED, http_status=500, body=b"oh no")
+GONE = Reply(outcome=AttemptOutcome.GONE, http_status=410)
+TIMEOUT = Reply(outcome=AttemptOutcome.TIMEOUT)
+FINISHED = Reply(
+    outcome=AttemptOutcome.CONFLICT,
+    http_status=409,
+    body=b'{"message":"The execution \\"1\\" has finished already."}',
+)
+
+
+def key_of(thing: Subscribed | Subscription) -> str:
+    subscription = thing.subscription if isinstance(thing, Subscribed) else thing
+    return subscription.id.removeprefix("sub_")
+
+
+def each(lanes: Sequence[Lane], now: float, limit: int = 100) -> list[tuple[Lane, int]]:
+    """`limit` rows of each lane that is ready."""
+    return [(lane, limit) for lane in ready(lanes, now)]
+
+
+@dataclass
+class Scene:
+    store: Store
+    clock: FakeClock
+    policy: PollPolicy = field(default_factory=PollPolicy)
+    schedule: Schedule = field(default_factory=Schedule)
+
+    @property
+    def now(self) -> float:
+        return self.clock.now()
+
+    def later(self, seconds: float) -> None:
+        self.clock.advance(seconds)
+
+    async def subscribe(self, task_id: str = "task-1", **changes: Any) -> Subscribed:
+        return await self.store.subscribe(wish(task_id, **changes), now=self.now)
+
+    async def add(self, task_id: str = "task-1", **changes: Any) -> str:
+        """A new subscription's key."""
+        subscribed = await self.subscribe(task_id, **changes)
+        assert subscribed.created
+        return key_of(subscribed)
+
+    async def stop(self, key: str, client: str | None = "shop") -> bool:
+        return await self.store.stop(key, client, now=self.now)
+
+    async def show(self, key: str) -> Subscription:
+        found = await self.store.subscription(key, None)
+        assert found is not None
+        return found
+
+    async def delivery(self, key: str, sequence: int = 0) -> Delivery:
+        found = await self.store.delivery(key, sequence, None)
+        assert found is not None
+        return found
+
+    async def list_subscriptions(self, **filters: Any) -> list[Subscription]:
+        wanted = SubscriptionFilter(**{"client": None} | filters)
+        return list((await self.store.subscriptions(wanted, limit=100)).items)
+
+    async def list_deliveries(self, **filters: Any) -> list[Delivery]:
+        wanted = DeliveryFilter(**{"client": None} | filters)
+        return list((await self.store.deliveries(wanted, limit=100)).items)
+
+    async def claim_polls(
+        self,
+        *,
+        choose: Choose | None = None,
+        gap_s: float = GAP_S,
+        in_flight: Collection[int] = (),
+    ) -> Sequence[ClaimedPoll]:
+        """All that are due, unless `choose` says otherwise."""
+        now = self.now
+        claims = await self.store.claim_polls(
+            now=now,
+            choose=choose or (lambda lanes: each(lanes, now)),
+            gap=lambda _provider, _age_s: gap_s,
+            in_flight=in_flight,
+        )
+        return claims.items
+
+    async def claim_poll(self) -> ClaimedPoll:
+        """The only one that is due."""
+        [claimed] = await self.claim_polls()
+        return claimed
+
+    async def answer(
+        self, claimed: ClaimedPoll, seen: Observation, *, dice: float = 0.0
+    ) -> list[str]:
+        """Record what the poller would; keys of the subscriptions it ended."""
+        if seen.outcome is PollOutcome.ENDED:
+            return await self.end(claimed.watch_id, seen)
+        move = transition.after(claimed, seen, self.policy, now=self.now, dice=dice)
+        if move.silent:
+            return []
+        return await self.store.record_poll(claimed, seen, move, now=self.now)
+
+    async def end(self, watch_id: int, seen: Observation | None = None) -> list[str]:
+        return await self.store.record_end(
+            watch_id,
+            seen or succeeded(),
+            now=self.now,
+            memory_until=self.now + MEMORY_S,
+        )
+
+    async def poll(
+        self, seen: Observation, *, after_s: float = 2.0, gap_s: float = GAP_S
+    ) -> list[str]:
+        """Wait, ask all that is due, and hear the same of each."""
+        self.later(after_s)
+        claims = await self.claim_polls(gap_s=gap_s)
+        assert claims, "nothing was due"
+        return [key for claimed in claims for key in await self.answer(claimed, seen)]
+
+    async def ended(self, task_id: str = "task-1", **changes: Any) -> str:
+        """A subscription whose task has succeeded, its delivery due."""
+        key = await self.add(task_id, **changes)
+        self.later(2.0)
+        [claimed] = [c for c in await self.claim_polls() if c.task_id == task_id]
+        assert key in await self.answer(claimed, succeeded())
+        return key
+
+    async def claim_deliveries(
+        self,
+        *,
+        choose: Choose | None = None,
+        lease_s: float = LEASE_S,
+        in_flight: Collection[int] = (),
+    ) -> Sequence[ClaimedDelivery]:
+        """All that are due, unless `choose` says otherwise."""
+        now = self.now
+        claims = await self.store.claim_deliveries(
+            now=now,
+            lease_s=lease_s,
+            choose=choose or (lambda lanes: each(lanes, now)),
+            in_flight=in_flight,
+        )
+        return claims.items
+
+    async def claim_delivery(self) -> ClaimedDelivery:
+        """The only one that is due."""
+        [claimed] = await self.claim_deliveries()
+        return claimed
+
+    async def hear(self, claimed: ClaimedDelivery, reply: Reply) -> Verdict:
+        """Record what the dispatcher would."""
+        verdict = retry.decide(
+            claimed, reply, schedule=self.schedule, now=self.now, dice=0.0
+        )
+        await self.store.record_attempt(claimed, reply, verdict, now=self.now)
+        return verdict
+
+    async def deliver(self, reply: Reply, *, after_s: float = 0.0) -> ClaimedDelivery:
+        """Wait, make the one attempt that is due, and hear this."""
+        self.later(after_s)
+        claimed = await self.claim_delivery()
+        await self.hear(claimed, reply)
+        return claimed
+
+    async def retry(self, key: str, sequence: int = 0, client: str | None = "shop") -> bool:
+        """Ask for an attempt by hand."""
+        return await self.store.ask_for_attempt(key, sequence, client, now=self.now)
+
+    async def refusal_of_retry(self, key: str, sequence: int = 0) -> str:
+        try:
+            await self.retry(key, sequence)
+        except RequestError as error:
+            return error.code
+        raise AssertionError("the retry was not refused")
+
+    async def lanes(self) -> list[Lane]:
+        """Every lane of deliveries with something scheduled."""
+        seen: list[Lane] = []
+
+        def look(lanes: Sequence[Lane]) -> list[tuple[Lane, int]]:
+            seen.extend(lanes)
+            return []
+
+        await self.claim_deliveries(choose=look)
+        return seen
+
+    async def poll_lanes(self) -> list[Lane]:
+        """Every credential with something scheduled."""
+        seen: list[Lane] = []
+
+        def look(lanes: Sequence[Lane]) -> list[tuple[Lane, int]]:
+            seen.extend(lanes)
+            return []
+
+        await self.claim_polls(choose=look)
+        return seen
+
+    async def credential(self, provider: str = "amux") -> Mapping[str, Any]:
+        """The state of the provider's only credential."""
+        [row] = [c for c in await self.store.credentials() if c["provider"] == provider]
+        return row
+
+    async def check_deadlines(self) -> list[str]:
+        found = await self.store.check_deadlines(lambda _: self.policy, now=self.now)
+        return found.ended
