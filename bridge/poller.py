@@ -25,6 +25,8 @@ from bridge.providers.request import poll_request
 from bridge.store import Store
 from bridge.worker import IDLE_S, Turn, Worker
 
+BUDGETS_KEPT = 1_000  # of credentials that have nothing to poll any more
+
 log = structlog.get_logger(__name__)
 
 
@@ -73,6 +75,7 @@ class Poller:
             gap=self._gap,
             in_flight=frozenset(self._in_flight),
         )
+        self._forget_budgets(claims.lanes)
         for item in claims.items:
             self._in_flight[item.watch_id] = item.credential_id
             if budget := self._budget(item.credential_id, item.provider):
@@ -111,6 +114,13 @@ class Poller:
         if known is None or known[0].rate != provider.rate:
             known = self._budgets[credential_id] = (provider, Budget(provider.rate))
         return known[1]
+
+    def _forget_budgets(self, lanes: Sequence[Lane]) -> None:
+        if len(self._budgets) > BUDGETS_KEPT + len(lanes):
+            alive = {lane.id for lane in lanes}
+            self._budgets = {
+                key: known for key, known in self._budgets.items() if key in alive
+            }
 
     def _gap(self, name: str, age_s: float) -> float:
         provider = self._providers().get(name)

@@ -1,6 +1,7 @@
 """Asks a provider one question. Whatever happens is an Answer, not an error."""
 
 import asyncio
+from contextlib import closing
 
 from bridge.model import Answer, PollRequest
 from bridge.net.body import ByteBudget, read_capped
@@ -37,10 +38,8 @@ class Upstream:
             body=request.body,
             timeout_s=request.timeout_s,
         )
-        try:
+        with closing(response):
             body, too_large = await read_capped(response, self._cap, self._budget)
-        finally:
-            response.close()
         return Answer(
             http_status=response.status,
             headers=plain_headers(response.headers),

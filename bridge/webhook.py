@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
+from contextlib import closing
 
 import aiohttp
 from multidict import CIMultiDict
@@ -52,14 +53,12 @@ class Sender:
                 response = await self._egress.request(
                     method, url, headers=sent, body=body, timeout_s=self._timeout_s
                 )
-                await read_into(answer, response, READ_BYTES)
+                with closing(response):
+                    await read_into(answer, response, READ_BYTES)
         except FAILURES as error:
             if response is None:
                 outcome, detail = failure(error)
                 return Reply(outcome=outcome, detail=detail)
-        finally:
-            if response is not None:
-                response.close()
         return self._reply(response, bytes(answer[:KEPT_BYTES]))
 
     def _reply(self, response: aiohttp.ClientResponse, body: bytes) -> Reply:

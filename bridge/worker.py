@@ -85,6 +85,10 @@ class Worker(Generic[T]):
             await self._work(item)
         except StoreUnavailable as error:
             log.warning("result.dropped", loop=self._name, error=str(error))
+        except Exception:
+            # A fault of ours with one item, set off by what some stranger sent: the others
+            # go on, and the item falls due again by its claim.
+            log.exception("work.failed", loop=self._name)
         finally:
             self._busy -= 1
             self.wake.set()  # a slot is free

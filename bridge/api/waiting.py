@@ -72,7 +72,9 @@ class Waiting:
                 break
             await clock.wait(rung, min(until - looked_at, LOOK_S))
             gap_s = max(LEAST_GAP_S, self._callers * SHARE_S)
-            await clock.wait(gone, min(looked_at + gap_s, until) - clock.now())
+            rest_s = min(looked_at + gap_s, until) - clock.now()
+            if rest_s > 0:
+                await clock.wait(gone, rest_s)
         return seen
 
     async def _look(self, seen: Subscription) -> Subscription:

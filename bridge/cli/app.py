@@ -1,6 +1,5 @@
 """The commands, and the process's edge: errors become lines and an exit code."""
 
-import os
 import sys
 from typing import Annotated, Any
 
@@ -19,7 +18,7 @@ from bridge.cli import (
     subscriptions,
     webhooks,
 )
-from bridge.cli.exits import Exit, exit_code, lines, raised_on_purpose
+from bridge.cli.exits import exit_code, lines, raised_on_purpose
 from bridge.cli.output import note, plain, program
 
 
@@ -70,6 +69,7 @@ for command in (
     simple.demo,
     checking.check,
     subscriptions.subscribe,
+    subscriptions.list_,
     subscriptions.show,
     listening.listen,
     webhooks.sign,
@@ -80,8 +80,7 @@ for command in (
     health.health,
     simple.version,
 ):
-    app.command()(command)
-app.command("list")(subscriptions.list_)
+    app.command(command.__name__.rstrip("_"))(command)
 app.add_typer(secret.app, name="secret")
 app.add_typer(providers.app, name="providers")
 

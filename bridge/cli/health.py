@@ -15,12 +15,13 @@ def health(
     url: Url = None,
     config: ConfigFile = None,
     live: Annotated[
-        bool, typer.Option("--live", help="Ask whether it is alive, not whether it is ready.")
+        bool,
+        typer.Option("--live", help="Ask whether it is alive, not whether it is ready."),
     ] = False,
 ) -> None:
-    """Ask the running bridge whether it is ready: 0 if it is, 1 if not.
+    """Ask the running bridge whether it is ready.
 
-    Of the configuration nothing but the listen address is read.
+    Ends with 0 if it is, else with 1, as container health checks want it. Of the configuration nothing but the listen address is read.
     """
     import asyncio
 

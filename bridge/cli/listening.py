@@ -11,8 +11,6 @@ from bridge.cli.options import ConfigFile, Dev, Json, Secrets
 from bridge.cli.output import as_json, note, plain, program, say
 
 if TYPE_CHECKING:
-    import asyncio
-
     from aiohttp import web
 
 PORT = 9000
@@ -20,6 +18,7 @@ TEXT_MOST = 200  # characters of a webhook that is not one of ours
 
 
 def listen(
+    *,
     port: Annotated[
         int, typer.Option(min=0, max=65_535, help="Port to listen on; 0: any free one.")
     ] = PORT,
@@ -34,9 +33,9 @@ def listen(
     config: ConfigFile = None,
     dev: Dev = False,
 ) -> None:
-    """Receive webhooks on 127.0.0.1, verify and print each; Ctrl-C ends it with 0.
+    """Receive webhooks on this machine, and show whether each is proven.
 
-    Any path will do. The bridge must be allowed to call this machine: `serve --dev` is;
+    On 127.0.0.1, any path will do. Ctrl-C ends it, with 0. The bridge must be allowed to call this machine: `serve --dev` is;
     others need `callbacks.allow_networks: [127.0.0.0/8]`.
     """
     import asyncio
@@ -115,10 +114,7 @@ def introduce(url: str, *, verified: bool) -> None:
     note(f"listening on {url}/")
     if not verified:
         note("without a secret: signatures are not verified (--secret)")
-    note(
-        "to try it: "
-        f"{program()} subscribe sandbox succeed-10s --callback-url {url}/"
-    )
+    note(f"to try it: {program()} subscribe sandbox succeed-10s --callback-url {url}/")
 
 
 def event_of(body: bytes, method: str) -> dict[str, Any] | None:
@@ -148,7 +144,8 @@ def line(told: Mapping[str, Any], body: bytes) -> str:
 
 def spoken(event: Mapping[str, Any]) -> list[str]:
     """Type, task, and the result's URL or the error, of either format."""
-    data = event.get("data") if isinstance(event.get("data"), dict) else event
+    inner = event.get("data")
+    data = inner if isinstance(inner, dict) else event
     result, error = data.get("result"), data.get("error")
     url = result.get("url") if isinstance(result, dict) else data.get("result_url")
     message = error.get("message") if isinstance(error, dict) else data.get("error_message")

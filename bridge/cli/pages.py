@@ -8,9 +8,9 @@ from pydantic import SecretStr
 
 from bridge import signature
 from bridge.cli.exits import UsageFault
-from bridge.config import SANDBOX, Config, Provider
+from bridge.config import Config, Provider
 from bridge.config.fields import web_url
-from bridge.providers.catalogue import page_of, preset, preset_names
+from bridge.providers.catalogue import page_of, preset_names
 from bridge.providers.configured import overrides
 from bridge.providers.page import Page
 from bridge.providers.request import check_key
@@ -89,16 +89,7 @@ def alone(
             raise UsageFault(*(f"--key: {fault.message}" for fault in faults))
         update["api_key"] = SecretStr(key)
     changed = settings.model_copy(update=update)
-    has_address = changed.base_url or preset_address(settings)
-    if not has_address:
-        raise UsageFault(f"--base-url: the page of {name} does not say where it is")
     return (config or stand_in()).model_copy(update={"providers": {name: changed}})
-
-
-def preset_address(settings: Provider) -> str | None:
-    if settings.preset == SANDBOX:
-        return SANDBOX
-    return page_of(settings.preset, overrides(settings)).base_url
 
 
 def stand_in() -> Config:

@@ -20,7 +20,7 @@ BODY_LINES = 60
 
 
 @app.command("list")
-def list_(json: Json = False, config: ConfigFile = None, dev: Dev = False) -> None:
+def list_(*, json: Json = False, config: ConfigFile = None, dev: Dev = False) -> None:
     """Show the providers that are configured, and the built-in presets."""
     from bridge.cli.pages import known_providers
 
@@ -57,6 +57,7 @@ def show(
 @app.command("try")
 def try_(
     task_id: Annotated[str, typer.Argument(help="A task of yours at the provider.")],
+    *,
     provider: Annotated[
         str, typer.Option("--provider", "-p", help="A configured provider, or a preset.")
     ],
@@ -113,7 +114,7 @@ async def tried(
 def report(trial: "Trial") -> None:
     told = trial.plain()
     answer = told["answer"]
-    key = "with the configured key" if trial.provider.key else "without a key"
+    key = "with a key" if trial.provider.key else "without a key"
     say(f"{trial.request.method} {plain(trial.request.url)}  ({key})")
     if trial.answer.http_status is None:
         say(f"no answer: {trial.answer.failure}")

@@ -26,6 +26,7 @@ def new(json: Json = False) -> None:
 
 @app.command()
 def show(
+    *,
     api_key: Annotated[
         bool,
         typer.Option("--api-key", help="Show only the API key of `serve --dev`."),

@@ -16,6 +16,7 @@ Announcement = Callable[[str], None]
 
 
 def serve(
+    *,
     config: ConfigFile = None,
     dev: Annotated[
         bool,
@@ -144,7 +145,7 @@ def quick_loop() -> Callable[[], Any] | None:
 
 
 def raise_open_files() -> None:
-    """Each connection is an open file, and the usual soft limit of 1,024 is for `select`."""
+    """Each connection is an open file; the usual soft limit of 1,024 is for `select`."""
     import resource
 
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -8,9 +8,9 @@ from bridge.cli.output import as_json, say
 
 
 def demo() -> None:
-    """Watch a real bridge between simulated providers and receivers; half a minute.
+    """Watch a real bridge between simulated parties.
 
-    Ends with 0 only if every end was told, once, and proven.
+    Takes half a minute. Ends with 0 only if every end was told, once, and proven.
     """
     import asyncio
 

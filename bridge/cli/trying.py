@@ -59,7 +59,9 @@ class Asker:
     ) -> None:
         self.providers, self._upstream, self._wall = providers, upstream, wall
 
-    def faults(self, name: str, task_id: str, params: Mapping[str, str]) -> list[FieldFault]:
+    def faults(
+        self, name: str, task_id: str, params: Mapping[str, str]
+    ) -> list[FieldFault]:
         return check_task(self.providers[name].page, task_id, params)
 
     async def ask(

@@ -17,12 +17,14 @@ STDIN = "-"
 MOST_BYTES = 64 * 1024 * 1024
 
 Body = Annotated[
-    str, typer.Argument(metavar="[FILE]", help="The body, byte for byte; -: standard input.")
+    str,
+    typer.Argument(metavar="[FILE]", help="The body, byte for byte; -: standard input."),
 ]
 
 
 def sign(
     body: Body = STDIN,
+    *,
     secret: Secrets = None,
     message_id: Annotated[
         str | None, typer.Option("--id", metavar="ID", help="webhook-id. Default: random.")
@@ -35,7 +37,10 @@ def sign(
     config: ConfigFile = None,
     dev: Dev = False,
 ) -> None:
-    """Write the headers that prove a body, as `curl -H @FILE` reads them."""
+    """Write the headers that prove a body.
+
+    One on a line, as `curl -H @FILE` reads them.
+    """
     import secrets as dice
 
     from bridge import signature
@@ -58,6 +63,7 @@ def sign(
 
 def verify(
     body: Body = STDIN,
+    *,
     header: Annotated[
         list[str] | None,
         typer.Option(
@@ -78,9 +84,9 @@ def verify(
     config: ConfigFile = None,
     dev: Dev = False,
 ) -> None:
-    """Prove that a webhook is from the holder of a secret: 0 if it is, 1 if not.
+    """Check that a webhook is from the holder of a secret.
 
-    For one that came as a GET, the body is its query string.
+    Ends with 0 if that is proven, with 1 if not. For one that came as a GET, the body is its query string.
     """
     from bridge import duration
 

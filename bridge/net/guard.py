@@ -198,7 +198,7 @@ class Inside(AbstractResolver):
         return _results(host, addresses, port, family)
 
     def vet(self, address: str) -> None:
-        found = {one for addresses in self._found.values() for one in addresses}
+        found = {one for name in self._hosts for one in self._found.get(name, ())}
         if address not in found and _same_spelling(address) not in self._hosts:
             raise AddressForbidden(address)
 

@@ -18,7 +18,7 @@ TEXT_CHARS = 8 << 10  # of one string within `raw`
 DEPTH = 32
 
 _HTML = (b"<!doctype html", b"<html", b"<head", b"<body")
-_LINK = re.compile(r"(https?://)[^\s/?#\"'<>]*[^\s\"'<>]*", re.IGNORECASE)
+_LINK = re.compile(r"(https?://)[^\s\"'<>]+", re.IGNORECASE)
 _KEY = re.compile(
     r"\b((?:sk|pk|rk|ak|r8)[-_]|Bearer\s+|eyJ)[\w.~+/=*-]{8,}", re.ASCII | re.IGNORECASE
 )

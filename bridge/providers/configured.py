@@ -10,6 +10,7 @@ from bridge.errors import ConfigError
 from bridge.providers.catalogue import page_of
 from bridge.providers.page import Page
 from bridge.providers.provider import Provider
+from bridge.providers.request import check_key
 
 DEFAULT_LINK_LIFETIME_S = 3_600.0
 
@@ -38,7 +39,11 @@ def provider_of(
     name: str, settings: Settings, served: Callable[[str], str | None]
 ) -> Provider:
     page = page_of(settings.preset, overrides(settings))
-    base_url = settings.base_url or served(settings.preset or "") or page.base_url
+    key = settings.api_key.get_secret_value() if settings.api_key else None
+    if key is not None and (faults := check_key(page, key)):
+        raise ConfigError(*(f"api_key: {fault.message}" for fault in faults))
+    base_url = served(settings.preset or "") if settings.base_url is None else None
+    base_url = base_url or page.base_url
     if base_url is None:
         raise ConfigError("base_url is missing: its page does not say where it is")
     return Provider(
@@ -46,7 +51,7 @@ def provider_of(
         preset=settings.preset,
         page=page,
         base_url=str(base_url),
-        key=settings.api_key.get_secret_value() if settings.api_key else None,
+        key=key,
         policy=policy_of(page),
         rate=page.rate_limit,
     )
@@ -55,6 +60,8 @@ def provider_of(
 def overrides(settings: Settings) -> dict[str, Any]:
     """The operator's own page, with the short settings beside it laid over."""
     page: dict[str, Any] = dict(settings.page or {})
+    if settings.base_url is not None:
+        page["base_url"] = str(settings.base_url)
     poll = {
         "interval": settings.poll.interval_s,
         "first": settings.poll.first_s,

@@ -93,6 +93,14 @@ class Content(Section):
             look = self.links.pattern
         return re.compile(rf".*(?:{look})/?")
 
+    @model_validator(mode="after")
+    def _has_a_usable_pattern(self) -> "Content":
+        try:
+            _ = self.keyed
+        except re.error as error:
+            raise ValueError(f"links cannot be part of a longer pattern: {error}") from None
+        return self
+
 
 class Page(Section):
     """One provider."""
@@ -168,23 +176,19 @@ class Page(Section):
 
 
 def _placeholder_faults(page: Page) -> Iterator[Fault]:
-    if "task_id" in page.params:
-        yield "params.task_id", "the task id is no param, it is always there"
-    known = {"task_id", *page.params}
     paths = (page.request.path, *page.request.aliases)
-    for template in (*paths, *page.request.query.values()):
-        for name in sorted(set(placeholders(template)) - known):
-            yield "request", f"{{{name}}} in {template!r} is not under params"
-    used = {
-        name
-        for path in (*paths, *page.request.query.values())
-        for name in placeholders(path)
-    }
-    for name in sorted(set(page.params) - used - {"task_id"}):
-        yield f"params.{name}", "is used nowhere in request"
+    in_paths = {name for path in paths for name in placeholders(path)}
+    in_query = {name for each in page.request.query.values() for name in placeholders(each)}
+    if "task_id" not in in_paths | in_query:
+        yield "request", "{task_id} is used nowhere, so every task would be asked alike"
+    for name in sorted((in_paths | in_query) - {"task_id", *page.params}):
+        yield "request", f"{{{name}}} is not under params"
     for name, param in page.params.items():
-        needed = any(name in placeholders(path) for path in paths)
-        if needed and name != "task_id" and not param.required and param.default is None:
+        if name == "task_id":
+            yield "params.task_id", "the task id is no param, it is always there"
+        elif name not in in_paths | in_query:
+            yield f"params.{name}", "is used nowhere in request"
+        elif name in in_paths and not param.required and param.default is None:
             yield f"params.{name}", "required or with a default, as the path needs it"
     content = page.content
     for template in (content.path, *content.query.values()) if content else ():

@@ -1,7 +1,7 @@
 """The API, served over real HTTP on loopback, with a real store behind it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -101,6 +101,18 @@ class Names:
             raise self.trouble[host]
 
 
+class NotedClock(FakeClock):
+    """Tells when somebody has begun to wait, so that no test needs to guess."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = asyncio.Event()
+
+    async def wait(self, event: asyncio.Event, timeout_s: float) -> None:
+        self.asked.set()
+        await super().wait(event, timeout_s)
+
+
 @dataclass
 class Answer:
     status: int
@@ -129,7 +141,7 @@ class Api:
     """What a test holds: the parts behind the API, and a client before it."""
 
     deps: Deps
-    clock: FakeClock
+    clock: NotedClock
     names: Names
     url: str
     http: aiohttp.ClientSession
@@ -151,18 +163,19 @@ class Api:
         return await self("POST", "/subscribe", json=body, key=key)
 
     async def passes(self, task: "asyncio.Task[Answer]", seconds: float) -> Answer:
-        """The answer of a call that waits, once as much time has gone by."""
-        while self.deps.bell.idle and not task.done():
-            await asyncio.sleep(0)
+        """The answer of a call that waits, while so much time goes by, step by step."""
         until = self.clock.now() + seconds
-        while not task.done() and self.clock.now() < until:
-            self.clock.advance(0.5)
-            for _ in range(50):
-                await asyncio.sleep(0)
+        while self.clock.now() < until and not task.done():
+            await self.asleep(task)
+            self.clock.asked.clear()
+            self.clock.advance(1.0)
         return await task
 
-
-Serve = Callable[[ASGIApp], Awaitable[str]]
+    async def asleep(self, task: "asyncio.Task[Answer]") -> None:
+        """Return when the call waits on the clock, or is answered."""
+        asked = asyncio.create_task(self.clock.asked.wait())
+        await asyncio.wait({task, asked}, return_when=asyncio.FIRST_COMPLETED)
+        asked.cancel()
 
 
 @asynccontextmanager
@@ -179,10 +192,15 @@ async def served(app: ASGIApp) -> AsyncIterator[str]:
     finally:
         server.close()
         for connection in list(state.connections):
-            connection.shutdown()  # type: ignore[union-attr]
+            connection.shutdown()
         if state.tasks:
             await asyncio.wait(state.tasks, timeout=5)
         await server.wait_closed()
+
+
+@pytest.fixture
+def clock() -> NotedClock:
+    return NotedClock()
 
 
 @pytest.fixture
@@ -191,7 +209,7 @@ def names() -> Names:
 
 
 @pytest.fixture
-def deps(store: Store, clock: FakeClock, names: Names) -> Deps:
+def deps(store: Store, clock: NotedClock, names: Names) -> Deps:
     """Ready to serve; wakes are of no interest until a test replaces them."""
     health = Health()
     health.set_ready("start")
@@ -211,7 +229,7 @@ def deps(store: Store, clock: FakeClock, names: Names) -> Deps:
 
 
 @asynccontextmanager
-async def opened(deps: Deps, clock: FakeClock, names: Names) -> AsyncIterator[Api]:
+async def opened(deps: Deps, clock: NotedClock, names: Names) -> AsyncIterator[Api]:
     woken: list[str] = []
     deps = replace(
         deps,
@@ -223,7 +241,7 @@ async def opened(deps: Deps, clock: FakeClock, names: Names) -> AsyncIterator[Ap
 
 
 @pytest.fixture
-async def api(deps: Deps, clock: FakeClock, names: Names) -> AsyncIterator[Api]:
+async def api(deps: Deps, clock: NotedClock, names: Names) -> AsyncIterator[Api]:
     async with opened(deps, clock, names) as found:
         yield found
 

@@ -22,16 +22,19 @@ from tests.api.conftest import (
     SUCCEEDED,
     Api,
     Names,
+    NotedClock,
     config_with,
     opened,
     poll,
 )
-from tests.conftest import FakeClock
 
-KEYS = (
-    "id provider task_id callback_url events metadata state status outcome progress result "
-    "error created_at deadline_at ended_at last_poll next_poll_at delivery warnings"
-).split()
+# fmt: off
+KEYS = [
+    "id", "provider", "task_id", "callback_url", "events", "metadata", "state", "status",
+    "outcome", "progress", "result", "error", "created_at", "deadline_at", "ended_at",
+    "last_poll", "next_poll_at", "delivery", "warnings",
+]
+# fmt: on
 
 
 async def test_a_new_subscription_is_answered_as_the_contract_shows_it(api: Api) -> None:
@@ -218,7 +221,7 @@ async def test_without_any_callback_it_is_watched_only(api: Api) -> None:
 
 
 async def test_a_task_known_to_have_ended_is_answered_from_memory(
-    api: Api, store: Store, clock: FakeClock
+    api: Api, store: Store, clock: NotedClock
 ) -> None:
     """There is nothing to poll then, but a webhook to send at once."""
     await api.subscribe()
@@ -472,7 +475,7 @@ async def test_a_database_that_fails_is_503(api: Api, tmp_path: Path) -> None:
 
 
 async def test_a_client_has_no_more_active_subscriptions_than_it_may(
-    api: Api, store: Store, clock: FakeClock
+    api: Api, store: Store, clock: NotedClock
 ) -> None:
     """One client's flood must not fill the disk; ends make room again."""
     config = config_with(limits={"active": 2, "requests": "1000/s"})

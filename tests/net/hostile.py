@@ -132,6 +132,27 @@ def endless(piece: bytes) -> Talk:
     return talk
 
 
+def wants_certificate(tls: ssl.SSLContext) -> Talk:
+    """Speaks TLS as far as its alert that the client has shown no certificate."""
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heard, said = ssl.MemoryBIO(), ssl.MemoryBIO()
+        server = tls.wrap_bio(heard, said, server_side=True)
+        while True:
+            try:
+                server.do_handshake()
+            except ssl.SSLWantReadError:
+                writer.write(said.read())
+                heard.write(await reader.read(65_536))
+            except ssl.SSLError:
+                break
+        writer.write(said.read())
+        await reader.read()  # not closed before all is read, or a reset overtakes the alert
+
+    tls.verify_mode = ssl.CERT_REQUIRED
+    return talk
+
+
 class NameServer(asyncio.DatagramProtocol):
     """A DNS server on UDP.
 

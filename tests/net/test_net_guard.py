@@ -117,6 +117,25 @@ async def test_a_listed_host_is_reached_and_its_neighbours_are_not() -> None:
         assert heard.opened == 2
 
 
+async def test_the_list_can_change_while_running() -> None:
+    """
+    A reloaded configuration opens and shuts hosts without a restart.
+    """
+    names = {"n8n": ["127.0.0.1"], "other": ["127.0.0.1"]}
+    async with (
+        raw_server(says(OK)) as (port, heard),
+        way_out(names, allow_hosts=["n8n"], allow_networks=()) as egress,
+    ):
+        inside = egress.session_for("n8n")
+        assert await fate(egress, f"http://n8n:{port}/") == "reached"
+        egress.allow(["OTHER."])
+        assert await fate(egress, f"http://n8n:{port}/") == "address_forbidden"
+        with pytest.raises(aiohttp.ClientConnectorError):
+            await inside.get(f"http://127.0.0.1:{port}/")
+        assert await fate(egress, f"http://other:{port}/") == "reached"
+        assert heard.opened == 2
+
+
 async def test_a_listed_address_is_reached_in_any_spelling() -> None:
     """
     Lists may hold addresses too.

@@ -1,0 +1,31 @@
+"""The command line.
+
+app            the commands, and the process's edge: errors → lines and an exit code
+exits          the exit codes
+options        options that several commands have
+output         text and JSON out
+
+serving        serve
+simple         demo, version
+health         health
+checking       check
+  findings     what it finds out
+listening      listen
+webhooks       sign, verify
+secret         secret new, show
+subscriptions  subscribe, list, show
+providers      providers list, show, try
+  pages        pages as these show and use them
+database       migrate, backup, rekey
+  rekeying     a database → the newest key
+
+configuration  which configuration a command works with
+proving        which signing secrets
+reaching       which running bridge, with which API key
+http           questions to it
+trying         questions to a provider
+files          SQLite files, from outside
+reference      the tables of docs/cli.md
+
+Modules named after commands import what is heavy only when the command runs.
+"""

@@ -1,0 +1,97 @@
+"""`migrate`, `backup` and `rekey`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bridge.cli.exits import UsageFault
+from bridge.cli.options import ConfigFile, Dev, Json
+from bridge.cli.output import as_json, note, say
+
+if TYPE_CHECKING:
+    from bridge.config import Config
+
+
+def migrate(json: Json = False, config: ConfigFile = None, dev: Dev = False) -> None:
+    """Make the database, or bring it to this version's schema.
+
+    The bridge does so by itself when it starts. No bridge may be using the database.
+    """
+    import asyncio
+
+    from bridge.cli.files import schema_of, sqlite_path
+
+    settings = configuration(config, dev=dev)
+    path = sqlite_path(settings.database.get_secret_value())
+    before = schema_of(path) if path and path.exists() else 0
+    asyncio.run(opened(settings))
+    after = schema_of(path) if path else before
+    if json:
+        say(as_json({"schema_before": before, "schema": after}))
+    elif before == after:
+        say(f"nothing to do: the database has schema {after}")
+    else:
+        say(f"the database has schema {after} now; it had {before or 'none'}")
+
+
+def backup(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="Where the copy goes.")],
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace FILE if it exists.")
+    ] = False,
+    json: Json = False,
+    config: ConfigFile = None,
+    dev: Dev = False,
+) -> None:
+    """Copy the database, also while it is in use.
+
+    The copy is that of one instant, and checked. To restore it, start a bridge on it, with the same encryption keys.
+    """
+    from bridge.cli.files import back_up, sqlite_path
+
+    settings = configuration(config, dev=dev)
+    source = sqlite_path(settings.database.get_secret_value())
+    if source is None:
+        raise UsageFault("backup copies SQLite files; for PostgreSQL use pg_dump")
+    size = back_up(source, Path(file), replace=force)
+    if json:
+        say(as_json({"file": file, "bytes": size}))
+    else:
+        say(f"{file}: {size:,} bytes, checked")
+        note("it opens only with the present encryption_keys: keep them, but elsewhere")
+
+
+def rekey(json: Json = False, config: ConfigFile = None, dev: Dev = False) -> None:
+    """Encrypt the database anew, with the newest key.
+
+    That is the first of `encryption_keys`. Needed before an old key is removed. No bridge may be using the database. If it is
+    interrupted, run it again.
+    """
+    import asyncio
+
+    from bridge.cli.rekeying import rekeyed
+
+    count = asyncio.run(rekeyed(configuration(config, dev=dev)))
+    if json:
+        say(as_json({"resealed": count}))
+    else:
+        say(
+            f"{count:,} values encrypted anew; all open with the first key alone",
+            "the other encryption_keys are needed for older backups only",
+        )
+
+
+async def opened(config: "Config") -> None:
+    from bridge.store import open_store
+    from bridge.vault import Vault
+
+    vault = Vault([key.get_secret_value() for key in config.encryption_keys])
+    async with open_store(config.database.get_secret_value(), vault):
+        """Opening is what migrates."""
+
+
+def configuration(config: str | None, *, dev: bool) -> "Config":
+    from bridge.cli.configuration import found
+
+    return found({"config": config}, dev=dev)

@@ -1,0 +1,152 @@
+"""What `check` finds out: about the database, and about each provider."""
+
+import asyncio
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from bridge.cli.exits import lines
+from bridge.cli.files import Condition, condition_of, sqlite_path
+from bridge.cli.trying import Asker, Trial, asking
+from bridge.config import Config
+from bridge.errors import BridgeError, StoreLocked
+from bridge.model import PollOutcome
+from bridge.providers.page import Page
+from bridge.store import open_store
+from bridge.vault import Vault
+
+ANSWER_S = 10.0
+
+
+class State(StrEnum):
+    OK = "ok"
+    NOTE = "note"  # could not be found out, or need not be
+    WARNING = "warning"  # works, perhaps not as it is meant to
+    FAULT = "fault"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    about: str  # config, database, provider NAME
+    state: State
+    detail: str
+
+
+async def examined(config: Config, *, offline: bool) -> list[Finding]:
+    """Everything there is to say of a configuration that can be read."""
+    clients, providers = len(config.clients), len(config.providers)
+    findings = [
+        Finding(
+            "config",
+            State.OK,
+            f"{counted(clients, 'client')}, {counted(providers, 'provider')}",
+        ),
+        await database_finding(config),
+    ]
+    if not offline:
+        findings += await provider_findings(config)
+    return findings
+
+
+def counted(count: int, what: str) -> str:
+    """
+    >>> counted(1, "client"), counted(0, "provider")
+    ('1 client', '0 providers')
+    """
+    return f"{count} {what}{'' if count == 1 else 's'}"
+
+
+async def database_finding(config: Config) -> Finding:
+    """Whether it opens and syncs. One that is not there, or old, is left as it is."""
+    url = config.database.get_secret_value()
+    path = sqlite_path(url)
+    try:
+        condition = condition_of(path) if path else Condition.CURRENT
+        if condition is not Condition.CURRENT:
+            return Finding("database", State.NOTE, f"{path}: {condition}")
+        vault = Vault([key.get_secret_value() for key in config.encryption_keys])
+        async with open_store(url, vault) as (store, _):
+            synced = await store.database.synced()
+    except StoreLocked as error:
+        return Finding("database", State.NOTE, f"{error}; not looked into")
+    except BridgeError as error:
+        return Finding("database", State.FAULT, "; ".join(lines(error)))
+    if not synced:
+        return Finding("database", State.FAULT, "opens, but does not wait for the disk")
+    return Finding("database", State.OK, "opens, and waits for the disk")
+
+
+async def provider_findings(config: Config) -> list[Finding]:
+    """One question to each provider that is switched on, all at the same time."""
+    async with asking(config) as asker, asyncio.TaskGroup() as group:
+        tasks = [
+            group.create_task(provider_finding(asker, name)) for name in asker.providers
+        ]
+    return [task.result() for task in tasks]
+
+
+async def provider_finding(asker: Asker, name: str) -> Finding:
+    about, page = f"provider {name}", asker.providers[name].page
+    params = dict(made_up_params(page))
+    task_id = next(
+        (each for each in made_up_ids() if not asker.faults(name, each, params)), None
+    )
+    if task_id is None:
+        detail = "no made-up task fits its page; use `providers try` with a real one"
+        return Finding(about, State.NOTE, detail)
+    trial = await asker.ask(name, task_id, params, most_s=ANSWER_S)
+    state, meaning = judged(trial)
+    said = trial.seen.detail
+    http = trial.answer.http_status
+    detail = (
+        f"{meaning} ({'no answer' if http is None else http}{f': {said}' if said else ''})"
+    )
+    return Finding(about, state, detail)
+
+
+def made_up_ids() -> Iterator[str]:
+    """Ids that no provider knows, in the shapes that are about."""
+    yield f"poll-bridge-check-{secrets.token_hex(8)}"
+    yield f"cgt-20000101000000-{secrets.token_hex(3)[:5]}"
+    yield f"task_{secrets.token_hex(16)}"
+    token = secrets.token_hex(16)
+    yield token
+    yield f"{token[:8]}-{token[8:12]}-4{token[13:16]}-8{token[17:20]}-{token[20:]}"
+    yield str(10**17 + secrets.randbelow(10**17))
+
+
+def made_up_params(page: Page) -> Iterator[tuple[str, str]]:
+    """Values for what a caller would have to give."""
+    for name, param in page.params.items():
+        if param.required and param.default is None:
+            fitting = [each for each in made_up_ids() if param.pattern.fullmatch(each)]
+            yield name, fitting[0] if fitting else "check"
+
+
+def judged(trial: Trial) -> tuple[State, str]:
+    """What the answer about a task that does not exist says of the configuration."""
+    keyed = trial.provider.key is not None
+    known = {
+        PollOutcome.AUTH: (
+            (State.FAULT, "the key is refused: check api_key")
+            if keyed
+            else (State.OK, "is there, and wants the callers' own keys")
+        ),
+        PollOutcome.FORBIDDEN: (
+            State.WARNING,
+            "is there, but lets the key see nothing: check its rights and its balance",
+        ),
+        PollOutcome.THROTTLED: (State.WARNING, "is there, but throttles this key already"),
+        PollOutcome.MISCONFIGURED: (
+            State.FAULT,
+            "answers, but not as its page expects: check base_url",
+        ),
+        PollOutcome.UNREACHABLE: (State.FAULT, "does not answer: check base_url"),
+        PollOutcome.NOT_FOUND: (
+            State.OK,
+            "is there, the key is accepted" if keyed else "is there",
+        ),
+    }
+    odd = (State.WARNING, "is there, but says something odd of a task that does not exist")
+    return known.get(trial.seen.outcome, odd)
