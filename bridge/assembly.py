@@ -32,6 +32,7 @@ from bridge.webhook import Sender
 
 ANSWERS_BYTES = 128 * 1024 * 1024  # of provider answers being read, in all
 SANDBOX = "sandbox"
+KEEP_ALIVE_S = 60.0  # a provider is asked again and again, and a closed GET is repeated
 USER_AGENT = f"poll-bridge/{__version__} (self-hosted)"
 
 
@@ -179,6 +180,7 @@ def provider_egress(current: Current, resolver: Resolver) -> Egress:
         allow_networks=(),
         limit=current.config.polling.slots,
         user_agent=USER_AGENT,
+        keep_alive_s=KEEP_ALIVE_S,
     )
 
 

@@ -7,6 +7,7 @@ from contextlib import closing
 import aiohttp
 from multidict import CIMultiDict
 
+from bridge.hints import redirection
 from bridge.model import AttemptOutcome, Destination, Reply
 from bridge.net.body import read_into
 from bridge.net.failure import FAILURES, failure
@@ -21,7 +22,6 @@ SPECIAL = {
     410: AttemptOutcome.GONE,
     429: AttemptOutcome.THROTTLED,
 }
-DETAILS = {AttemptOutcome.REDIRECTED: "redirects are not followed"}
 
 
 class Sender:
@@ -63,10 +63,12 @@ class Sender:
 
     def _reply(self, response: aiohttp.ClientResponse, body: bytes) -> Reply:
         outcome = _outcome(response.status)
+        redirected = outcome is AttemptOutcome.REDIRECTED
+        location = header_text(response.headers.get("Location"))
         return Reply(
             outcome=outcome,
             http_status=response.status,
-            detail=DETAILS.get(outcome),
+            detail=redirection(location) if redirected else None,
             retry_after_s=retry_after_s(response.headers.get("Retry-After"), self._wall()),
             content_type=header_text(response.headers.get("Content-Type")),
             body=body,

@@ -19,7 +19,6 @@ from bridge.errors import ConfigError
 from bridge.providers.catalogue import PageError
 from bridge.providers.configured import provider_of
 
-DEV_NAME = "dev"  # whose the secrets of `serve --dev` are
 SERVED_HERE = "http://127.0.0.1"  # stands for the sandbox's address, known once it listens
 ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared, not listened on
 
@@ -47,14 +46,24 @@ def found(flags: Flags, *, dev: bool) -> Config:
 
 
 def in_development(flags: Flags) -> bool:
-    return not anything_given(flags) and (Path.cwd() / DEV_FILE).exists()
+    """Whether `serve --dev` has run here, and nothing else is configured.
+
+    Variables without an encryption key are no configuration: who calls a bridge may have
+    set BRIDGE_API_KEY.
+    """
+    if file_of(flags) or "encryption_keys" in variables().values:
+        return False
+    return (Path.cwd() / DEV_FILE).exists()
 
 
 def anything_given(flags: Flags) -> bool:
     """Whether there is a configuration file or a variable, good or bad."""
-    above = from_environ(os.environ, Tree(), built_in())
-    given = set(above.origins.values()) - {"PORT"}
-    return bool(file_of(flags) or given or above.faults)
+    given = set(variables().origins.values()) - {"PORT"}
+    return bool(file_of(flags) or given or variables().faults)
+
+
+def variables() -> Tree:
+    return from_environ(os.environ, Tree(), built_in())
 
 
 def file_of(flags: Flags) -> Path | None:
@@ -108,11 +117,11 @@ def url_of(listen: Address) -> str:
 
 
 def signing_secrets(flags: Flags, *, dev: bool) -> list[Secret]:
-    """Those of every client; of `serve --dev`, only if it has minted them already."""
-    if dev or in_development(flags):
-        return [Secret(DEV_NAME, kept(Path.cwd()).signing_secret)]
+    """Those of every client. Raises ConfigError, also if `serve --dev` has yet to run."""
+    if dev:
+        kept(Path.cwd())
     return [
         Secret(name, secret.get_secret_value())
-        for name, client in loaded(flags, dev=False).clients.items()
+        for name, client in found(flags, dev=dev).clients.items()
         for secret in client.signing_secrets
     ]

@@ -46,7 +46,8 @@ def backup(
 ) -> None:
     """Copy the database, also while it is in use.
 
-    The copy is that of one instant, and checked. To restore it, start a bridge on it, with the same encryption keys.
+    The copy is that of one instant, and checked. To restore it, start a bridge on it, with
+    the same encryption keys.
     """
     from bridge.cli.files import back_up, sqlite_path
 
@@ -65,8 +66,8 @@ def backup(
 def rekey(json: Json = False, config: ConfigFile = None, dev: Dev = False) -> None:
     """Encrypt the database anew, with the newest key.
 
-    That is the first of `encryption_keys`. Needed before an old key is removed. No bridge may be using the database. If it is
-    interrupted, run it again.
+    That is the first of `encryption_keys`. Needed before an old key is removed. No bridge
+    may be using the database. If it is interrupted, run it again.
     """
     import asyncio
 

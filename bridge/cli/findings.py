@@ -17,6 +17,7 @@ from bridge.store import open_store
 from bridge.vault import Vault
 
 ANSWER_S = 10.0
+BAD_REQUEST = (400, 422)
 
 
 class State(StrEnum):
@@ -71,7 +72,8 @@ async def database_finding(config: Config) -> Finding:
     except StoreLocked as error:
         return Finding("database", State.NOTE, f"{error}; not looked into")
     except BridgeError as error:
-        return Finding("database", State.FAULT, "; ".join(lines(error)))
+        what = "; ".join(lines(error)).removeprefix("database: ")
+        return Finding("database", State.FAULT, what)
     if not synced:
         return Finding("database", State.FAULT, "opens, but does not wait for the disk")
     return Finding("database", State.OK, "opens, and waits for the disk")
@@ -145,8 +147,11 @@ def judged(trial: Trial) -> tuple[State, str]:
         PollOutcome.UNREACHABLE: (State.FAULT, "does not answer: check base_url"),
         PollOutcome.NOT_FOUND: (
             State.OK,
-            "is there, the key is accepted" if keyed else "is there",
+            "is there, and does not refuse the key" if keyed else "is there",
         ),
     }
     odd = (State.WARNING, "is there, but says something odd of a task that does not exist")
-    return known.get(trial.seen.outcome, odd)
+    outcome = trial.seen.outcome
+    if outcome is PollOutcome.MISCONFIGURED and trial.answer.http_status in BAD_REQUEST:
+        return odd  # it may want ids to look like its own
+    return known.get(outcome, odd)

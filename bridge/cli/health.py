@@ -21,7 +21,8 @@ def health(
 ) -> None:
     """Ask the running bridge whether it is ready.
 
-    Ends with 0 if it is, else with 1, as container health checks want it. Of the configuration nothing but the listen address is read.
+    Ends with 0 if it is, else with 1, as container health checks want it. Of the
+    configuration nothing but the listen address is read.
     """
     import asyncio
 

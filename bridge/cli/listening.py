@@ -20,14 +20,20 @@ TEXT_MOST = 200  # characters of a webhook that is not one of ours
 def listen(
     *,
     port: Annotated[
-        int, typer.Option(min=0, max=65_535, help="Port to listen on; 0: any free one.")
+        int,
+        typer.Option(
+            metavar="PORT", min=0, max=65_535, help="Port to listen on; 0: any free one."
+        ),
     ] = PORT,
     secret: Secrets = None,
     status: Annotated[
-        int, typer.Option(min=200, max=599, help="What to answer each webhook with.")
+        int,
+        typer.Option(
+            metavar="STATUS", min=200, max=599, help="What to answer each webhook with."
+        ),
     ] = 200,
     count: Annotated[
-        int | None, typer.Option(min=1, help="End after so many webhooks.")
+        int | None, typer.Option(metavar="N", min=1, help="End after so many webhooks.")
     ] = None,
     json: Json = False,
     config: ConfigFile = None,
@@ -35,8 +41,8 @@ def listen(
 ) -> None:
     """Receive webhooks on this machine, and show whether each is proven.
 
-    On 127.0.0.1, any path will do. Ctrl-C ends it, with 0. The bridge must be allowed to call this machine: `serve --dev` is;
-    others need `callbacks.allow_networks: [127.0.0.0/8]`.
+    On 127.0.0.1, any path will do. Ctrl-C ends it, with 0. The bridge must be allowed to
+    call this machine: `serve --dev` is, others need it in `callbacks.allow_networks`.
     """
     import asyncio
 

@@ -26,6 +26,7 @@ Url = Annotated[
     str | None,
     typer.Option(
         "--url",
+        metavar="URL",
         envvar="BRIDGE_URL",
         help="Where the bridge runs. Default: where one that is started here listens.",
     ),
@@ -50,7 +51,8 @@ Secrets = Annotated[
     ),
 ]
 Limit = Annotated[
-    int, typer.Option("--limit", min=1, max=200, help="How many to show at most.")
+    int,
+    typer.Option("--limit", metavar="N", min=1, max=200, help="How many to show at most."),
 ]
 Wait = Annotated[
     int | None,

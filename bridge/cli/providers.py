@@ -34,7 +34,9 @@ def list_(*, json: Json = False, config: ConfigFile = None, dev: Dev = False) ->
 
 @app.command()
 def show(
-    name: Annotated[str, typer.Argument(help="A configured provider, or a preset.")],
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="A configured provider, or a preset.")
+    ],
     json: Json = False,
     config: ConfigFile = None,
     dev: Dev = False,
@@ -56,10 +58,15 @@ def show(
 
 @app.command("try")
 def try_(
-    task_id: Annotated[str, typer.Argument(help="A task of yours at the provider.")],
+    task_id: Annotated[
+        str, typer.Argument(metavar="TASK_ID", help="A task of yours at the provider.")
+    ],
     *,
     provider: Annotated[
-        str, typer.Option("--provider", "-p", help="A configured provider, or a preset.")
+        str,
+        typer.Option(
+            "--provider", "-p", metavar="NAME", help="A configured provider, or a preset."
+        ),
     ],
     key: Annotated[
         str | None,

@@ -79,13 +79,13 @@ def run(flags: dict[str, str | None], *, dev: bool, abandon: bool) -> None:
 
     from bridge import logs, service
     from bridge.cli.configuration import loaded
+    from bridge.config import redacted
 
     reload = partial(loaded, flags, dev=dev)
     config = reload()
     logs.set_up(form=config.log.format, level=config.log.level)
     raise_open_files()
-    database = config.database.get_secret_value()
-    ready = partial(welcome, database=database) if dev else logged
+    ready = partial(welcome, database=str(redacted(config)["database"])) if dev else logged
     with asyncio.Runner(loop_factory=quick_loop()) as runner:
         runner.run(
             service.serve(
@@ -115,13 +115,17 @@ def logged(url: str) -> None:
 
 def welcome(url: str, *, database: str) -> None:
     """What somebody who tries it out needs next, to be pasted as it stands."""
+    from bridge.cli.configuration import listening
+
     name = program()
+    elsewhere = url != listening({})  # than where the other commands look by themselves
     receiver = f"http://127.0.0.1:{RECEIVER_PORT}/"
     say(
         "poll-bridge for development, not for production",
         f"  listening on  {url}",
         f"  database      {database}",
         f"  API key       {name} secret show",
+        *([f"  other shells  export BRIDGE_URL={url}"] if elsewhere else ()),
         "Try it: in a second terminal, in this directory,",
         f"  {name} listen",
         "and in a third one",

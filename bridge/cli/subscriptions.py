@@ -20,8 +20,10 @@ from bridge.cli.output import (
 
 
 def subscribe(
-    provider: Annotated[str, typer.Argument(help="Who runs the task.")],
-    task_id: Annotated[str, typer.Argument(help="The id the provider gave it.")],
+    provider: Annotated[str, typer.Argument(metavar="PROVIDER", help="Who runs the task.")],
+    task_id: Annotated[
+        str, typer.Argument(metavar="TASK_ID", help="The id the provider gave it.")
+    ],
     *,
     callback_url: Annotated[
         str | None,
@@ -44,9 +46,11 @@ def subscribe(
     deadline: Annotated[
         str | None, typer.Option(metavar="DURATION", help="When to give up.")
     ] = None,
-    model: Annotated[str | None, typer.Option(help="Label to learn durations by.")] = None,
+    model: Annotated[
+        str | None, typer.Option(metavar="LABEL", help="Label to learn durations by.")
+    ] = None,
     format_: Annotated[
-        str | None, typer.Option("--format", help="standard or flat.")
+        str | None, typer.Option("--format", metavar="FORMAT", help="standard or flat.")
     ] = None,
     include_raw: Annotated[
         bool, typer.Option("--include-raw", help="Send the provider's own body as well.")
@@ -106,18 +110,30 @@ async def subscribed(
 
 def list_(
     *,
-    state: Annotated[str | None, typer.Option(help="active, ended or stopped.")] = None,
+    state: Annotated[
+        str | None, typer.Option(metavar="STATE", help="active, ended or stopped.")
+    ] = None,
     status: Annotated[
-        str | None, typer.Option(help="What the provider said: running, succeeded, …")
+        str | None,
+        typer.Option(
+            metavar="STATUS", help="What the provider said: running, succeeded, …"
+        ),
     ] = None,
     outcome: Annotated[
-        str | None, typer.Option(help="How it ended: succeeded, failed, timed_out, …")
+        str | None,
+        typer.Option(
+            metavar="OUTCOME", help="How it ended: succeeded, failed, timed_out, …"
+        ),
     ] = None,
-    provider: Annotated[str | None, typer.Option(help="Only this provider's.")] = None,
-    task_id: Annotated[str | None, typer.Option(help="Only this task's.")] = None,
+    provider: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Only this provider's.")
+    ] = None,
+    task_id: Annotated[
+        str | None, typer.Option(metavar="ID", help="Only this task's.")
+    ] = None,
     limit: Limit = 50,
     cursor: Annotated[
-        str | None, typer.Option(help="Go on where the last page ended.")
+        str | None, typer.Option(metavar="CURSOR", help="Go on where the last page ended.")
     ] = None,
     url: Url = None,
     api_key: ApiKey = None,

@@ -86,7 +86,8 @@ def verify(
 ) -> None:
     """Check that a webhook is from the holder of a secret.
 
-    Ends with 0 if that is proven, with 1 if not. For one that came as a GET, the body is its query string.
+    Ends with 0 if that is proven, with 1 if not. For one that came as a GET, the body is
+    its query string.
     """
     from bridge import duration
 

@@ -120,7 +120,8 @@ class Resolver:
         now = self._now()
         if self._channel is None or now >= self._channel_until:
             if self._former is not None:
-                self._former.cancel()  # whoever asked there has long run out of time
+                # Whoever asked there has long run out of time. It closes when let go.
+                self._former.cancel()
             self._former = self._channel
             self._channel = aiodns.DNSResolver(
                 flags=FLAGS,

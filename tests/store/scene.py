@@ -265,6 +265,12 @@ class Scene:
         await self.hear(claimed, reply)
         return claimed
 
+    async def deliver_all(self) -> None:
+        """Everything owed is accepted, now and later."""
+        self.later(HOUR)
+        for claimed in await self.claim_deliveries():
+            await self.hear(claimed, ACCEPTED)
+
     async def retry(self, key: str, sequence: int = 0, client: str | None = "shop") -> bool:
         """Ask for an attempt by hand."""
         return await self.store.ask_for_attempt(key, sequence, client, now=self.now)

@@ -1,0 +1,127 @@
+"""Servers and clients that cost little, so that they are not what is measured.
+
+They speak as much HTTP as the other side needs: requests and answers with a
+Content-Length, one at a time, on connections that stay open.
+"""
+
+import asyncio
+import socket
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+END = b"\r\n\r\n"
+
+# From the head of a request, its body, and the address it came to, to the whole answer.
+# None: it is never answered.
+Answers = Callable[[bytes, bytes, str], bytes | None]
+
+
+def answer(body: bytes, status: bytes = b"200 OK") -> bytes:
+    return (
+        b"HTTP/1.1 %b\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b"
+        % (status, len(body), body)
+    )
+
+
+def request(method: str, url: str, headers: dict[str, str], body: bytes = b"") -> bytes:
+    parts = urlsplit(url)
+    sent = {"Host": parts.netloc, **headers, "Content-Length": str(len(body))}
+    lines = [f"{method} {parts.path} HTTP/1.1", *(f"{k}: {v}" for k, v in sent.items())]
+    return "\r\n".join(lines).encode() + END + body
+
+
+def whole(received: bytearray) -> tuple[bytes, bytes] | None:
+    """Head and body of the one message in there, or None if some of it is missing."""
+    ends = received.find(END)
+    if ends < 0:
+        return None
+    head, begins = bytes(received[:ends]), ends + len(END)
+    if len(received) < begins + length(head):
+        return None
+    return head, bytes(received[begins:])
+
+
+def length(head: bytes) -> int:
+    """
+    >>> length(b"POST / HTTP/1.1\\r\\nContent-Length: 12\\r\\nHost: a"), length(b"GET /")
+    (12, 0)
+    """
+    _, found, rest = head.lower().partition(b"\r\ncontent-length:")
+    return int(rest.split(b"\r\n", 1)[0]) if found else 0
+
+
+class Served(asyncio.Protocol):
+    """One connection of a server."""
+
+    def __init__(self, answers: Answers) -> None:
+        self._answers, self._received = answers, bytearray()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self._address = transport.get_extra_info("sockname")[0]
+
+    def data_received(self, data: bytes) -> None:
+        self._received += data
+        if message := whole(self._received):
+            self._received.clear()
+            if answered := self._answers(*message, self._address):
+                self._transport.write(answered)
+
+
+class Caller(asyncio.Protocol):
+    """One connection of a client: one request at a time."""
+
+    def __init__(self) -> None:
+        self._received = bytearray()
+        self._answered: asyncio.Future[bytes] | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        self._received += data
+        message = whole(self._received)
+        if message and self._answered:
+            self._received.clear()
+            self._answered.set_result(message[0])
+            self._answered = None
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if self._answered:
+            self._answered.set_exception(error or ConnectionResetError("closed"))
+
+    async def ask(self, sent: bytes) -> bytes:
+        """The head of the answer."""
+        self._answered = asyncio.get_running_loop().create_future()
+        self._transport.write(sent)
+        return await self._answered
+
+    def close(self) -> None:
+        self._transport.close()
+
+
+async def call(url: str) -> Caller:
+    """A connection to where `url` is."""
+    parts = urlsplit(url)
+    loop = asyncio.get_running_loop()
+    _, caller = await loop.create_connection(Caller, parts.hostname, parts.port)
+    return caller
+
+
+async def listen(answers: Answers, hosts: int = 1) -> tuple[list[asyncio.Server], int]:
+    """Servers on one port of 127.0.0.1, 127.0.0.2, …, as many as there are `hosts`."""
+    sockets = [socket.create_server(("127.0.0.1", 0), backlog=1024)]
+    port = sockets[0].getsockname()[1]
+    sockets += [
+        socket.create_server((f"127.0.0.{n}", port), backlog=1024)
+        for n in range(2, hosts + 1)
+    ]
+    loop = asyncio.get_running_loop()
+    servers = [await loop.create_server(lambda: Served(answers), sock=s) for s in sockets]
+    return servers, port
+
+
+async def serve_forever(servers: list[asyncio.Server]) -> None:
+    await asyncio.gather(*(server.serve_forever() for server in servers))

@@ -1,0 +1,198 @@
+"""The bridge to be measured, with its usual settings, and the work that waits for it."""
+
+import asyncio
+import json
+import os
+import shutil
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import aiohttp
+import orjson
+
+from bridge import logs
+from bridge.assembly import Bridge, Current, built
+from bridge.config import Config
+from bridge.model import Answer, Destination, PollRequest, Wish
+from bridge.providers.configured import configured
+from bridge.service import wind_down
+
+API_KEY = "an-api-key-of-the-benchmarks"
+HOOK = "/hooks/0123456789abcdef0123456789abcdef"
+NOWHERE = "http://127.0.0.1:9"  # never called
+SECRET = "whsec_YmVuY2htYXJrcy1zaWduLXdpdGgtdGhpcy1zZWNyZXQ="
+CREATED_AGO_S = 10.0  # subscriptions are older than the pause before a first attempt
+HOSTS = 8  # of callbacks: as many as fill what one client may have in flight
+DAY_S = 86_400.0
+SUBSCRIBED_AT_ONCE = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A folder with a configuration and its database, and who is talked to."""
+
+    folder: Path
+    provider_url: str = NOWHERE
+    receiver_port: int = 9
+    interval: str = "1d"  # between two polls of one task
+    first: str = "1d"
+
+    @property
+    def database(self) -> Path:
+        return self.folder / "bridge.db"
+
+    @property
+    def kept(self) -> Path:
+        """The database as it was prepared."""
+        return self.folder / "prepared.db"
+
+    def settings(self) -> dict[str, Any]:
+        """Defaults, but for the limits on what one client and one key may ask for."""
+        return {
+            "listen": "127.0.0.1:0",
+            "database": f"sqlite:///{self.database}",
+            "encryption_keys": ["an-encryption-key-of-the-benchmarks-0123456789"],
+            "clients": {
+                "shop": {
+                    "api_keys": [API_KEY],
+                    "signing_secrets": [SECRET],
+                    "limits": {"active": 1_000_000_000, "requests": "1000000000/s"},
+                }
+            },
+            "providers": {
+                "amux": {
+                    "base_url": self.provider_url,
+                    "api_key": "sk-of-the-benchmarks",
+                    "rate_limit": "1000000/s",
+                    "poll": {
+                        "first": self.first,
+                        "interval": self.interval,
+                        "min": "10ms",
+                        "max": "1d",
+                    },
+                }
+            },
+            "callbacks": {"allow_networks": ["127.0.0.0/8"]},
+            "log": {"format": "json"},
+        }
+
+    def config_file(self) -> Path:
+        path = self.folder / "config.yaml"
+        path.write_text(json.dumps(self.settings()), "utf-8")  # JSON is YAML too
+        return path
+
+
+@contextmanager
+def folder() -> Iterator[Path]:
+    """A new one on a real disk: /tmp may be memory, where a sync costs nothing."""
+    with TemporaryDirectory(prefix="bench-", dir=os.environ.get("BENCH_DIR")) as path:
+        yield Path(path)
+
+
+@contextmanager
+def restored(place: Place) -> Iterator[None]:
+    """Begin from what was prepared; the first caller has prepared it."""
+    if not place.kept.exists():
+        place.database.rename(place.kept)
+    shutil.copy(place.kept, place.database)
+    try:
+        yield
+    finally:
+        for path in place.folder.glob(f"{place.database.name}*"):
+            path.unlink()
+
+
+@asynccontextmanager
+async def opened(place: Place) -> AsyncIterator[Bridge]:
+    """The parts of a node, as `serve` builds them."""
+    config = Config.model_validate(place.settings())
+    with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
+        logs.set_up(form="json", level="info", stream=nowhere)
+        async with built(Current(config, configured(config)), lambda: False) as bridge:
+            await bridge.store.begin(now=bridge.clock.now())
+            bridge.health.set_ready("start")
+            yield bridge
+
+
+@asynccontextmanager
+async def running(bridge: Bridge) -> AsyncIterator[None]:
+    """All its loops turn."""
+    stop = asyncio.Event()
+    workers = (bridge.poller.worker, bridge.dispatcher.worker, bridge.upkeep)
+    async with asyncio.TaskGroup() as group:
+        for worker in workers:
+            group.create_task(worker.run(stop))
+        yield
+        stop.set()
+        wind_down(bridge)
+
+
+def task_id(number: int) -> str:
+    return f"task-{number:012}"
+
+
+def hook_url(place: Place, number: int) -> str:
+    return f"http://127.0.0.{number % HOSTS + 1}:{place.receiver_port}{HOOK}"
+
+
+def wish(place: Place, number: int, first_poll_s: float) -> Wish:
+    """One plain subscription."""
+    url = hook_url(place, number)
+    return Wish(
+        client="shop",
+        provider="amux",
+        task_id=task_id(number),
+        destination=Destination(url=url, host=url.split("/")[2].partition(":")[0]),
+        deadline_s=90_000.0,
+        first_poll_s=first_poll_s,
+        canonical=orjson.dumps([task_id(number), url]),
+    )
+
+
+async def subscribe(
+    bridge: Bridge, place: Place, numbers: range, first_poll_s: float = 0.0
+) -> None:
+    """A subscription, and so a watch, for each number; by the way the API takes."""
+    now = bridge.clock.now() - CREATED_AGO_S
+    for begin in range(numbers.start, numbers.stop, SUBSCRIBED_AT_ONCE):
+        several = range(begin, min(begin + SUBSCRIBED_AT_ONCE, numbers.stop))
+        wishes = (wish(place, number, first_poll_s) for number in several)
+        await asyncio.gather(*(bridge.store.subscribe(one, now=now) for one in wishes))
+
+
+async def subscribed(place: Place, count: int, first_poll_s: float = 0.0) -> None:
+    """A database with `count` watches."""
+    async with opened(place) as bridge:
+        await subscribe(bridge, place, range(count), first_poll_s)
+
+
+class Canned:
+    """Stands for a provider that says the same of every task, without any HTTP."""
+
+    def __init__(self, status: str) -> None:
+        self._status = status
+
+    async def ask(self, request: PollRequest) -> Answer:
+        name = request.url.rpartition("/")[2]
+        return Answer(
+            http_status=200,
+            headers={"content-type": "application/json"},
+            body=said(name.encode(), self._status.encode()),
+        )
+
+
+def said(name: bytes, status: bytes) -> bytes:
+    """The body of a provider's answer, as the documents of new-api show it."""
+    return (
+        b'{"task_id":"%b","status":"%b","url":"https://cdn.example.com/%b.mp4",'
+        b'"format":"mp4","metadata":{"duration":5,"fps":24,"width":1280,"height":720},'
+        b'"error":null}' % (name, status, name)
+    )
+
+
+def bare_session(connections: int) -> aiohttp.ClientSession:
+    return aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=connections))

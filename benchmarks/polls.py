@@ -1,0 +1,106 @@
+"""Polls per second of one process: all watches due all the time, none of them ends.
+
+Beside it: aiohttp on uvloop, asking the same server the same questions over as many
+connections, and doing nothing with the answers.
+"""
+
+import argparse
+import asyncio
+import sys
+from functools import partial
+from multiprocessing.connection import Connection
+
+from benchmarks import lean, node, program
+from benchmarks.aside import done_aside, looped, serving
+from benchmarks.figures import Row, Target, rounds
+from benchmarks.meter import Speed, bare_speed, in_turn, speed
+from benchmarks.node import Place
+from bridge.config.models import Polling
+
+CONNECTIONS = Polling().lane_slots  # all watches share one key, and so one lane
+AT_ONCE = "10ms"  # to the next poll: due again before its turn comes
+PATH = "/v1/video/generations/"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    program.seconds(parser, 4)
+    parser.add_argument("--watches", type=int, default=20_000, help="100000 in full")
+
+
+def measured(options: argparse.Namespace) -> list[Row]:
+    with node.folder() as folder, serving(provide) as url:
+        place = Place(folder, url, interval=AT_ONCE)
+        done_aside(prepare, place, options.watches)
+        pairs = rounds(
+            options.rounds,
+            partial(done_aside, bridge_polls, place, options.seconds),
+            partial(done_aside, bare_polls, url, options.watches, options.seconds),
+        )
+    ours, bare = zip(*pairs, strict=True)
+    return [
+        Row(
+            f"polls, {options.watches:,} watches",
+            "1/s",
+            [one.per_s for one in ours],
+            [one.per_s for one in bare],
+            Target("0.60", "0.85"),
+        ),
+        Row(
+            "… processor time of one",
+            "µs",
+            [one.cpu_us for one in ours],
+            [one.cpu_us for one in bare],
+        ),
+    ]
+
+
+def provide(parent: Connection) -> None:
+    looped(still_running(parent))
+
+
+async def still_running(parent: Connection) -> None:
+    def answers(head: bytes, _body: bytes, _address: str) -> bytes:
+        name = head.split(b" ", 2)[1].rpartition(b"/")[2]
+        return lean.answer(node.said(name, b"in_progress"))
+
+    servers, port = await lean.listen(answers)
+    parent.send(f"http://127.0.0.1:{port}")
+    await lean.serve_forever(servers)
+
+
+def prepare(place: Place, watches: int) -> None:
+    looped(node.subscribed(place, watches))
+
+
+def bridge_polls(place: Place, seconds: float) -> Speed:
+    with node.restored(place):
+        return looped(polling(place, seconds))
+
+
+async def polling(place: Place, seconds: float) -> Speed:
+    async with node.opened(place) as bridge, node.running(bridge):
+        registry, labels = bridge.deps.registry, {"provider": "amux", "outcome": "pending"}
+        return await speed(
+            lambda: registry.get_sample_value("bridge_polls_total", labels) or 0, seconds
+        )
+
+
+def bare_polls(url: str, watches: int, seconds: float) -> Speed:
+    return looped(asking(url, watches, seconds))
+
+
+async def asking(url: str, watches: int, seconds: float) -> Speed:
+    numbers = in_turn(watches)
+    headers = {"Authorization": "Bearer sk-of-the-benchmarks"}
+    async with node.bare_session(CONNECTIONS) as session:
+
+        async def ask() -> None:
+            target = f"{url}{PATH}{node.task_id(next(numbers))}"
+            async with session.get(target, headers=headers) as response:
+                await response.read()
+
+        return await bare_speed(ask, CONNECTIONS, seconds)
+
+
+if __name__ == "__main__":
+    program.run(sys.modules[__name__])

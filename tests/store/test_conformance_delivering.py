@@ -1,0 +1,640 @@
+"""Delivering: the log is written before the attempt, and nothing is lost or sent twice."""
+
+from collections.abc import Sequence
+
+import pytest
+
+from bridge.lanes import Lane
+from bridge.model import (
+    AttemptOutcome,
+    ClaimedDelivery,
+    DeliveryState,
+    Reply,
+    SubscriptionState,
+)
+from bridge.retry import Schedule
+from bridge.store.claims import Claims
+from tests.store.scene import (
+    ACCEPTED,
+    BROKEN,
+    DAY,
+    FINISHED,
+    GAP_S,
+    GONE,
+    HOUR,
+    LEASE_S,
+    TIMEOUT,
+    Scene,
+    destination,
+    each,
+    pending,
+    succeeded,
+)
+
+
+async def test_a_claim_says_all_that_the_attempt_needs(scene: Scene) -> None:
+    """Between claim and record nothing is read, so all must be in the claim."""
+    key = await scene.ended(
+        destination=destination("hook", **{"X-Token": "t"}),
+        method="GET",
+        format="flat",
+        signing_secrets=("whsec_a", "whsec_b"),
+    )
+    claimed = await scene.claim_delivery()
+    assert claimed.subscription_id == f"sub_{key}"
+    assert claimed.message_id == f"msg_{key}_0"
+    assert (claimed.client, claimed.type) == ("shop", "task.succeeded")
+    assert claimed.destination == destination("hook", **{"X-Token": "t"})
+    assert (claimed.method, claimed.format) == ("GET", "flat")
+    assert claimed.signing_secrets == ("whsec_a", "whsec_b")
+    assert (claimed.attempt, claimed.manual, claimed.failures) == (1, False, 0)
+    assert (claimed.conflicts, claimed.seen_lost) == (0, False)
+    assert claimed.created_at == scene.now
+    assert claimed.body.startswith(b"{")
+
+
+async def test_without_secrets_of_its_own_the_clients_are_used(scene: Scene) -> None:
+    """An empty list means: look into the configuration, where they can be rotated."""
+    await scene.ended()
+    assert (await scene.claim_delivery()).signing_secrets == ()
+
+
+async def test_an_attempt_is_in_the_log_before_it_is_made(scene: Scene) -> None:
+    """A crash in the middle of it leaves `unknown`, never nothing."""
+    key = await scene.ended()
+    await scene.claim_delivery()
+    delivery = await scene.delivery(key)
+    assert delivery.attempts == 1
+    [attempt] = delivery.log
+    assert (attempt.number, attempt.manual) == (1, False)
+    assert (attempt.started_at, attempt.finished_at) == (scene.now, None)
+    assert attempt.outcome is AttemptOutcome.UNKNOWN
+
+
+async def test_an_accepted_attempt_settles_the_delivery(scene: Scene) -> None:
+    key = await scene.ended()
+    claimed = await scene.claim_delivery()
+    scene.later(0.5)
+    await scene.hear(claimed, ACCEPTED)
+    delivery = await scene.delivery(key)
+    assert delivery.state is DeliveryState.ACCEPTED
+    assert delivery.last_outcome is AttemptOutcome.ACCEPTED
+    assert (delivery.next_attempt_at, delivery.updated_at) == (None, scene.now)
+    [attempt] = delivery.log
+    assert (attempt.finished_at, attempt.http_status) == (scene.now, 200)
+    assert (attempt.outcome, attempt.answer) == (AttemptOutcome.ACCEPTED, b"thanks")
+    assert (await scene.show(key)).delivery.state is DeliveryState.ACCEPTED
+    scene.later(DAY)
+    assert not await scene.claim_deliveries()
+
+
+async def test_a_failure_waits_for_its_step(scene: Scene) -> None:
+    """The step is the rule's; the store keeps to it."""
+    key = await scene.ended()
+    await scene.deliver(BROKEN)
+    delivery = await scene.delivery(key)
+    assert delivery.state is DeliveryState.RETRYING
+    assert delivery.next_attempt_at == scene.now + 5
+    assert delivery.last_outcome is AttemptOutcome.REFUSED
+    assert delivery.hint == delivery.log[0].hint is not None
+    scene.later(4.9)
+    assert not await scene.claim_deliveries()
+    claimed = await scene.deliver(ACCEPTED, after_s=0.1)
+    assert (claimed.attempt, claimed.failures) == (2, 1)
+    assert [a.number for a in (await scene.delivery(key)).log] == [1, 2]
+
+
+async def test_every_attempt_bears_the_same_id(scene: Scene) -> None:
+    """`webhook-id` is constant over retries: receivers tell repeats by it."""
+    await scene.ended()
+    ids = {(await scene.deliver(BROKEN, after_s=DAY)).message_id for _ in range(4)}
+    assert len(ids) == 1
+
+
+async def test_the_schedule_used_up_is_exhausted(scene: Scene) -> None:
+    """It never goes on by itself after that."""
+    scene.schedule = Schedule((5.0, 15.0))
+    key = await scene.ended()
+    for _ in range(3):
+        await scene.deliver(BROKEN, after_s=20.0)
+    delivery = await scene.delivery(key)
+    assert (delivery.state, delivery.attempts) == (DeliveryState.EXHAUSTED, 3)
+    assert delivery.next_attempt_at is None
+    assert (await scene.store.backlog(scene.now))["exhausted"] == 1
+    scene.later(30 * DAY)
+    assert not await scene.claim_deliveries()
+
+
+async def test_conflicts_are_counted_apart_from_failures(scene: Scene) -> None:
+    """Quick repeats after 409 take nothing from the schedule."""
+    key = await scene.ended()
+    conflict = Reply(outcome=AttemptOutcome.CONFLICT, http_status=409)
+    for _ in range(2):
+        await scene.deliver(conflict, after_s=2.0)
+    claimed = await scene.deliver(ACCEPTED, after_s=2.0)
+    assert (claimed.failures, claimed.conflicts) == (0, 2)
+    assert (await scene.delivery(key)).state is DeliveryState.ACCEPTED
+
+
+async def test_finished_already_after_a_lost_answer_is_presumed(scene: Scene) -> None:
+    """n8n took the attempt whose answer we never saw."""
+    key = await scene.ended()
+    await scene.deliver(TIMEOUT)
+    claimed = await scene.deliver(FINISHED, after_s=5.0)
+    assert claimed.seen_lost
+    delivery = await scene.delivery(key)
+    assert delivery.state is DeliveryState.PRESUMED
+    assert delivery.last_outcome is AttemptOutcome.PRESUMED
+    assert delivery.next_attempt_at is None
+    scene.later(DAY)
+    assert not await scene.claim_deliveries()
+
+
+async def test_an_answered_attempt_is_not_lost(scene: Scene) -> None:
+    await scene.ended()
+    await scene.deliver(BROKEN)
+    scene.later(5.0)
+    assert not (await scene.claim_delivery()).seen_lost
+
+
+async def test_a_crash_makes_its_attempts_due_at_once(scene: Scene) -> None:
+    """The next process does not wait for the leases of the last."""
+    key = await scene.ended()
+    await scene.claim_delivery()
+    scene.later(1.0)
+    assert await scene.store.begin(now=scene.now) == 1
+    again = await scene.claim_delivery()
+    assert (again.attempt, again.seen_lost, again.failures) == (2, True, 0)
+    assert again.message_id == f"msg_{key}_0"
+    await scene.hear(again, ACCEPTED)
+    delivery = await scene.delivery(key)
+    assert [a.outcome for a in delivery.log] == [
+        AttemptOutcome.UNKNOWN,
+        AttemptOutcome.ACCEPTED,
+    ]
+    assert delivery.log[0].finished_at is None
+
+
+async def test_begin_leaves_what_was_not_claimed_as_it_is(scene: Scene) -> None:
+    """A restart is no reason to hurry a retry."""
+    key = await scene.ended()
+    await scene.deliver(BROKEN)
+    due_at = (await scene.delivery(key)).next_attempt_at
+    assert await scene.store.begin(now=scene.now) == 0
+    assert (await scene.delivery(key)).next_attempt_at == due_at
+    scene.later(5.0)
+    assert not (await scene.claim_delivery()).seen_lost
+
+
+async def test_a_lease_that_ran_out_is_claimed_anew(scene: Scene) -> None:
+    """Another node takes over what one has dropped."""
+    await scene.ended()
+    first = await scene.claim_delivery()
+    scene.later(LEASE_S - 0.1)
+    assert not await scene.claim_deliveries()
+    scene.later(0.1)
+    second = await scene.claim_delivery()
+    assert (second.attempt, second.seen_lost) == (2, True)
+    assert second.claim_no == first.claim_no + 1
+
+
+async def test_what_is_in_flight_here_is_not_claimed_anew(scene: Scene) -> None:
+    """A store that did not answer for a while must not double the attempt."""
+    key = await scene.ended()
+    slow = await scene.claim_delivery()
+    scene.later(2 * LEASE_S)
+    assert not await scene.claim_deliveries(in_flight=[slow.delivery_id])
+    await scene.hear(slow, BROKEN)
+    delivery = await scene.delivery(key)
+    assert (delivery.state, delivery.attempts) == (DeliveryState.RETRYING, 1)
+
+
+async def test_2xx_counts_whatever_the_fence_says(scene: Scene) -> None:
+    """The receiver has it: there is nothing more to send."""
+    key = await scene.ended()
+    slow = await scene.claim_delivery()
+    scene.later(LEASE_S)
+    fresh = await scene.claim_delivery()
+    await scene.hear(slow, ACCEPTED)
+    delivery = await scene.delivery(key)
+    assert (delivery.state, delivery.next_attempt_at) == (DeliveryState.ACCEPTED, None)
+    await scene.hear(fresh, BROKEN)
+    delivery = await scene.delivery(key)
+    assert (delivery.state, delivery.next_attempt_at) == (DeliveryState.ACCEPTED, None)
+    assert [a.outcome for a in delivery.log] == [
+        AttemptOutcome.ACCEPTED,
+        AttemptOutcome.REFUSED,
+    ]
+    scene.later(DAY)
+    assert not await scene.claim_deliveries()
+
+
+async def test_presumed_does_not_take_back_accepted(scene: Scene) -> None:
+    """2xx is a stronger word than our guess."""
+    key = await scene.ended()
+    slow = await scene.claim_delivery()
+    scene.later(LEASE_S)
+    fresh = await scene.claim_delivery()
+    await scene.hear(slow, ACCEPTED)
+    await scene.hear(fresh, FINISHED)
+    assert (await scene.delivery(key)).state is DeliveryState.ACCEPTED
+
+
+@pytest.mark.parametrize("reply", [BROKEN, GONE, TIMEOUT])
+async def test_a_stale_failure_disturbs_nothing(scene: Scene, reply: Reply) -> None:
+    """Only the attempt that holds the claim decides what is next."""
+    key = await scene.ended()
+    slow = await scene.claim_delivery()
+    scene.later(LEASE_S)
+    fresh = await scene.claim_delivery()
+    before = (await scene.delivery(key)).next_attempt_at
+    await scene.hear(slow, reply)
+    delivery = await scene.delivery(key)
+    assert (delivery.state, delivery.next_attempt_at) == (DeliveryState.WAITING, before)
+    assert delivery.log[0].outcome is reply.outcome
+    await scene.hear(fresh, BROKEN)
+    assert (await scene.delivery(key)).next_attempt_at == scene.now + 5
+
+
+async def test_a_stale_claim_never_touches_another_delivery(scene: Scene) -> None:
+    """Rows of the schedule come and go; a fence must not fit a row made later."""
+    first = await scene.ended("first")
+    slow = await scene.claim_delivery()
+    await scene.stop(first)
+    second = await scene.ended("second")
+    fresh = await scene.claim_delivery()
+    lease_until = (await scene.delivery(second)).next_attempt_at
+    for reply in (BROKEN, TIMEOUT):
+        await scene.hear(slow, reply)
+        delivery = await scene.delivery(second)
+        assert (delivery.state, delivery.next_attempt_at) == (
+            DeliveryState.WAITING,
+            lease_until,
+        )
+    scene.schedule = Schedule(())
+    await scene.hear(slow, BROKEN)
+    assert (await scene.delivery(second)).next_attempt_at == lease_until
+    assert (await scene.delivery(first)).state is DeliveryState.STOPPED
+    await scene.hear(fresh, ACCEPTED)
+
+
+async def test_lanes_are_of_one_client_and_one_host(scene: Scene) -> None:
+    """A slow host holds up its own client's deliveries to it, and nothing else."""
+    await scene.add("t", destination=destination("a", "one.test"))
+    await scene.add("t", destination=destination("b", "one.test"))
+    await scene.add("t", destination=destination("c", "two.test"))
+    await scene.add("t", destination=destination("a", "one.test"), client="blog")
+    await scene.poll(succeeded())
+    lanes = {(lane.owner, lane.key): lane for lane in await scene.lanes()}
+    assert set(lanes) == {
+        ("shop", "one.test"),
+        ("shop", "two.test"),
+        ("blog", "one.test"),
+    }
+    claims = await scene.claim_deliveries(
+        choose=lambda lanes: each(lanes, scene.now, limit=1)
+    )
+    assert len(claims) == 3
+
+
+async def test_first_attempts_and_retries_are_lanes_apart(scene: Scene) -> None:
+    """Retries must not crowd out what has never been tried, nor be starved by it."""
+    await scene.add("b", first_poll_s=6.0)
+    await scene.ended("a")
+    await scene.deliver(BROKEN)
+    await scene.poll(succeeded(), after_s=5.0)
+    lanes = await scene.lanes()
+    assert sorted(lane.retry for lane in lanes) == [False, True]
+    assert len({lane.id for lane in lanes}) == 1
+    [claimed] = await scene.claim_deliveries(
+        choose=lambda lanes: [(lane, 9) for lane in lanes if lane.retry]
+    )
+    assert claimed.failures == 1
+
+
+async def test_a_lane_gives_the_longest_due_first(scene: Scene) -> None:
+    for n in range(3):
+        await scene.add(f"task-{n}")
+    for n in (2, 0, 1):
+        scene.later(1.0)
+        for claimed in await scene.claim_polls():
+            if claimed.task_id == f"task-{n}":
+                await scene.answer(claimed, succeeded())
+        scene.later(GAP_S)
+    claims = await scene.claim_deliveries(
+        choose=lambda lanes: each(lanes, scene.now, limit=2)
+    )
+    shown = [await scene.show(c.subscription_id.removeprefix("sub_")) for c in claims]
+    assert [one.task_id for one in shown] == ["task-2", "task-0"]
+
+
+async def test_a_claim_returns_the_lanes_as_they_are_after_it(scene: Scene) -> None:
+    """The loop sleeps until the next of them is due."""
+    await scene.ended()
+    claims: Claims[object] = await scene.store.claim_deliveries(  # type: ignore[assignment]
+        now=scene.now, lease_s=LEASE_S, choose=lambda lanes: each(lanes, scene.now)
+    )
+    [lane] = claims.lanes
+    assert lane.due_at == scene.now + LEASE_S
+
+
+async def test_429_rests_the_whole_lane(scene: Scene) -> None:
+    """The host has asked for patience: all deliveries of this client to it wait."""
+    await scene.add("t", destination=destination("a"))
+    await scene.add("t", destination=destination("b"))
+    await scene.add("t", destination=destination("a"), client="blog")
+    await scene.poll(succeeded())
+    one, *_ = [d for d in await scene.claim_deliveries() if d.client == "shop"]
+    slow_down = Reply(
+        outcome=AttemptOutcome.THROTTLED, http_status=429, retry_after_s=30.0
+    )
+    await scene.hear(one, slow_down)
+    paused = {lane.owner: lane.paused_until for lane in await scene.lanes()}
+    assert paused == {"shop": scene.now + 30, "blog": 0.0}
+    short = Reply(outcome=AttemptOutcome.THROTTLED, http_status=429, retry_after_s=2.0)
+    scene.later(30.0)
+    await scene.hear(await the_retry(scene), short)
+    assert {lane.owner: lane.paused_until for lane in await scene.lanes()} == {
+        "shop": scene.now + 2,
+        "blog": 0.0,
+    }
+
+
+async def the_retry(scene: Scene) -> ClaimedDelivery:
+    [claimed] = [d for d in await scene.claim_deliveries() if d.failures]
+    return claimed
+
+
+async def test_a_shorter_pause_does_not_cut_a_longer_one(scene: Scene) -> None:
+    await scene.add("t", destination=destination("a"))
+    await scene.add("t", destination=destination("b"))
+    await scene.poll(succeeded())
+    for claimed, wait_s in zip(await scene.claim_deliveries(), (40.0, 3.0), strict=True):
+        reply = Reply(
+            outcome=AttemptOutcome.THROTTLED, http_status=429, retry_after_s=wait_s
+        )
+        await scene.hear(claimed, reply)
+    assert {lane.paused_until for lane in await scene.lanes()} == {scene.now + 40}
+
+
+# Gone
+
+
+async def test_410_drops_all_that_is_owed_there(scene: Scene) -> None:
+    """The receiver wants nothing any more: neither this nor what waits behind it."""
+    keys = [await scene.add(f"task-{n}") for n in range(3)]
+    await scene.poll(succeeded())
+    first, *others = await scene.claim_deliveries()
+    await scene.hear(others[0], BROKEN)
+    await scene.hear(first, GONE)
+    for key in keys:
+        delivery = await scene.delivery(key)
+        assert (delivery.state, delivery.next_attempt_at) == (DeliveryState.GONE, None)
+        shown = await scene.show(key)
+        assert (shown.state, shown.delivery.state) == (
+            SubscriptionState.ENDED,
+            DeliveryState.GONE,
+        )
+    await scene.hear(others[1], BROKEN)
+    assert (await scene.delivery(keys[2])).state is DeliveryState.GONE
+    scene.later(DAY)
+    assert not await scene.claim_deliveries()
+
+
+async def test_a_2xx_in_flight_while_another_is_told_410_counts(scene: Scene) -> None:
+    await scene.add("a")
+    await scene.add("b")
+    await scene.poll(succeeded())
+    first, second = await scene.claim_deliveries()
+    await scene.hear(first, GONE)
+    await scene.hear(second, ACCEPTED)
+    states = {d.state for d in await scene.list_deliveries()}
+    assert states == {DeliveryState.GONE, DeliveryState.ACCEPTED}
+
+
+async def test_a_new_subscription_reopens_what_was_gone(scene: Scene) -> None:
+    """Whoever subscribes with this URL says that somebody listens again."""
+    old = await scene.ended()
+    await scene.deliver(GONE)
+    new = await scene.ended("task-2")
+    scene.later(2.0)
+    assert (await scene.claim_delivery()).message_id == f"msg_{new}_0"
+    assert (await scene.delivery(old)).state is DeliveryState.GONE
+
+
+async def test_a_retry_by_hand_reopens_what_was_gone(scene: Scene) -> None:
+    """The person has mended the receiver; what comes next is sent again, too."""
+    old = await scene.ended()
+    running = await scene.add("task-2")
+    await scene.deliver(GONE)
+    assert await scene.retry(old)
+    claimed = await scene.deliver(ACCEPTED)
+    assert (claimed.message_id, claimed.manual) == (f"msg_{old}_0", True)
+    assert (await scene.delivery(old)).state is DeliveryState.ACCEPTED
+    await scene.poll(succeeded())
+    assert (await scene.claim_delivery()).message_id == f"msg_{running}_0"
+
+
+async def test_a_retry_by_hand_may_hear_410_again(scene: Scene) -> None:
+    key = await scene.ended()
+    await scene.deliver(GONE)
+    await scene.retry(key)
+    await scene.deliver(GONE)
+    assert (await scene.delivery(key)).state is DeliveryState.GONE
+    next_one = await scene.add("task-2")
+    await scene.retry(key)
+    await scene.deliver(GONE)
+    await scene.poll(succeeded())
+    assert (await scene.delivery(next_one)).state is DeliveryState.GONE
+
+
+# By hand
+
+
+async def test_a_retry_by_hand_while_waiting_is_extra(scene: Scene) -> None:
+    """It neither restarts nor cancels the schedule."""
+    key = await scene.ended()
+    await scene.deliver(BROKEN)
+    due_at = (await scene.delivery(key)).next_attempt_at
+    assert due_at is not None
+    scene.later(1.0)
+    assert await scene.retry(key)
+    claimed = await scene.deliver(BROKEN)
+    assert (claimed.manual, claimed.attempt) == (True, 2)
+    delivery = await scene.delivery(key)
+    assert (delivery.state, delivery.next_attempt_at) == (DeliveryState.RETRYING, due_at)
+    assert [attempt.manual for attempt in delivery.log] == [False, True]
+    scheduled = await scene.deliver(ACCEPTED, after_s=due_at - scene.now)
+    assert (scheduled.manual, scheduled.failures, scheduled.attempt) == (False, 1, 3)
+
+
+async def test_a_retry_by_hand_that_is_accepted_ends_the_schedule(scene: Scene) -> None:
+    key = await scene.ended()
+    await scene.deliver(BROKEN)
+    await scene.retry(key)
+    await scene.deliver(ACCEPTED)
+    delivery = await scene.delivery(key)
+    assert (delivery.state, delivery.next_attempt_at) == (DeliveryState.ACCEPTED, None)
+    scene.later(DAY)
+    assert not await scene.claim_deliveries()
+
+
+async def test_asking_twice_is_one_attempt(scene: Scene) -> None:
+    """An impatient finger on a button."""
+    key = await scene.ended()
+    await scene.deliver(BROKEN)
+    for _ in range(3):
+        assert await scene.retry(key)
+    await scene.deliver(BROKEN)
+    assert not await scene.claim_deliveries()
+
+
+async def test_two_attempts_of_one_delivery_are_never_claimed_at_once(
+    scene: Scene,
+) -> None:
+    """Both due at the same moment: the receiver must not get two posts at a time."""
+    key = await scene.ended()
+    await scene.retry(key)
+    first = await scene.claim_delivery()
+    scene.later(1.0)
+    assert not await scene.claim_deliveries()
+    await scene.hear(first, BROKEN)
+    second = await scene.deliver(BROKEN, after_s=1.0)
+    assert {first.manual, second.manual} == {True, False}
+
+
+async def test_a_retry_and_an_attempt_by_hand_due_together_go_one_by_one(
+    scene: Scene,
+) -> None:
+    """The same over the two lanes of first attempts and retries."""
+    key = await scene.ended()
+    await scene.deliver(BROKEN)
+    scene.later(5.0)
+    await scene.retry(key)
+    first = await scene.claim_delivery()
+    await scene.hear(first, ACCEPTED)
+    scene.later(1.0)
+    assert not await scene.claim_deliveries()
+
+
+async def test_a_retry_by_hand_waits_for_the_attempt_in_flight(scene: Scene) -> None:
+    key = await scene.ended()
+    in_flight = await scene.claim_delivery()
+    assert await scene.retry(key)
+    assert not await scene.claim_deliveries()
+    scene.later(1.0)
+    assert not await scene.claim_deliveries(in_flight=[in_flight.delivery_id])
+    await scene.hear(in_flight, BROKEN)
+    extra = await scene.deliver(BROKEN, after_s=1.0)
+    assert (extra.manual, extra.attempt) == (True, 2)
+
+
+async def test_a_retry_by_hand_is_spared_when_the_one_in_flight_is_accepted(
+    scene: Scene,
+) -> None:
+    """It was wanted because nothing had arrived."""
+    key = await scene.ended()
+    in_flight = await scene.claim_delivery()
+    await scene.retry(key)
+    await scene.hear(in_flight, ACCEPTED)
+    scene.later(DAY)
+    assert not await scene.claim_deliveries()
+
+
+async def test_the_schedule_waits_for_an_attempt_by_hand_in_flight(scene: Scene) -> None:
+    key = await scene.ended()
+    await scene.deliver(BROKEN)
+    await scene.retry(key)
+    by_hand = await scene.claim_delivery()
+    scene.later(5.0)
+    assert not await scene.claim_deliveries()
+    await scene.hear(by_hand, TIMEOUT)
+    scheduled = await scene.deliver(FINISHED, after_s=1.0)
+    assert (scheduled.manual, scheduled.seen_lost) == (False, True)
+    assert (await scene.delivery(key)).state is DeliveryState.PRESUMED
+
+
+async def test_a_retry_by_hand_of_an_exhausted_delivery(scene: Scene) -> None:
+    """This is what the button is for. A failure leaves it exhausted."""
+    scene.schedule = Schedule(())
+    key = await scene.ended()
+    await scene.deliver(BROKEN)
+    assert (await scene.delivery(key)).state is DeliveryState.EXHAUSTED
+    await scene.retry(key)
+    await scene.deliver(BROKEN)
+    delivery = await scene.delivery(key)
+    assert (delivery.state, delivery.next_attempt_at) == (DeliveryState.EXHAUSTED, None)
+    await scene.retry(key)
+    await scene.deliver(ACCEPTED)
+    assert (await scene.delivery(key)).state is DeliveryState.ACCEPTED
+
+
+async def test_a_retry_by_hand_of_an_accepted_delivery(scene: Scene) -> None:
+    """The receiver lost it and wants it again; a failure takes nothing back."""
+    key = await scene.ended()
+    await scene.deliver(ACCEPTED)
+    await scene.retry(key)
+    again = await scene.deliver(BROKEN)
+    assert again.message_id == f"msg_{key}_0"
+    delivery = await scene.delivery(key)
+    assert (delivery.state, delivery.next_attempt_at) == (DeliveryState.ACCEPTED, None)
+    assert delivery.last_outcome is AttemptOutcome.REFUSED
+
+
+async def test_a_retry_by_hand_survives_a_crash(scene: Scene) -> None:
+    key = await scene.ended()
+    await scene.deliver(ACCEPTED)
+    await scene.retry(key)
+    await scene.claim_delivery()
+    await scene.store.begin(now=scene.now)
+    again = await scene.claim_delivery()
+    assert (again.manual, again.attempt, again.seen_lost) == (True, 3, True)
+
+
+async def test_the_last_of_the_schedule_fails_while_a_hand_is_at_work(
+    scene: Scene,
+) -> None:
+    """Exhausted, and then accepted after all."""
+    scene.schedule = Schedule(())
+    key = await scene.ended()
+    scheduled = await scene.claim_delivery()
+    await scene.retry(key)
+    await scene.hear(scheduled, BROKEN)
+    assert (await scene.delivery(key)).state is DeliveryState.EXHAUSTED
+    await scene.deliver(ACCEPTED, after_s=1.0)
+    assert (await scene.delivery(key)).state is DeliveryState.ACCEPTED
+
+
+async def test_what_was_stopped_or_superseded_is_not_retried(scene: Scene) -> None:
+    """An attempt would contradict what the client has asked for."""
+    stopped = await scene.ended("a")
+    await scene.stop(stopped)
+    assert await scene.refusal_of_retry(stopped) == "delivery_not_retryable"
+    key = await scene.add("b", events=("task.ended", "task.updated"))
+    await scene.poll(pending(progress=1))
+    await scene.poll(pending(progress=2), after_s=GAP_S)
+    assert await scene.refusal_of_retry(key, 1) == "delivery_not_retryable"
+
+
+async def test_nobody_retries_what_is_anothers(scene: Scene) -> None:
+    """An id of another client is no id."""
+    key = await scene.ended()
+    assert not await scene.retry(key, client="blog")
+    assert not await scene.retry(key, sequence=1)
+    assert not await scene.retry("unknown")
+    assert await scene.retry(key, client=None), "the operator may"
+
+
+async def test_what_has_no_destination_is_not_retried(scene: Scene) -> None:
+    key = await scene.ended(destination=None)
+    assert not await scene.retry(key)
+
+
+async def test_an_unknown_lane_gives_nothing(scene: Scene) -> None:
+    """The chooser may hold a lane that has just become empty."""
+    await scene.ended()
+
+    def stale(lanes: Sequence[Lane]) -> list[tuple[Lane, int]]:
+        return [(Lane(10**6, "gone.test", 0.0), 5)]
+
+    assert not await scene.claim_deliveries(choose=stale)
