@@ -23,6 +23,7 @@ T = TypeVar("T")
 
 PATIENCE_S = 20.0  # for a process to come up, or to go
 LOOK_S = 0.01
+LAST_WORDS = 2_000  # characters of the log that are shown when something went wrong
 
 CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(["benchmarks.node"])
@@ -82,13 +83,16 @@ def serve_command(config: Path) -> Iterator[Served]:
         running = subprocess.Popen(command, stderr=stderr, cwd=config.parent)
     try:
         yield Served(address_in(log, running), running.pid)
+    except Exception as error:
+        error.add_note(log.read_text("utf-8")[-LAST_WORDS:])
+        raise
     finally:
         running.terminate()
         running.wait(PATIENCE_S)
 
 
 def address_in(log: Path, running: subprocess.Popen[bytes]) -> str:
-    """Where it says it listens. Raises RuntimeError with its last words if it ends."""
+    """Where it says it listens."""
     until = time.monotonic() + PATIENCE_S
     while time.monotonic() < until:
         for line in log.read_bytes().splitlines():
@@ -96,6 +100,6 @@ def address_in(log: Path, running: subprocess.Popen[bytes]) -> str:
                 address: str = orjson.loads(line)["address"]
                 return address
         if running.poll() is not None:
-            raise RuntimeError(log.read_text("utf-8")[-2_000:])
+            raise RuntimeError("serve ended")
         time.sleep(LOOK_S)
     raise TimeoutError("serve did not come up")

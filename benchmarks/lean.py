@@ -7,6 +7,7 @@ Content-Length, one at a time, on connections that stay open.
 import asyncio
 import socket
 from collections.abc import Callable
+from typing import cast
 from urllib.parse import urlsplit
 
 END = b"\r\n\r\n"
@@ -50,56 +51,57 @@ def length(head: bytes) -> int:
     return int(rest.split(b"\r\n", 1)[0]) if found else 0
 
 
-class Served(asyncio.Protocol):
-    """One connection of a server."""
+class Messages(asyncio.Protocol):
+    """One connection, on either side, on which one message at a time arrives."""
 
-    def __init__(self, answers: Answers) -> None:
-        self._answers, self._received = answers, bytearray()
+    def __init__(self) -> None:
+        self._received = bytearray()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        self._address = transport.get_extra_info("sockname")[0]
+        self.transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
         self._received += data
         if message := whole(self._received):
             self._received.clear()
-            if answered := self._answers(*message, self._address):
-                self._transport.write(answered)
+            self.arrived(*message)
+
+    def arrived(self, head: bytes, body: bytes) -> None:
+        raise NotImplementedError
 
 
-class Caller(asyncio.Protocol):
-    """One connection of a client: one request at a time."""
+class Served(Messages):
+    """A server's side of one connection."""
 
-    def __init__(self) -> None:
-        self._received = bytearray()
-        self._answered: asyncio.Future[bytes] | None = None
+    def __init__(self, answers: Answers) -> None:
+        super().__init__()
+        self._answers = answers
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+    def arrived(self, head: bytes, body: bytes) -> None:
+        address, _ = self.transport.get_extra_info("sockname")
+        if answered := self._answers(head, body, address):
+            self.transport.write(answered)
 
-    def data_received(self, data: bytes) -> None:
-        self._received += data
-        message = whole(self._received)
-        if message and self._answered:
-            self._received.clear()
-            self._answered.set_result(message[0])
-            self._answered = None
 
-    def connection_lost(self, error: Exception | None) -> None:
-        if self._answered:
-            self._answered.set_exception(error or ConnectionResetError("closed"))
+class Caller(Messages):
+    """A client's side of one connection."""
+
+    _answered: asyncio.Future[bytes] | None = None
 
     async def ask(self, sent: bytes) -> bytes:
         """The head of the answer."""
         self._answered = asyncio.get_running_loop().create_future()
-        self._transport.write(sent)
+        self.transport.write(sent)
         return await self._answered
 
-    def close(self) -> None:
-        self._transport.close()
+    def arrived(self, head: bytes, body: bytes) -> None:
+        assert self._answered, f"nobody asked for these {len(body)} bytes"
+        self._answered.set_result(head)
+        self._answered = None
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if self._answered and not self._answered.done():
+            self._answered.set_exception(error or ConnectionResetError("closed"))
 
 
 async def call(url: str) -> Caller:

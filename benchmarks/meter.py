@@ -2,8 +2,10 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+
+from benchmarks.figures import Row, Target
 
 WARM_S = 0.5  # connections are made, caches filled
 LOOK_S = 0.05
@@ -28,32 +30,38 @@ class Speed:
 
 
 async def speed(
-    counted: Callable[[], float], seconds: float, most: float = float("inf")
+    counted: Callable[[], float],
+    seconds: float,
+    *,
+    most: float = float("inf"),
+    cpu_s: Callable[[], float] = time.process_time,
 ) -> Speed:
     """Of what goes on, once it is warm; over earlier if the count comes to `most`."""
     await asyncio.sleep(min(WARM_S, seconds / 4))
-    began = (counted(), time.perf_counter(), time.process_time())
+    began = (counted(), time.perf_counter(), cpu_s())
     while time.perf_counter() - began[1] < seconds and counted() < most:
         await asyncio.sleep(LOOK_S)
-    ended = (counted(), time.perf_counter(), time.process_time())
+    ended = (counted(), time.perf_counter(), cpu_s())
     return Speed(*(after - before for before, after in zip(began, ended, strict=True)))
 
 
-async def bare_speed(
-    once: Callable[[], Awaitable[None]], connections: int, seconds: float
+async def speed_of(
+    several: Iterable[Callable[[], Awaitable[None]]],
+    seconds: float,
+    cpu_s: Callable[[], float] = time.process_time,
 ) -> Speed:
-    """Of doing `once` over and over, as many at a time as there are connections."""
+    """Of doing each over and over, all of them side by side."""
     done = 0
 
-    async def over_and_over() -> None:
+    async def over_and_over(once: Callable[[], Awaitable[None]]) -> None:
         nonlocal done
         while True:
             await once()
             done += 1
 
     async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(over_and_over()) for _ in range(connections)]
-        found = await speed(lambda: done, seconds)
+        tasks = [group.create_task(over_and_over(once)) for once in several]
+        found = await speed(lambda: done, seconds, cpu_s=cpu_s)
         for task in tasks:
             task.cancel()
     return found
@@ -63,3 +71,13 @@ def in_turn(count: int) -> Iterator[int]:
     """0 to `count` - 1, for ever."""
     while True:
         yield from range(count)
+
+
+def speeds(
+    what: str, ours: Sequence[Speed], beside: Sequence[Speed], target: Target
+) -> list[Row]:
+    """How many a second, and the processor time of one."""
+    return [
+        Row(what, "1/s", [a.per_s for a in ours], [b.per_s for b in beside], target),
+        Row("… processor time of one", "µs", [a.cpu_us for a in ours], [b.cpu_us for b in beside]),
+    ]

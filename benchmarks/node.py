@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from random import Random
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -16,8 +17,10 @@ import orjson
 
 from bridge import logs
 from bridge.assembly import Bridge, Current, built
-from bridge.config import Config
+from bridge.config import load
+from bridge.metrics import Metrics
 from bridge.model import Answer, Destination, PollRequest, Wish
+from bridge.poller import Poller
 from bridge.providers.configured import configured
 from bridge.service import wind_down
 
@@ -26,8 +29,8 @@ HOOK = "/hooks/0123456789abcdef0123456789abcdef"
 NOWHERE = "http://127.0.0.1:9"  # never called
 SECRET = "whsec_YmVuY2htYXJrcy1zaWduLXdpdGgtdGhpcy1zZWNyZXQ="
 CREATED_AGO_S = 10.0  # subscriptions are older than the pause before a first attempt
-HOSTS = 8  # of callbacks: as many as fill what one client may have in flight
-DAY_S = 86_400.0
+HOSTS = 10  # of callbacks: enough to fill what one client may have in flight
+SEED = 20_261_120
 SUBSCRIBED_AT_ONCE = 512
 
 
@@ -50,6 +53,11 @@ class Place:
         """The database as it was prepared."""
         return self.folder / "prepared.db"
 
+    def clear(self) -> None:
+        """No database."""
+        for path in self.folder.glob(f"{self.database.name}*"):
+            path.unlink()
+
     def settings(self) -> dict[str, Any]:
         """Defaults, but for the limits on what one client and one key may ask for."""
         return {
@@ -60,7 +68,7 @@ class Place:
                 "shop": {
                     "api_keys": [API_KEY],
                     "signing_secrets": [SECRET],
-                    "limits": {"active": 1_000_000_000, "requests": "1000000000/s"},
+                    "limits": {"active": 1_000_000_000, "requests": "1000000/s"},
                 }
             },
             "providers": {
@@ -102,14 +110,13 @@ def restored(place: Place) -> Iterator[None]:
     try:
         yield
     finally:
-        for path in place.folder.glob(f"{place.database.name}*"):
-            path.unlink()
+        place.clear()
 
 
 @asynccontextmanager
 async def opened(place: Place) -> AsyncIterator[Bridge]:
     """The parts of a node, as `serve` builds them."""
-    config = Config.model_validate(place.settings())
+    config = load({"config": place.config_file()}, {}, place.folder)
     with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
         logs.set_up(form="json", level="info", stream=nowhere)
         async with built(Current(config, configured(config)), lambda: False) as bridge:
@@ -135,13 +142,13 @@ def task_id(number: int) -> str:
     return f"task-{number:012}"
 
 
-def hook_url(place: Place, number: int) -> str:
-    return f"http://127.0.0.{number % HOSTS + 1}:{place.receiver_port}{HOOK}"
+def hook_url(number: int, port: int) -> str:
+    return f"http://127.0.0.{number % HOSTS + 1}:{port}{HOOK}"
 
 
 def wish(place: Place, number: int, first_poll_s: float) -> Wish:
     """One plain subscription."""
-    url = hook_url(place, number)
+    url = hook_url(number, place.receiver_port)
     return Wish(
         client="shop",
         provider="amux",
@@ -170,8 +177,13 @@ async def subscribed(place: Place, count: int, first_poll_s: float = 0.0) -> Non
         await subscribe(bridge, place, range(count), first_poll_s)
 
 
+async def end_all(bridge: Bridge) -> None:
+    """Every watch that is due ends, and its webhooks are owed."""
+    await canned(bridge, "completed").worker.drain()
+
+
 class Canned:
-    """Stands for a provider that says the same of every task, without any HTTP."""
+    """Stands for the provider and all that is between."""
 
     def __init__(self, status: str) -> None:
         self._status = status
@@ -191,6 +203,21 @@ def said(name: bytes, status: bytes) -> bytes:
         b'{"task_id":"%b","status":"%b","url":"https://cdn.example.com/%b.mp4",'
         b'"format":"mp4","metadata":{"duration":5,"fps":24,"width":1280,"height":720},'
         b'"error":null}' % (name, status, name)
+    )
+
+
+def canned(bridge: Bridge, status: str) -> Poller:
+    """A poller that is told the same of every task, without any HTTP."""
+    return Poller(
+        bridge.store,
+        Canned(status),
+        providers=bridge.deps.providers,
+        clock=bridge.clock,
+        dice=Random(SEED),
+        bell=bridge.deps.bell,
+        health=bridge.health,
+        metrics=Metrics(),
+        on_owed=lambda: None,
     )
 
 

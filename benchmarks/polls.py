@@ -13,7 +13,7 @@ from multiprocessing.connection import Connection
 from benchmarks import lean, node, program
 from benchmarks.aside import done_aside, looped, serving
 from benchmarks.figures import Row, Target, rounds
-from benchmarks.meter import Speed, bare_speed, in_turn, speed
+from benchmarks.meter import Speed, in_turn, speed, speed_of, speeds
 from benchmarks.node import Place
 from bridge.config.models import Polling
 
@@ -37,21 +37,7 @@ def measured(options: argparse.Namespace) -> list[Row]:
             partial(done_aside, bare_polls, url, options.watches, options.seconds),
         )
     ours, bare = zip(*pairs, strict=True)
-    return [
-        Row(
-            f"polls, {options.watches:,} watches",
-            "1/s",
-            [one.per_s for one in ours],
-            [one.per_s for one in bare],
-            Target("0.60", "0.85"),
-        ),
-        Row(
-            "… processor time of one",
-            "µs",
-            [one.cpu_us for one in ours],
-            [one.cpu_us for one in bare],
-        ),
-    ]
+    return speeds(f"polls, {options.watches:,} watches", ours, bare, Target("0.60", "0.85"))
 
 
 def provide(parent: Connection) -> None:
@@ -99,7 +85,7 @@ async def asking(url: str, watches: int, seconds: float) -> Speed:
             async with session.get(target, headers=headers) as response:
                 await response.read()
 
-        return await bare_speed(ask, CONNECTIONS, seconds)
+        return await speed_of([ask] * CONNECTIONS, seconds)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,6 @@ from bridge.api.respond import Json
 from bridge.api.views import time
 from bridge.health import Pulse
 from bridge.providers.provider import Provider
-from bridge.store import Store
 
 Credential = Mapping[str, Any]
 
@@ -29,7 +28,8 @@ class Accounts:
         """
         query.read_query(request, {})
         found = sorted(self._deps.providers().values(), key=lambda each: each.name)
-        keys = await configured_keys(self._deps.store, [each.name for each in found])
+        names = [each.name for each in found]
+        keys = await self._deps.store.configured_credentials(names)
         now = self._deps.clock.now()
         return Json(
             [
@@ -49,19 +49,6 @@ class Accounts:
         query.read_query(request, {})
         found = [each.get_secret_value() for each in caller.settings.signing_secrets]
         return Json([{"secret": each, "text": signature.text_of(each)} for each in found])
-
-
-async def configured_keys(store: Store, providers: list[str]) -> dict[str, Credential]:
-    """The state of each provider's configured key, among those of callers' own keys."""
-    fingerprints = store._box.fingerprints
-    configured = {
-        fingerprints.of("credential", name, "configured", ""): name for name in providers
-    }
-    return {
-        configured[row["fingerprint"]]: row
-        for row in await store.credentials()
-        if row["fingerprint"] in configured
-    }
 
 
 def provider_view(

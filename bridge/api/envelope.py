@@ -1,9 +1,11 @@
 """Around every request: its id, its figures, and what a crash looks like from outside."""
 
+import itertools
 import os
 import re
 import traceback
 from collections.abc import Callable
+from typing import Any
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Histogram
@@ -21,8 +23,6 @@ LEFT = 499  # in the figures: the caller closed the connection before it had an 
 ROUTE, CLIENT = "bridge.route", "bridge.client"
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
-
-log = structlog.get_logger(__name__)
 
 
 class Traffic:
@@ -54,12 +54,16 @@ class Envelope:
 
     def __init__(self, app: ASGIApp, *, traffic: Traffic, now: Callable[[], float]) -> None:
         self._app, self._traffic, self._now = app, traffic, now
+        self._log = structlog.get_logger(__name__).bind()
+        # Drawn once: a system call for each request would let go of the interpreter, which
+        # the database's thread may not give back for milliseconds.
+        self._drawn, self._count = os.urandom(8).hex(), itertools.count(1)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request_id, began_at, status = request_id_of(scope), self._now(), 0
+        request_id, began_at, status = self._request_id(scope), self._now(), 0
 
         async def send_marked(message: Message) -> None:
             nonlocal status
@@ -76,7 +80,7 @@ class Envelope:
         except ClientDisconnect:
             status = LEFT
         except Exception as error:
-            note_crash(error, scope, request_id)
+            self._log.error("http.crashed", request_id=request_id, **crash(error, scope))
             if status:  # the answer has begun: all that is left is to break it off
                 raise
             await refused(unexpected(request_id))(scope, receive, send_marked)
@@ -85,7 +89,7 @@ class Envelope:
             self._traffic.note(
                 scope["method"], route, status or LEFT, self._now() - began_at
             )
-            log.debug(
+            self._log.debug(
                 "http.answered",
                 method=scope["method"],
                 route=route,
@@ -94,15 +98,14 @@ class Envelope:
                 request_id=request_id,
             )
 
-
-def request_id_of(scope: Scope) -> str:
-    """The caller's, if it is fit to be logged and sent back, else a new one."""
-    for name, value in scope["headers"]:
-        if name == b"x-request-id":
-            given: str = value.decode("latin-1")
-            if _REQUEST_ID.fullmatch(given):
-                return given
-    return os.urandom(12).hex()
+    def _request_id(self, scope: Scope) -> str:
+        """The caller's, if it is fit to be logged and sent back, else one of ours."""
+        for name, value in scope["headers"]:
+            if name == b"x-request-id":
+                given: str = value.decode("latin-1")
+                if _REQUEST_ID.fullmatch(given):
+                    return given
+        return f"{self._drawn}-{next(self._count)}"
 
 
 def unexpected(request_id: str) -> RequestError:
@@ -111,17 +114,15 @@ def unexpected(request_id: str) -> RequestError:
     )
 
 
-def note_crash(error: Exception, scope: Scope, request_id: str) -> None:
+def crash(error: Exception, scope: Scope) -> dict[str, Any]:
     """Where it happened, but neither its text nor values: both can hold secrets."""
     while isinstance(error, ExceptionGroup):
         error = error.exceptions[0]
     steps = traceback.extract_tb(error.__traceback__)
-    log.error(
-        "http.crashed",
-        error=type(error).__name__,
-        at=[f"{step.filename}:{step.lineno} {step.name}" for step in steps[-12:]],
-        method=scope["method"],
-        route=scope.get(ROUTE),
-        client=scope.get(CLIENT),
-        request_id=request_id,
-    )
+    return {
+        "error": type(error).__name__,
+        "at": [f"{step.filename}:{step.lineno} {step.name}" for step in steps[-12:]],
+        "method": scope["method"],
+        "route": scope.get(ROUTE),
+        "client": scope.get(CLIENT),
+    }

@@ -13,6 +13,7 @@ from bridge.errors import FieldFault
 M = TypeVar("M", bound=BaseModel)
 
 SHOWN = 64  # characters of a name that the caller chose
+TOLD = 20  # faults of one request: more help nobody, and each costs time to explain
 
 # What similar services and no-code tools call our fields, where no likeness would tell.
 SYNONYMS = {
@@ -55,7 +56,7 @@ def read_model(
     wrong = {str(detail["loc"][0]) for detail in details}
     rest = {name: value for name, value in given.items() if name not in wrong}
     empty = {n: "" for n, f in model.model_fields.items() if f.is_required()}
-    faults = [fault_of(detail, list(model.model_fields)) for detail in details]
+    faults = [fault_of(detail, list(model.model_fields)) for detail in details[:TOLD]]
     return model.model_validate(empty | rest), faults, wrong
 
 

@@ -71,19 +71,20 @@ class ActiveLimit:
         self._counted_at = float("-inf")
         self._counting = asyncio.Lock()
 
-    async def make_room(self, caller: Caller) -> None:
-        """Raises RequestError `limit_active` if there is none for one more."""
+    async def full(self, caller: Caller) -> RequestError | None:
+        """The refusal of one more, if there is no room; a repeat needs none."""
         if self._counted_at == float("-inf") or not self._room(caller):
             async with self._counting:
                 if self._now() - self._counted_at >= RECOUNT_S:
                     await self._recount()
-        if not self._room(caller):
-            raise RequestError(
-                "limit_active",
-                f"you have {caller.settings.limits.active} active subscriptions, which is "
-                "as many as you may have; stop some, or wait for them to end",
-                retry_after_s=FULL_AGAIN_S,
-            )
+        if self._room(caller):
+            return None
+        return RequestError(
+            "limit_active",
+            f"you have {caller.settings.limits.active} active subscriptions, which is "
+            "as many as you may have; stop some, or wait for them to end",
+            retry_after_s=FULL_AGAIN_S,
+        )
 
     @contextmanager
     def place(self, caller: Caller) -> Iterator[Callable[[], None]]:

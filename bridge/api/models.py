@@ -17,9 +17,21 @@ from bridge import duration, events, signature
 
 METADATA_BYTES = 16_384
 METADATA_DEPTH = 32  # an event nests it deeper still, and receivers have limits too
+TOO_DEEP = f"nested more than {METADATA_DEPTH} levels deep"
 LABEL_CHARS = 128
-SECRETS = 5
+SECRETS, EVENTS, ENTRIES = 5, 100, 64
 MIN_DEADLINE_S = 10.0
+
+
+def at_most(most: int) -> BeforeValidator:
+    """Before the entries are looked at: a million faults would cost seconds to find."""
+
+    def check(given: Any) -> Any:
+        if isinstance(given, list | dict) and len(given) > most:
+            raise ValueError(f"at most {most}")
+        return given
+
+    return BeforeValidator(check)
 
 
 def one_or_several(given: Any) -> Any:
@@ -38,14 +50,18 @@ def known_events(given: tuple[str, ...]) -> tuple[str, ...]:
     if not given:
         raise ValueError("name at least one event, or leave it out for all ends")
     events.expand(given)
-    return tuple(dict.fromkeys(given))
+    return distinct(given)
 
 
 def bounded(given: dict[str, Any]) -> dict[str, Any]:
-    if given and deeper_than(given, METADATA_DEPTH):
-        raise ValueError(f"nested more than {METADATA_DEPTH} levels deep")
-    if given and len(orjson.dumps(given)) > METADATA_BYTES:
+    try:
+        size = len(orjson.dumps(given)) if given else 0
+    except orjson.JSONEncodeError:  # its own limit of depth, above ours
+        raise ValueError(TOO_DEEP) from None
+    if size > METADATA_BYTES:
         raise ValueError(f"has more than {METADATA_BYTES:,} bytes as JSON")
+    if given and deeper_than(given, METADATA_DEPTH):
+        raise ValueError(TOO_DEEP)
     return given
 
 
@@ -71,9 +87,7 @@ def signing_secret(given: str) -> str:
     return given
 
 
-def few(given: tuple[str, ...]) -> tuple[str, ...]:
-    if len(given) > SECRETS:
-        raise ValueError(f"at most {SECRETS} secrets: each adds a signature")
+def distinct(given: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(given))
 
 
@@ -85,12 +99,16 @@ def deadline(given: Any) -> float:
 
 
 Events = Annotated[
-    tuple[str, ...], BeforeValidator(comma_separated), AfterValidator(known_events)
+    tuple[str, ...],
+    at_most(EVENTS),
+    BeforeValidator(comma_separated),
+    AfterValidator(known_events),
 ]
 Secrets = Annotated[
     tuple[Annotated[str, AfterValidator(signing_secret)], ...],
+    at_most(SECRETS),
     BeforeValidator(one_or_several),
-    AfterValidator(few),
+    AfterValidator(distinct),
 ]
 Deadline = Annotated[
     float,
@@ -116,15 +134,18 @@ class SubscribeBody(BaseModel):
         (events.TASK_ENDED,), description="Which events are sent; `task.ended`: all ends."
     )
     metadata: Annotated[dict[str, Any], AfterValidator(bounded)] = Field(
-        {}, repr=False, description="Comes back in every event; up to 16 KiB."
+        default_factory=dict,
+        repr=False,
+        description="Comes back in every event; up to 16 KiB.",
     )
     provider_api_key: str | None = Field(
         None,
         repr=False,
         description="Your own key at the provider, instead of the configured one.",
     )
-    params: dict[str, str] = Field(
-        {}, description="Further variables that the provider's page declares."
+    params: Annotated[dict[str, str], at_most(ENTRIES)] = Field(
+        default_factory=dict,
+        description="Further variables that the provider's page declares.",
     )
     model: Annotated[str, AfterValidator(label)] | None = Field(
         None, description="Label to learn durations by, if the provider does not say."
@@ -139,8 +160,8 @@ class SubscribeBody(BaseModel):
     method: Literal["POST", "GET"] = Field(
         "POST", description="How the callback is called."
     )
-    headers: dict[str, str] = Field(
-        {}, repr=False, description="Sent along with each webhook."
+    headers: Annotated[dict[str, str], at_most(ENTRIES)] = Field(
+        default_factory=dict, repr=False, description="Sent along with each webhook."
     )
     signing_secret: Secrets = Field(
         (), repr=False, description="`whsec_…`, one or several, instead of the client's."

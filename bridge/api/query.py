@@ -1,7 +1,6 @@
 """Query strings: every parameter known, every value read, all faults at once."""
 
 import base64
-import binascii
 import re
 from collections.abc import Callable, Mapping
 from enum import StrEnum
@@ -10,7 +9,7 @@ from typing import Any
 from starlette.requests import Request
 
 from bridge import duration, rfc3339
-from bridge.api.faults import unknown
+from bridge.api.faults import TOLD, unknown
 from bridge.api.problem import refusal
 from bridge.errors import FieldFault
 
@@ -28,6 +27,8 @@ def read_query(request: Request, readers: Mapping[str, Reader]) -> dict[str, Any
     found: dict[str, Any] = {}
     faults: list[FieldFault] = []
     for name, text in request.query_params.multi_items():
+        if len(faults) == TOLD:
+            break
         if name not in readers:
             faults.append(unknown(name, readers, what="query parameter"))
         elif name in found:
@@ -96,7 +97,7 @@ def cursor(of: str) -> Reader:
         try:
             padded = text + "=" * (-len(text) % 4)
             raw = base64.b64decode(padded, altchars=b"-_", validate=True).decode("ascii")
-        except (binascii.Error, UnicodeDecodeError):
+        except ValueError:
             raw = ""
         match = re.fullmatch(rf"{of}:([0-9]{{1,18}})", raw, re.ASCII)
         if match is None:

@@ -25,6 +25,7 @@ from bridge.store import Subscribed
 
 BATCH_ITEMS = 1_000
 BATCH_BYTES = 8 * body.MAX_BYTES
+AT_ONCE = 100  # items of a batch; others get their turn after so many
 READY_AGAIN_S = 5.0
 
 # The routes under which Idempotency-Keys are remembered; both twins are one route.
@@ -63,15 +64,28 @@ class Subscribing:
         key, provider_key = keys_of(request)
         with self._in_flight.hold(caller.name, BATCH, key):
             items = items_of(await body.read_json(request, BATCH_BYTES))
-            # All at once, so that the store writes many of them with one sync to disk.
-            async with asyncio.TaskGroup() as group:
-                tasks = [
-                    group.create_task(
-                        self._item(item, provider_key, caller, key and f"{key}#{number}")
-                    )
-                    for number, item in enumerate(items)
-                ]
-        return Json([task.result() for task in tasks])
+            answers: list[dict[str, Any]] = []
+            for start in range(0, len(items), AT_ONCE):
+                answers += await self._several(items, start, provider_key, caller, key)
+        return Json(answers)
+
+    async def _several(
+        self,
+        items: list[Any],
+        start: int,
+        provider_key: str | None,
+        caller: Caller,
+        key: str | None,
+    ) -> list[dict[str, Any]]:
+        """Together, so that the store writes them with one sync to disk."""
+        async with asyncio.TaskGroup() as group:
+            tasks = [
+                group.create_task(
+                    self._item(item, provider_key, caller, key and f"{key}#{number}")
+                )
+                for number, item in enumerate(items[start : start + AT_ONCE], start)
+            ]
+        return [task.result() for task in tasks]
 
     async def _item(
         self, item: Any, provider_key: str | None, caller: Caller, key: str | None
@@ -110,16 +124,18 @@ class Subscribing:
         warnings = (
             await vetted(wish.destination, self._deps.vet) if wish.destination else []
         )
-        await self._active.make_room(caller)
+        full = await self._active.full(caller)
         with self._active.place(caller) as taken:
-            done = await self._write(wish, remembered)
+            done = await self._write(wish, remembered, full)
             if done.created:
                 taken()
         return done, warnings
 
-    async def _write(self, wish: Wish, remembered: IdempotencyKey | None) -> Subscribed:
+    async def _write(
+        self, wish: Wish, remembered: IdempotencyKey | None, full: RequestError | None
+    ) -> Subscribed:
         done = await self._deps.store.subscribe(
-            wish, now=self._deps.clock.now(), idempotency=remembered
+            wish, now=self._deps.clock.now(), idempotency=remembered, full=full
         )
         if done.created:
             self._deps.wake_poller()

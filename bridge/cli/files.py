@@ -29,13 +29,11 @@ def sqlite_path(url: str) -> Path | None:
 
 
 def condition_of(path: Path) -> Condition:
-    """Raises StoreUnavailable if the bridge could not make or open it."""
+    """Raises StoreUnavailable if the bridge could not make it, or it is no database."""
     if not path.exists():
         if not os.access(path.absolute().parent, os.W_OK | os.X_OK):
             raise StoreUnavailable(f"{path}: its directory is missing, or not writable")
         return Condition.MISSING
-    if not os.access(path, os.R_OK | os.W_OK):
-        raise StoreUnavailable(f"{path}: may not be read and written by this user")
     version, latest = schema_of(path), len(migrations())
     # A newer one is for `open_store` to refuse.
     return Condition.OLD if version < latest else Condition.CURRENT
@@ -99,6 +97,7 @@ ENDS = ("-journal", "-wal", "-shm")
 def copy(source: Path, target: Path) -> None:
     """In one step: a copy in several would begin anew whenever the bridge writes."""
     with reading(source) as origin:
+        origin.execute("SELECT count(*) FROM sqlite_schema")  # faults of its own come here
         try:
             with contextlib.closing(sqlite3.connect(target)) as written:
                 origin.backup(written, pages=-1)

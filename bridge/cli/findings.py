@@ -74,9 +74,13 @@ async def database_finding(config: Config) -> Finding:
     except BridgeError as error:
         what = "; ".join(lines(error)).removeprefix("database: ")
         return Finding("database", State.FAULT, what)
-    if not synced:
-        return Finding("database", State.FAULT, "opens, but does not wait for the disk")
-    return Finding("database", State.OK, "opens, and waits for the disk")
+    return sync_finding(synced)
+
+
+def sync_finding(synced: bool) -> Finding:
+    if synced:
+        return Finding("database", State.OK, "opens, and waits for the disk")
+    return Finding("database", State.FAULT, "opens, but does not wait for the disk")
 
 
 async def provider_findings(config: Config) -> list[Finding]:

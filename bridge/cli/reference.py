@@ -1,5 +1,6 @@
 """The tables of docs/cli.md, made from the commands so that they stay true."""
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -8,7 +9,7 @@ from typer.main import get_command
 from bridge.cli.app import app
 from bridge.cli.exits import MEANINGS
 
-HEAD = "| option | meaning | default | environment |\n|---|---|---|---|\n"
+SHARED = 3  # an option of so many commands is explained once, for all of them
 
 
 def commands() -> Iterator[tuple[str, Any]]:
@@ -16,12 +17,19 @@ def commands() -> Iterator[tuple[str, Any]]:
     yield from _below(get_command(app), "")
 
 
-def tables() -> Iterator[tuple[str, str]]:
-    """Each command that takes anything, with its table in Markdown."""
+def shared_options() -> str:
+    return _table(row for row, count in _counted().items() if count >= SHARED)
+
+
+def own_options() -> Iterator[tuple[str, str]]:
+    """Each command with what it takes: a table, and the names of shared options."""
+    counted = _counted()
     for name, command in commands():
-        rows = [_row(each) for each in command.params if each.name != "help"]
-        if rows:
-            yield name, HEAD + "".join(f"{row}\n" for row in rows)
+        params = _params(command)
+        own = [_row(each) for each in params if counted[_row(each)] < SHARED]
+        names = [f"`{each.opts[0]}`" for each in params if counted[_row(each)] >= SHARED]
+        shared = f"{'Also' if own else 'Takes'} {', '.join(names)}.\n" if names else ""
+        yield name, "\n".join(part for part in (_table(own) if own else "", shared) if part)
 
 
 def exit_codes() -> str:
@@ -37,19 +45,29 @@ def _below(group: Any, above: str) -> Iterator[tuple[str, Any]]:
             yield f"{above}{name}", command
 
 
+def _params(command: Any) -> list[Any]:
+    return [each for each in command.params if each.name != "help"]
+
+
+def _counted() -> Counter[str]:
+    return Counter(_row(each) for _, command in commands() for each in _params(command))
+
+
+def _table(rows: Any) -> str:
+    return "| option | meaning |\n|---|---|\n" + "".join(f"{row}\n" for row in rows)
+
+
 def _row(param: Any) -> str:
     if param.param_type_name == "argument":
         written = param.metavar
-        default = "required" if param.required else f"`{param.default}`"
     else:
         metavar = "" if param.is_flag else f" {param.metavar}"
         written = ", ".join(f"{each}{metavar}" for each in param.opts)
-        default = _default(param)
-    environment = f"`{param.envvar}`" if param.envvar else ""
-    return f"| `{written}` | {param.help} | {default} | {environment} |"
-
-
-def _default(param: Any) -> str:
-    if param.required:
-        return "required"
-    return "" if param.default in (None, False) else f"`{param.default}`"
+    meaning = [param.help]
+    if param.required and param.param_type_name == "option":
+        meaning.append("Required.")
+    if param.default not in (None, False):
+        meaning.append(f"Default: `{param.default}`.")
+    if param.envvar:
+        meaning.append(f"Environment: `{param.envvar}`.")
+    return f"| `{written}` | {' '.join(meaning)} |"

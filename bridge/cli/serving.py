@@ -77,14 +77,18 @@ def rehearsing(flags: dict[str, str | None]) -> bool:
 def run(flags: dict[str, str | None], *, dev: bool, abandon: bool) -> None:
     import asyncio
 
-    from bridge import logs, service
     from bridge.cli.configuration import loaded
     from bridge.config import redacted
 
     reload = partial(loaded, flags, dev=dev)
     config = reload()
+
+    from bridge import logs, service  # the rest of the program; not for a refusal
+
     logs.set_up(form=config.log.format, level=config.log.level)
     raise_open_files()
+    if dev:
+        say("poll-bridge for development, not for production")
     ready = partial(welcome, database=str(redacted(config)["database"])) if dev else logged
     with asyncio.Runner(loop_factory=quick_loop()) as runner:
         runner.run(
@@ -121,7 +125,6 @@ def welcome(url: str, *, database: str) -> None:
     elsewhere = url != listening({})  # than where the other commands look by themselves
     receiver = f"http://127.0.0.1:{RECEIVER_PORT}/"
     say(
-        "poll-bridge for development, not for production",
         f"  listening on  {url}",
         f"  database      {database}",
         f"  API key       {name} secret show",

@@ -10,7 +10,7 @@ from bridge.cli.output import as_json, say
 def demo() -> None:
     """Watch a real bridge between simulated parties.
 
-    Takes half a minute. Ends with 0 only if every end was told, once, and proven.
+    Takes a quarter of a minute. Ends with 0 only if every end was told, once, and proven.
     """
     import asyncio
 

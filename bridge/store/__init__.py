@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from bridge.cadence import PollPolicy
-from bridge.errors import ConfigError
+from bridge.errors import ConfigError, RequestError
 from bridge.model import (
     ClaimedDelivery,
     ClaimedPoll,
@@ -68,10 +68,20 @@ class Store:
         self.database, self._box, self._mint = database, box, mint
 
     async def subscribe(
-        self, wish: Wish, *, now: float, idempotency: IdempotencyKey | None = None
+        self,
+        wish: Wish,
+        *,
+        now: float,
+        idempotency: IdempotencyKey | None = None,
+        full: RequestError | None = None,
     ) -> Subscribed:
-        """Raises RequestError if the Idempotency-Key was used with another body."""
-        step = subscribing.subscribe(self._box, wish, idempotency, now=now, mint=self._mint)
+        """Raises RequestError if the Idempotency-Key was used with another body.
+
+        `full` is raised if this is not a repeat: the client may have no more.
+        """
+        step = subscribing.subscribe(
+            self._box, wish, idempotency, now=now, mint=self._mint, full=full
+        )
         return await self.database.write(step)
 
     async def stop(self, key: str, client: str | None, *, now: float) -> bool:
@@ -178,6 +188,8 @@ class Store:
 
     async def sweep(self, *, now: float) -> int:
         """Repair what must not exist; how much of it there was."""
+        if not await self.database.read(upkeep.anything_amiss()):
+            return 0
         return await self.database.write(upkeep.sweep(self._box, now=now))
 
     async def prune(self, *, before: float) -> int:
@@ -185,8 +197,11 @@ class Store:
         return await self.database.write(upkeep.prune(before=before))
 
     async def forget(self, *, now: float, idempotency_before: float) -> None:
-        step = upkeep.forget(now=now, idempotency_before=idempotency_before)
-        await self.database.write(step)
+        """Drop what is remembered no longer: answers of tasks and Idempotency-Keys."""
+        while await self.database.write(
+            upkeep.forget(now=now, idempotency_before=idempotency_before)
+        ):
+            pass
 
     async def rekey(self, cursor: Cursor = Cursor()) -> Cursor:  # noqa: B008 - immutable
         """Seal a chunk anew with the newest key; call again until it is finished."""
@@ -199,6 +214,14 @@ class Store:
     async def note_time(self, now: float) -> None:
         """Remember that scheduling time has come so far."""
         await self.database.write(meta.note_time(now))
+
+    async def configured_credentials(
+        self, providers: Collection[str]
+    ) -> dict[str, Mapping[str, Any]]:
+        """The state of each provider's configured key, of those that were ever used."""
+        names = {meta.configured(self._box.fingerprints, name): name for name in providers}
+        rows = await self.credentials()
+        return {names[key]: row for row in rows if (key := row["fingerprint"]) in names}
 
     async def credentials(self) -> list[Mapping[str, Any]]:
         """Each account's state: provider, worked_at, refused_at, paused_until, …"""

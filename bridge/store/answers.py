@@ -1,6 +1,6 @@
 """An `Observation` as plain JSON values and back, for answers kept in memory of a task."""
 
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import Any
 
 from bridge.model import (
@@ -16,7 +16,14 @@ from bridge.model import (
 
 
 def to_plain(seen: Observation) -> dict[str, Any]:
-    return asdict(seen)
+    """Not `asdict` of it all: that would copy the provider's answer, however deep it is."""
+    plain = {one.name: getattr(seen, one.name) for one in fields(seen)}
+    if seen.result is not None:
+        files = [asdict(file) for file in seen.result.files]
+        plain["result"] = {"files": files, "details": seen.result.details}
+    if seen.error is not None:
+        plain["error"] = asdict(seen.error)
+    return plain
 
 
 def from_plain(plain: dict[str, Any]) -> Observation:

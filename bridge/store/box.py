@@ -4,6 +4,7 @@ from typing import Any, cast
 
 import orjson
 
+from bridge import portable
 from bridge.model import Destination, Observation
 from bridge.store.answers import from_plain, to_plain
 from bridge.vault import Fingerprints, Vault
@@ -16,7 +17,7 @@ class Box:
         self.vault, self.fingerprints = vault, fingerprints
 
     def seal(self, value: Any, place: str) -> bytes:
-        return self.vault.seal(orjson.dumps(value), place)
+        return self.vault.seal(portable.encode(value), place)
 
     def open(self, sealed: bytes, place: str) -> Any:
         return orjson.loads(self.vault.open(sealed, place))

@@ -24,15 +24,17 @@ def claim_deliveries(
     """
     lanes = yield from delivery_lanes()
     items: list[ClaimedDelivery] = []
+    taken = set(in_flight)
     busy: list[dict[str, float]] = []
     for lane, count in choose(lanes):
         rows = yield ask(
             "due_deliveries", lane_id=lane.id, retry=int(lane.retry), now=now, limit=count
         )
         for row in rows:
-            if row["delivery_id"] in in_flight or (row["busy_until"] or now) > now:
+            if row["delivery_id"] in taken or (row["busy_until"] or now) > now:
                 busy.append({"schedule_id": row["id"], "next_at": now + BUSY_RECHECK_S})
             else:
+                taken.add(row["delivery_id"])
                 items.append((yield from claim(box, row, now, lease_s)))
     if busy:
         yield Query("rearm_delivery", busy)

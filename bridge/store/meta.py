@@ -23,6 +23,11 @@ def open_meta(vault: Vault) -> Step[tuple[Fingerprints, float]]:
     return Fingerprints(key), float(times[0]["value"]) if times else 0.0
 
 
+def configured(fingerprints: Fingerprints, provider: str) -> bytes:
+    """The credential that is the configured key, whichever that is now: it may change."""
+    return fingerprints.of("credential", provider, "configured", "")
+
+
 def rewrap(vault: Vault) -> Step[None]:
     [row] = yield ask("meta", name=FINGERPRINT_KEY)
     key = vault.open(row["value"], FINGERPRINT_KEY)

@@ -1,7 +1,6 @@
 """Steps of polling: claim what is due, record what was seen."""
 
 from collections.abc import Callable, Collection
-from dataclasses import replace
 
 import orjson
 
@@ -13,6 +12,8 @@ from bridge.store.rows import Listener, listener_of
 from bridge.store.steps import Query, Row, Step, ask
 from bridge.store.telling import close, rest_if_idle, tell_end, tell_update
 from bridge.transition import Move
+
+CALM_S = 60.0  # without a 429 since the last pause: the next one is a first one again
 
 # From (provider, age of the task in seconds) to the seconds until its next poll.
 Gap = Callable[[str, float], float]
@@ -123,13 +124,11 @@ def record_poll(
             if move.closes and move.closes.covers(
                 listener.created_at, listener.deadline_at
             ):
-                last = with_former(seen, listener)
-                if (yield from close(box, listener, move.closes.outcome, last, now=now)):
+                if (yield from close(box, listener, move.closes.outcome, seen, now=now)):
                     ended.append(listener.key)
             elif move.updated and "task.updated" in listener.events:
                 yield from tell_update(box, listener, seen, now=now)
     if ended:
-        yield from settle_closing(box, claimed.watch_id)
         yield from rest_if_idle(claimed.watch_id, claimed.credential_id)
     return ended
 
@@ -155,7 +154,9 @@ def record_credential(claimed: ClaimedPoll, move: Move, now: float) -> Step[None
     if move.key_worked:
         yield ask("key_worked", credential_id=claimed.credential_id, now=now)
     elif move.key_refused:
-        [lane] = yield ask("credential_probes", credential_id=claimed.credential_id)
+        [lane] = yield ask("credential_pause", credential_id=claimed.credential_id)
+        if lane["probes"] and asked_before_the_pause(claimed, lane):
+            return
         confirmed = lane["probes"] or lane["refused_by"] not in (None, claimed.watch_id)
         probes = lane["probes"] + 1 if confirmed else 0
         yield ask(
@@ -163,25 +164,25 @@ def record_credential(claimed: ClaimedPoll, move: Move, now: float) -> Step[None
             credential_id=claimed.credential_id,
             watch_id=claimed.watch_id,
             now=now,
-            paused_until=now + move.refusal_pause_s(probes),
+            paused_until=now + move.refusal_pause_s(probes) if probes else 0.0,
             probes=probes,
         )
     elif move.throttled:
-        [lane] = yield ask("credential_probes", credential_id=claimed.credential_id)
+        [lane] = yield ask("credential_pause", credential_id=claimed.credential_id)
+        throttles = lane["throttles"] if now - lane["paused_until"] < CALM_S else 0
+        counts = not asked_before_the_pause(claimed, lane)
         yield ask(
             "throttle_credential",
             credential_id=claimed.credential_id,
-            paused_until=now + move.throttle_pause_s(lane["throttles"]),
+            paused_until=now + move.throttle_pause_s(throttles if counts else 0),
+            throttles=max(throttles + counts, 1),
         )
 
 
-def settle_closing(box: Box, watch_id: int) -> Step[None]:
-    """The next deadline among those that have passed and wait for a last answer."""
-    listeners = (
-        listener_of(box, row) for row in (yield ask("listeners", watch_id=watch_id))
-    )
-    open_ = [one.deadline_at for one in listeners if one.closing_at is not None]
-    yield ask("clear_closing", watch_id=watch_id, closing_at=min(open_, default=None))
+def asked_before_the_pause(claimed: ClaimedPoll, lane: Row) -> bool:
+    """What was in flight when a credential was paused says nothing new of it."""
+    paused_until: float = lane["paused_until"]
+    return claimed.claimed_at < paused_until
 
 
 def record_end(
@@ -192,7 +193,7 @@ def record_end(
     now: float,
     memory_until: float,
 ) -> Step[list[str]]:
-    """The task has ended. Whoever writes this first is right; the subscriptions it ended."""
+    """The task has ended; the first to write it is right. Keys of whom that ended."""
     assert seen.status is not None  # noqa: S101 - an end has a status
     ended = yield ask(
         "end_watch",
@@ -211,7 +212,7 @@ def record_end(
     keys = []
     for row in (yield ask("listeners", watch_id=watch_id)):
         listener = listener_of(box, row)
-        if (yield from tell_end(box, listener, with_former(seen, listener), now=now)):
+        if (yield from tell_end(box, listener, seen, now=now)):
             keys.append(listener.key)
     for row in (yield ask("unschedule_watch", watch_id=watch_id)):
         polls, polled_at = row["claim_no"], row["polled_at"]
@@ -220,14 +221,3 @@ def record_end(
     yield ask("key_worked", credential_id=credential_id, now=now)
     yield ask("wipe_unused_key", credential_id=credential_id)
     return keys
-
-
-def with_former(seen: Observation, listener: Listener) -> Observation:
-    """`seen`, with what earlier polls had learned of the task."""
-    return replace(
-        seen,
-        status=seen.status or listener.status,
-        progress=seen.progress if seen.progress is not None else listener.progress,
-        submitted_at=seen.submitted_at or listener.submitted_at,
-        model=seen.model or listener.model,
-    )

@@ -68,9 +68,6 @@ INSERT INTO destinations (fingerprint, lane_id, sealed) VALUES (:fingerprint, :l
 ON CONFLICT (fingerprint) DO UPDATE SET gone_at = NULL
 RETURNING id;
 
--- name: find_destination(fingerprint)
-SELECT id, gone_at FROM destinations WHERE fingerprint = :fingerprint;
-
 -- name: reopen_destination(destination_id)!
 UPDATE destinations SET gone_at = NULL WHERE id = :destination_id AND gone_at IS NOT NULL;
 
@@ -110,6 +107,10 @@ RETURNING id;
 
 -- name: drop_schedule(delivery_id)!
 DELETE FROM delivery_schedule WHERE delivery_id = :delivery_id;
+
+-- name: drop_schedules(subscription_id)!
+DELETE FROM delivery_schedule
+WHERE delivery_id IN (SELECT id FROM deliveries WHERE subscription_id = :subscription_id);
 
 -- name: unschedule_idle_watch(watch_id)
 DELETE FROM poll_schedule
@@ -156,9 +157,6 @@ WHERE watch_id = :watch_id;
 -- name: rearm_poll(watch_id, next_at)!
 UPDATE poll_schedule SET next_at = :next_at WHERE watch_id = :watch_id;
 
--- name: release_poll(watch_id, claim_no, next_at)!
-UPDATE poll_schedule SET next_at = :next_at WHERE watch_id = :watch_id AND claim_no = :claim_no;
-
 -- name: reschedule_poll(watch_id, claim_no, next_at, failures, strikes)
 UPDATE poll_schedule
 SET next_at = coalesce(CAST(:next_at AS DOUBLE PRECISION), next_at), failures = :failures, strikes = :strikes
@@ -174,9 +172,11 @@ SET outcome_since = CASE WHEN outcome = :outcome THEN outcome_since ELSE :now EN
     model = coalesce(model, :model), submitted_at = coalesce(submitted_at, :submitted_at)
 WHERE id = :watch_id AND ended_at IS NULL;
 
+-- A pause because of a refused key is over; one that the provider asked for is not.
 -- name: key_worked(credential_id, now)!
-UPDATE credentials SET worked_at = :now, refused_at = NULL, refused_by = NULL, probes = 0, throttles = 0,
-    paused_until = CASE WHEN probes > 0 OR throttles > 0 THEN 0 ELSE paused_until END
+UPDATE credentials SET worked_at = :now, refused_at = NULL, refused_by = NULL, probes = 0,
+    throttles = CASE WHEN paused_until > :now THEN throttles ELSE 0 END,
+    paused_until = CASE WHEN throttles > 0 THEN paused_until ELSE 0 END
 WHERE id = :credential_id;
 
 -- name: key_refused(credential_id, now, watch_id, paused_until, probes)!
@@ -186,12 +186,12 @@ SET refused_at = coalesce(refused_at, :now), refused_by = coalesce(refused_by, :
     probes = :probes
 WHERE id = :credential_id;
 
--- name: credential_probes(credential_id)
-SELECT probes, throttles, refused_at, refused_by FROM credentials WHERE id = :credential_id;
+-- name: credential_pause(credential_id)
+SELECT paused_until, probes, throttles, refused_by FROM credentials WHERE id = :credential_id;
 
--- name: throttle_credential(credential_id, paused_until)!
+-- name: throttle_credential(credential_id, paused_until, throttles)!
 UPDATE credentials
-SET throttles = throttles + 1,
+SET throttles = :throttles,
     paused_until = CASE WHEN paused_until > :paused_until THEN paused_until ELSE :paused_until END
 WHERE id = :credential_id;
 
@@ -223,9 +223,9 @@ LEFT JOIN destinations d ON d.id = s.destination_id
 WHERE s.watch_id = :watch_id AND s.state = 'active'
 ORDER BY s.id;
 
--- name: end_subscription(subscription_id, outcome, now)
+-- name: end_subscription(subscription_id, outcome, status, now)
 UPDATE subscriptions
-SET state = 'ended', outcome = :outcome, finished_at = :now, check_at = NULL, closing_at = NULL
+SET state = 'ended', outcome = :outcome, status = :status, finished_at = :now, check_at = NULL, closing_at = NULL
 WHERE id = :subscription_id AND state = 'active'
 RETURNING id;
 
@@ -273,8 +273,12 @@ WHERE watch_id = :watch_id;
 UPDATE subscriptions SET closing_at = NULL, check_at = deadline_at
 WHERE state = 'active' AND closing_at IS NOT NULL;
 
--- name: clear_closing(watch_id, closing_at)!
-UPDATE poll_schedule SET closing_at = :closing_at WHERE watch_id = :watch_id;
+-- The next deadline of the watch among those that have passed and wait for a last answer.
+-- name: settle_closing(watch_id)!
+UPDATE poll_schedule
+SET closing_at = (SELECT min(deadline_at) FROM subscriptions
+    WHERE watch_id = :watch_id AND state = 'active' AND closing_at IS NOT NULL)
+WHERE watch_id = :watch_id AND closing_at IS NOT NULL;
 
 -- name: refused_credentials(before)
 SELECT id FROM credentials WHERE refused_at <= :before AND worked_at IS NULL;
@@ -284,9 +288,6 @@ SELECT DISTINCT w.id FROM poll_schedule p
 JOIN watches w ON w.id = p.watch_id
 JOIN subscriptions s ON s.watch_id = w.id AND s.state = 'active' AND s.created_at <= :created_before
 WHERE p.credential_id = :credential_id LIMIT :limit;
-
--- name: next_deadline()
-SELECT min(check_at) AS at FROM subscriptions WHERE state = 'active';
 
 -- Deliver
 
@@ -397,38 +398,39 @@ ON CONFLICT (delivery_id, manual) DO NOTHING;
 
 -- Read
 
--- name: view_subscriptions(client, state, status, outcome, provider, task_id, before, limit)
-SELECT s.id, s.key, s.client, s.events, s.state, s.outcome, s.created_at, s.deadline_at, s.finished_at,
-    s.sealed, s.destination_id, t.sealed AS destination, t.gone_at, w.provider, w.task_id, w.status,
-    w.progress, w.ended_at AS watch_ended_at, w.outcome AS poll_outcome, w.http_status, w.detail,
-    w.outcome_since, w.outcome_from, w.polls, w.polled_at AS last_polled_at, p.next_at, p.claim_no,
-    p.polled_at, e.type AS event_type, e.body AS event
-FROM subscriptions s
-JOIN watches w ON w.id = s.watch_id
-LEFT JOIN poll_schedule p ON p.watch_id = w.id
-LEFT JOIN destinations t ON t.id = s.destination_id
-LEFT JOIN events e ON e.subscription_id = s.id AND e.sequence = 0
-WHERE (CAST(:client AS TEXT) IS NULL OR s.client = :client)
+-- name: page_of_client(client, state, status, outcome, provider, task_id, before, limit)
+SELECT s.id FROM subscriptions s JOIN watches w ON w.id = s.watch_id
+WHERE s.client = :client AND s.id < :before
     AND (CAST(:state AS TEXT) IS NULL OR s.state = :state)
-    AND (CAST(:status AS TEXT) IS NULL OR w.status = :status)
+    AND (CAST(:status AS TEXT) IS NULL OR CASE WHEN s.state = 'ended' THEN s.status ELSE w.status END = :status)
     AND (CAST(:outcome AS TEXT) IS NULL OR s.outcome = :outcome)
     AND (CAST(:provider AS TEXT) IS NULL OR w.provider = :provider)
     AND (CAST(:task_id AS TEXT) IS NULL OR w.task_id = :task_id)
-    AND s.id < :before
 ORDER BY s.id DESC LIMIT :limit;
 
--- name: view_subscription(client, key)
+-- name: page_of_all(state, status, outcome, provider, task_id, before, limit)
+SELECT s.id FROM subscriptions s JOIN watches w ON w.id = s.watch_id
+WHERE s.id < :before
+    AND (CAST(:state AS TEXT) IS NULL OR s.state = :state)
+    AND (CAST(:status AS TEXT) IS NULL OR CASE WHEN s.state = 'ended' THEN s.status ELSE w.status END = :status)
+    AND (CAST(:outcome AS TEXT) IS NULL OR s.outcome = :outcome)
+    AND (CAST(:provider AS TEXT) IS NULL OR w.provider = :provider)
+    AND (CAST(:task_id AS TEXT) IS NULL OR w.task_id = :task_id)
+ORDER BY s.id DESC LIMIT :limit;
+
+-- name: view_subscription(subscription_id)
 SELECT s.id, s.key, s.client, s.events, s.state, s.outcome, s.created_at, s.deadline_at, s.finished_at,
-    s.sealed, s.destination_id, t.sealed AS destination, t.gone_at, w.provider, w.task_id, w.status,
-    w.progress, w.ended_at AS watch_ended_at, w.outcome AS poll_outcome, w.http_status, w.detail,
+    s.sealed, s.destination_id, t.sealed AS destination, w.provider, w.task_id,
+    CASE WHEN s.state = 'ended' THEN s.status ELSE w.status END AS status,
+    w.progress, w.outcome AS poll_outcome, w.http_status, w.detail,
     w.outcome_since, w.outcome_from, w.polls, w.polled_at AS last_polled_at, p.next_at, p.claim_no,
-    p.polled_at, e.type AS event_type, e.body AS event
+    p.polled_at, e.body AS event
 FROM subscriptions s
 JOIN watches w ON w.id = s.watch_id
 LEFT JOIN poll_schedule p ON p.watch_id = w.id
 LEFT JOIN destinations t ON t.id = s.destination_id
 LEFT JOIN events e ON e.subscription_id = s.id AND e.sequence = 0
-WHERE s.key = :key AND (CAST(:client AS TEXT) IS NULL OR s.client = :client);
+WHERE s.id = :subscription_id;
 
 -- The end's delivery if there is one, else the newest update's.
 -- name: newest_delivery(subscription_id)
@@ -516,7 +518,9 @@ LIMIT :limit;
 -- Prune: what is finished and old
 
 -- name: old_subscriptions(before, limit)
-SELECT s.id, s.watch_id, s.destination_id FROM subscriptions s
+SELECT s.id, s.watch_id, w.credential_id, s.destination_id, t.lane_id FROM subscriptions s
+JOIN watches w ON w.id = s.watch_id
+LEFT JOIN destinations t ON t.id = s.destination_id
 WHERE s.state <> 'active' AND s.finished_at < :before AND NOT EXISTS (
     SELECT 1 FROM deliveries d JOIN delivery_schedule q ON q.delivery_id = d.id
     WHERE d.subscription_id = s.id)
@@ -544,12 +548,22 @@ DELETE FROM watches WHERE id = :watch_id
 DELETE FROM destinations WHERE id = :destination_id
     AND NOT EXISTS (SELECT 1 FROM subscriptions WHERE destination_id = :destination_id);
 
--- name: forget_answers(now)
-UPDATE watches SET answer = NULL, memory_until = NULL WHERE id IN (
-    SELECT id FROM watches WHERE memory_until < :now LIMIT 1000) RETURNING id;
+-- name: delete_credential(credential_id)!
+DELETE FROM credentials WHERE id = :credential_id
+    AND NOT EXISTS (SELECT 1 FROM watches WHERE credential_id = :credential_id);
 
--- name: delete_idempotency(before)!
-DELETE FROM idempotency WHERE created_at < :before;
+-- name: delete_lane(lane_id)!
+DELETE FROM lanes WHERE id = :lane_id
+    AND NOT EXISTS (SELECT 1 FROM destinations WHERE lane_id = :lane_id);
+
+-- name: forget_answers(now, limit)
+UPDATE watches SET answer = NULL, memory_until = NULL WHERE id IN (
+    SELECT id FROM watches WHERE memory_until < :now LIMIT :limit) RETURNING id;
+
+-- name: forget_keys(before, limit)
+DELETE FROM idempotency WHERE (client, route, key) IN (
+    SELECT client, route, key FROM idempotency WHERE created_at < :before LIMIT :limit)
+RETURNING subscription_key;
 
 -- Rekey: each column of sealed bytes, in the order of its key. Single keys have no sequence.
 

@@ -58,28 +58,35 @@ class Page:
 
 
 def read_subscription(box: Box, key: str, client: str | None) -> Step[Subscription | None]:
-    for row in (yield ask("view_subscription", key=key, client=client)):
-        return (yield from subscription_of(box, row))
+    for row in (yield ask("find_subscription", key=key, client=client)):
+        return (yield from view_subscription(box, row["id"]))
     return None
+
+
+def view_subscription(box: Box, subscription_id: int) -> Step[Subscription]:
+    [row] = yield ask("view_subscription", subscription_id=subscription_id)
+    return (yield from subscription_of(box, row))
 
 
 def list_subscriptions(
     box: Box, wanted: SubscriptionFilter, *, limit: int, before: int = NEWEST
 ) -> Step[Page]:
-    rows = yield ask(
-        "view_subscriptions",
-        client=wanted.client,
-        state=wanted.state,
-        status=wanted.status,
-        outcome=wanted.outcome,
-        provider=wanted.provider,
-        task_id=wanted.task_id,
-        before=before,
-        limit=limit + 1,
-    )
+    filters = {
+        "state": wanted.state,
+        "status": wanted.status,
+        "outcome": wanted.outcome,
+        "provider": wanted.provider,
+        "task_id": wanted.task_id,
+        "before": before,
+        "limit": limit + 1,
+    }
+    if wanted.client is None:
+        rows = yield ask("page_of_all", **filters)
+    else:
+        rows = yield ask("page_of_client", client=wanted.client, **filters)
     items: list[Subscription] = []
     for row in rows[:limit]:
-        items += [(yield from subscription_of(box, row))]
+        items += [(yield from view_subscription(box, row["id"]))]
     return Page(items, rows[limit - 1]["id"] if len(rows) > limit else None)
 
 
@@ -97,7 +104,7 @@ def subscription_of(box: Box, row: Row) -> Step[Subscription]:
         events=tuple(row["events"].split(" ")),
         metadata=extras_of(box, row["sealed"])["metadata"],
         state=SubscriptionState(row["state"]),
-        status=status_of(row, event),
+        status=row["status"] and Status(row["status"]),
         outcome=row["outcome"] and Outcome(row["outcome"]),
         progress=event["data"]["progress"] if event else row["progress"],
         event=event,
@@ -110,14 +117,8 @@ def subscription_of(box: Box, row: Row) -> Step[Subscription]:
     )
 
 
-def status_of(row: Row, event: dict[str, Any] | None) -> Status | None:
-    """The status at this subscription's end; the watch may have gone on since."""
-    word = event["data"]["status"] if event else row["status"]
-    return Status(word) if word else None
-
-
 def last_poll_of(row: Row) -> LastPoll | None:
-    """The claims of a watch are its polls: those since the outcome changed came to it too."""
+    """The claims of a watch are its polls; all since the outcome changed came to it."""
     if row["poll_outcome"] is None:
         return None
     scheduled = row["claim_no"] is not None

@@ -44,13 +44,14 @@ def rekey(box: Box, cursor: Cursor) -> Step[Cursor]:
     """One chunk. Call it with what it returned until that is finished."""
     place = PLACES[cursor.place]
     rows = yield ask(place.read, after=cursor.after, sequence=cursor.sequence, limit=CHUNK)
-    if not rows:
-        return Cursor(cursor.place + 1, done=cursor.done)
     stale = list(resealed(box, rows, place.place))
     if stale:
         yield Query(place.write, stale)
+    done = cursor.done + len(stale)
+    if len(rows) < CHUNK:  # what is written after this is sealed with the newest key
+        return Cursor(cursor.place + 1, done=done)
     last = rows[-1]
-    return Cursor(cursor.place, last["id"], last["sequence"], cursor.done + len(stale))
+    return Cursor(cursor.place, last["id"], last["sequence"], done)
 
 
 def resealed(box: Box, rows: Any, place: str) -> Iterator[dict[str, Any]]:

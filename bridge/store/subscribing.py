@@ -9,6 +9,7 @@ import orjson
 from bridge.errors import RequestError
 from bridge.model import DeliveryState, IdempotencyKey, Subscription, Wish
 from bridge.store.box import Box
+from bridge.store.meta import configured
 from bridge.store.reading import read_subscription
 from bridge.store.rows import listener_of
 from bridge.store.steps import Row, Step, ask
@@ -33,6 +34,7 @@ def subscribe(
     *,
     now: float,
     mint: Callable[[], str],
+    full: RequestError | None,
 ) -> Step[Subscribed]:
     """Write the subscription, its watch and what else it needs, or find its like."""
     if idempotency is not None:
@@ -43,6 +45,8 @@ def subscribe(
     key = yield from repeated(identity, now)
     created = key is None
     if key is None:
+        if full is not None:
+            raise full
         key = mint()
         yield from add(box, wish, key, identity, now)
     elif wish.destination is not None:
@@ -121,17 +125,18 @@ def add(box: Box, wish: Wish, key: str, identity: bytes, now: float) -> Step[Non
         now=now,
         deadline_at=now + wish.deadline_s,
     )
-    if watch["ended_at"] is not None and now < watch["memory_until"]:
+    if now < (watch["memory_until"] or 0.0):
         yield from answer_from_memory(box, watch, added["id"], now)
     else:
         yield from watch_it(wish, watch, now)
 
 
 def put_watch(box: Box, wish: Wish, now: float) -> Step[Row]:
-    whose = (
-        ("own", wish.provider_key) if wish.provider_key is not None else ("configured", "")
+    fingerprint = (
+        configured(box.fingerprints, wish.provider)
+        if wish.provider_key is None
+        else box.fingerprints.of("credential", wish.provider, "own", wish.provider_key)
     )
-    fingerprint = box.fingerprints.of("credential", wish.provider, *whose)
     [credential] = yield ask(
         "put_credential",
         fingerprint=fingerprint,

@@ -1,5 +1,7 @@
 """Steps that turn a change into an event, and the event into what is owed."""
 
+from dataclasses import replace
+
 from bridge import events, portable
 from bridge.ids import END
 from bridge.model import DeliveryState, Observation, Outcome
@@ -20,8 +22,13 @@ def close(
     box: Box, listener: Listener, outcome: Outcome, seen: Observation, *, now: float
 ) -> Step[bool]:
     """Record the subscription's one end and owe it; False if it had one already."""
+    seen = with_former(seen, listener)
     ended = yield ask(
-        "end_subscription", subscription_id=listener.id, outcome=outcome.value, now=now
+        "end_subscription",
+        subscription_id=listener.id,
+        outcome=outcome.value,
+        status=seen.status and seen.status.value,
+        now=now,
     )
     if not ended:
         return False
@@ -38,6 +45,17 @@ def close(
     yield from drop_pending(listener.id, DeliveryState.SUPERSEDED, now)
     yield from owe(listener, END, event["type"], now)
     return True
+
+
+def with_former(seen: Observation, listener: Listener) -> Observation:
+    """`seen`, with what earlier polls had learned of the task."""
+    return replace(
+        seen,
+        status=seen.status or listener.status,
+        progress=seen.progress if seen.progress is not None else listener.progress,
+        submitted_at=seen.submitted_at or listener.submitted_at,
+        model=seen.model or listener.model,
+    )
 
 
 def tell_update(
@@ -121,12 +139,11 @@ def supersede(subscription_id: int, now: float) -> Step[Row | None]:
 
 
 def drop_pending(subscription_id: int, state: DeliveryState, now: float) -> Step[None]:
-    for delivery in (
-        yield ask(
-            "drop_deliveries", subscription_id=subscription_id, state=state.value, now=now
-        )
-    ):
-        yield ask("drop_schedule", delivery_id=delivery["id"])
+    """Owe nothing more of it, not even an attempt asked for by hand."""
+    yield ask(
+        "drop_deliveries", subscription_id=subscription_id, state=state.value, now=now
+    )
+    yield ask("drop_schedules", subscription_id=subscription_id)
 
 
 def facts_of(listener: Listener) -> events.SubscriptionFacts:
@@ -142,7 +159,8 @@ def facts_of(listener: Listener) -> events.SubscriptionFacts:
 
 
 def rest_if_idle(watch_id: int, credential_id: int) -> Step[None]:
-    """Stop polling a watch that nobody waits for."""
+    """After somebody has left: stop polling a watch that nobody waits for."""
+    yield ask("settle_closing", watch_id=watch_id)
     for row in (yield ask("unschedule_idle_watch", watch_id=watch_id)):
         yield ask(
             "keep_poll_count",

@@ -7,7 +7,6 @@ from bridge import events
 from bridge.cadence import PollPolicy
 from bridge.model import DeliveryState, Observation, PollOutcome
 from bridge.store.box import Box
-from bridge.store.polling import with_former
 from bridge.store.rows import listener_of
 from bridge.store.steps import Row, Step, ask
 from bridge.store.telling import PATIENCE_S, close, rest_if_idle, tell_end
@@ -16,6 +15,13 @@ from bridge.transition import own_outcome
 CHUNK = 500  # rows of one transaction, so that upkeep never holds up anybody for long
 LAST_WORD_S = 300.0  # how long after its deadline a subscription waits for an answer
 KEY_CHANCE_S = 600.0  # for a key that has never worked
+AMISS = (
+    "unwatched_subscriptions",
+    "unchecked_subscriptions",
+    "untold_ends",
+    "unscheduled_deliveries",
+    "idle_schedules",
+)
 RECHECK_S = 60.0  # of a deadline that waits for a key to be mended
 
 
@@ -73,16 +79,9 @@ def end_by_our_word(
         if subscription_id in (None, listener.id) and (
             subscription_id is not None or listener.created_at <= now - KEY_CHANCE_S
         ):
-            seen = with_former(Observation(outcome=last), listener)
-            if (
-                yield from close(
-                    box,
-                    listener,
-                    own_outcome(PollOutcome(outcome) if outcome else None),
-                    seen,
-                    now=now,
-                )
-            ):
+            word = own_outcome(PollOutcome(outcome) if outcome else None)
+            seen = Observation(outcome=last)
+            if (yield from close(box, listener, word, seen, now=now)):
                 ended.append(listener.key)
     yield from rest_if_idle(watch_id, watch["credential_id"])
     return ended
@@ -117,6 +116,14 @@ def begin(*, now: float) -> Step[int]:
         yield ask("mark_lost", delivery_id=row["delivery_id"])
     yield ask("reopen_deadlines")
     return len(released)
+
+
+def anything_amiss() -> Step[bool]:
+    """Whether a sweep would find something: a look that holds up nobody who writes."""
+    for query in AMISS:
+        if (yield ask(query, limit=1)):
+            return True
+    return False
 
 
 def sweep(box: Box, *, now: float) -> Step[int]:
@@ -204,15 +211,20 @@ def prune(*, before: float) -> Step[int]:
     """Delete one chunk of what finished before `before`; how many subscriptions."""
     rows = yield ask("old_subscriptions", before=before, limit=CHUNK)
     for row in rows:
-        for table in ("attempts", "deliveries", "events", "subscription"):
-            yield ask(f"delete_{table}", subscription_id=row["id"])
+        yield ask("delete_attempts", subscription_id=row["id"])
+        yield ask("delete_deliveries", subscription_id=row["id"])
+        yield ask("delete_events", subscription_id=row["id"])
+        yield ask("delete_subscription", subscription_id=row["id"])
         yield ask("delete_watch", watch_id=row["watch_id"])
+        yield ask("delete_credential", credential_id=row["credential_id"])
         if row["destination_id"] is not None:
             yield ask("delete_destination", destination_id=row["destination_id"])
+            yield ask("delete_lane", lane_id=row["lane_id"])
     return len(rows)
 
 
-def forget(*, now: float, idempotency_before: float) -> Step[None]:
-    """Drop answers and keys that are remembered no longer."""
-    yield ask("forget_answers", now=now)
-    yield ask("delete_idempotency", before=idempotency_before)
+def forget(*, now: float, idempotency_before: float) -> Step[int]:
+    """Drop a chunk of the answers and keys that are remembered no longer; how many."""
+    answers = yield ask("forget_answers", now=now, limit=CHUNK)
+    keys = yield ask("forget_keys", before=idempotency_before, limit=CHUNK)
+    return len(answers) + len(keys)

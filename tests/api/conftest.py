@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -10,22 +10,20 @@ import aiohttp
 import orjson
 import pytest
 import uvicorn
+from prometheus_client import CollectorRegistry
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from bridge import retry
 from bridge.api.app import create_app
 from bridge.api.deps import Deps
 from bridge.bell import Bell
 from bridge.cadence import PollPolicy
 from bridge.config import Config
 from bridge.health import Health
-from bridge.model import AttemptOutcome, Observation, PollOutcome, Reply, Result, Status
 from bridge.providers.catalogue import page_of, preset
 from bridge.providers.provider import Provider
 from bridge.store import Store
-from bridge.transition import Move
 from tests.conftest import FakeClock
 
 SHOP, OTHER, OPS = "shop-key-0123456789", "other-key-987654321", "operator-key-5555-666"
@@ -162,6 +160,11 @@ class Api:
         body = {"provider": "amux", "task_id": "task1", "callback_url": CALLBACK} | fields
         return await self("POST", "/subscribe", json=body, key=key)
 
+    def changed(self, **changes: Any) -> AbstractAsyncContextManager["Api"]:
+        """Another API before the same store."""
+        deps = replace(self.deps, registry=CollectorRegistry(), **changes)
+        return opened(deps, self.clock, self.names)
+
     async def passes(self, task: "asyncio.Task[Answer]", seconds: float) -> Answer:
         """The answer of a call that waits, while so much time goes by, step by step."""
         until = self.clock.now() + seconds
@@ -244,50 +247,3 @@ async def opened(deps: Deps, clock: NotedClock, names: Names) -> AsyncIterator[A
 async def api(deps: Deps, clock: NotedClock, names: Names) -> AsyncIterator[Api]:
     async with opened(deps, clock, names) as found:
         yield found
-
-
-async def poll(store: Store, clock: FakeClock, seen: Observation) -> list[str]:
-    """Poll everything that is due, with the same answer for all; who has ended by it."""
-    claims = await store.claim_polls(
-        now=clock.now(),
-        choose=lambda lanes: [(lane, 100) for lane in lanes],
-        gap=lambda _provider, _age_s: 5.0,
-    )
-    ended: list[str] = []
-    for claimed in claims.items:
-        if seen.outcome is PollOutcome.ENDED:
-            ended += await store.record_end(
-                claimed.watch_id, seen, now=clock.now(), memory_until=clock.now() + 3_600
-            )
-        else:
-            move = Move(changed=True, key_refused=seen.outcome is PollOutcome.AUTH)
-            await store.record_poll(claimed, seen, move, now=clock.now())
-    return ended
-
-
-PENDING = Observation(
-    outcome=PollOutcome.PENDING, status=Status.RUNNING, http_status=200, progress=30
-)
-SUCCEEDED = Observation(
-    outcome=PollOutcome.ENDED, status=Status.SUCCEEDED, http_status=200, result=Result()
-)
-
-
-async def attempt(store: Store, clock: FakeClock, reply: Reply) -> None:
-    """Make every attempt that is due, with the same answer to all."""
-    claims = await store.claim_deliveries(
-        now=clock.now(),
-        lease_s=35,
-        choose=lambda lanes: [(lane, 100) for lane in lanes],
-    )
-    for claimed in claims.items:
-        verdict = retry.decide(
-            claimed, reply, schedule=retry.Schedule(), now=clock.now(), dice=0.5
-        )
-        await store.record_attempt(claimed, reply, verdict, now=clock.now())
-
-
-REFUSED = Reply(
-    outcome=AttemptOutcome.REFUSED, http_status=500, body=b"no \xff", detail="500"
-)
-ACCEPTED = Reply(outcome=AttemptOutcome.ACCEPTED, http_status=200)

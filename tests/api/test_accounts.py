@@ -1,23 +1,11 @@
 """GET /providers and GET /signing-secrets."""
 
-from dataclasses import replace
-
-from bridge.api.deps import Pulse
+from bridge.health import Pulse
 from bridge.model import Observation, PollOutcome
 from bridge.store import Store
 from bridge.transition import Move
-from tests.api.conftest import (
-    OPS,
-    OTHER,
-    OTHER_SECRET,
-    SHOP,
-    SHOP_SECRET,
-    SUCCEEDED,
-    Api,
-    NotedClock,
-    opened,
-    poll,
-)
+from tests.api.acting import SUCCEEDED, poll
+from tests.api.conftest import OPS, OTHER, OTHER_SECRET, SHOP, SHOP_SECRET, Api, NotedClock
 
 UNAUTHORISED = Observation(outcome=PollOutcome.AUTH, http_status=401)
 
@@ -120,8 +108,7 @@ async def test_a_key_that_worked_says_when(
 async def test_a_provider_that_does_not_answer_is_down(api: Api, clock: NotedClock) -> None:
     """For everybody, as it has nothing to do with keys."""
     pulse = Pulse(last_ok_at=clock.now() - 60, down_since=clock.now() - 30)
-    deps = replace(api.deps, pulse=lambda _name: pulse, registry=type(api.deps.registry)())
-    async with opened(deps, clock, api.names) as down:
+    async with api.changed(pulse=lambda _name: pulse) as down:
         [amux, *_] = (await down("GET", "/providers")).json
         [theirs, *_] = (await down("GET", "/providers", key=OTHER)).json
 

@@ -3,16 +3,8 @@
 import pytest
 
 from bridge.store import Store
-from tests.api.conftest import (
-    ACCEPTED,
-    CALLBACK,
-    REFUSED,
-    SUCCEEDED,
-    Api,
-    NotedClock,
-    attempt,
-    poll,
-)
+from tests.api.acting import ACCEPTED, REFUSED, SUCCEEDED, attempt, poll
+from tests.api.conftest import CALLBACK, Api, NotedClock
 
 
 @pytest.fixture

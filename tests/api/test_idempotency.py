@@ -3,7 +3,8 @@
 import asyncio
 
 from bridge.store import Store
-from tests.api.conftest import CALLBACK, OTHER, SUCCEEDED, Api, NotedClock, poll
+from tests.api.acting import SUCCEEDED, poll
+from tests.api.conftest import CALLBACK, OTHER, Api, NotedClock
 
 BODY = {"provider": "amux", "task_id": "task1", "callback_url": CALLBACK}
 KEY = {"Idempotency-Key": "order-7"}

@@ -6,7 +6,8 @@ import pytest
 
 from bridge.model import ErrorCode, Observation, PollOutcome, Status, TaskError
 from bridge.store import Store
-from tests.api.conftest import SUCCEEDED, Api, NotedClock, poll
+from tests.api.acting import SUCCEEDED, poll
+from tests.api.conftest import Api, NotedClock
 
 FAILED = Observation(
     outcome=PollOutcome.ENDED,
@@ -25,7 +26,7 @@ async def test_an_end_is_shown_as_it_is_delivered(
     await poll(store, clock, FAILED)
     shown = (await api("GET", path)).json
 
-    assert shown["state"], shown["status"] == ("ended", "failed")
+    assert (shown["state"], shown["status"]) == ("ended", "failed")
     assert (shown["outcome"], shown["ended_at"]) == ("failed", "2027-01-15T08:00:05Z")
     assert shown["result"] is None
     assert shown["error"]["message"] == "it broke"
@@ -127,7 +128,7 @@ async def test_all_faults_of_a_query_are_told(api: Api) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["sub_" + "x" * 22, "sub_", "x", "sub_%2F..", "sub_\u00fc", "sub_" + "x" * 99]
+    "name", ["sub_" + "x" * 22, "sub_", "x", "sub_..", "sub_\u00fc", "sub_" + "x" * 99]
 )
 async def test_an_id_that_is_none_is_not_found(api: Api, name: str) -> None:
     """Whatever it looks like: ids are opaque."""

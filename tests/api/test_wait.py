@@ -4,24 +4,14 @@ import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 
 import aiohttp
 import pytest
 
 from bridge.store import Store
-from tests.api.conftest import (
-    CALLBACK,
-    PENDING,
-    SHOP,
-    SUCCEEDED,
-    Answer,
-    Api,
-    NotedClock,
-    opened,
-    poll,
-)
+from tests.api.acting import PENDING, SUCCEEDED, poll
+from tests.api.conftest import CALLBACK, SHOP, Answer, Api, NotedClock
 
 BODY = {"provider": "amux", "task_id": "task1", "callback_url": CALLBACK}
 Call = asyncio.Task[Answer]
@@ -29,8 +19,8 @@ Call = asyncio.Task[Answer]
 
 async def held(api: Api, method: str, path: str) -> Call:
     """A call that waits now."""
-    options = {"json": BODY} if method == "POST" else {}
-    task = asyncio.create_task(api(method, path, **options))
+    body = BODY if method == "POST" else None
+    task = asyncio.create_task(api(method, path, json=body))
     await api.asleep(task)
     assert not task.done()
     return task
@@ -131,10 +121,7 @@ async def test_stopping_a_subscription_ends_the_wait(
 async def test_a_stopping_process_holds_nobody(api: Api, clock: NotedClock) -> None:
     """SIGTERM must not wait a minute for those who wait."""
     stopping: list[bool] = []
-    deps = replace(
-        api.deps, draining=lambda: bool(stopping), registry=type(api.deps.registry)()
-    )
-    async with opened(deps, clock, api.names) as draining:
+    async with api.changed(draining=lambda: bool(stopping)) as draining:
         task = await held(draining, "POST", "/subscribe?wait=60")
         stopping.append(True)
         answer = await draining.passes(task, 2)
@@ -185,7 +172,7 @@ async def test_no_wait_is_a_wait_too(api: Api, known: str) -> None:
 async def test_many_polls_do_not_make_one_caller_look_as_often(
     api: Api, clock: NotedClock, known: str
 ) -> None:
-    """Every poll of every watch rings: looking each time would read the database to death."""
+    """Every poll of every watch rings; looking each time would wear the database out."""
     task = await held(api, "GET", f"{known}?wait=1")
     clock.asked.clear()
     api.deps.bell.ring_all()

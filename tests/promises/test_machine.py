@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import hypothesis.strategies as st
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
@@ -216,9 +217,9 @@ class BridgeMachine(RuleBasedStateMachine):
 
 
 BridgeMachine.TestCase.settings = settings(
-    max_examples=40,
+    max_examples=25,
     stateful_step_count=30,
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )
-TestBridge = BridgeMachine.TestCase
+TestBridge = pytest.mark.timeout(300)(BridgeMachine.TestCase)

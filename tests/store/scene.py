@@ -40,9 +40,7 @@ MEMORY_S = 3_600.0
 MINUTE, HOUR, DAY = 60.0, 3_600.0, 86_400.0
 
 
-def destination(
-    path: str = "hook", host: str = "app.test", **headers: str
-) -> Destination:
+def destination(path: str = "hook", host: str = "app.test", **headers: str) -> Destination:
     return Destination(url=f"https://{host}/{path}", host=host, headers=headers)
 
 
@@ -124,6 +122,10 @@ def key_of(thing: Subscribed | Subscription) -> str:
 def each(lanes: Sequence[Lane], now: float, limit: int = 100) -> list[tuple[Lane, int]]:
     """`limit` rows of each lane that is ready."""
     return [(lane, limit) for lane in ready(lanes, now)]
+
+
+def everything(lanes: Sequence[Lane]) -> list[tuple[Lane, int]]:
+    return [(lane, 10_000) for lane in lanes]
 
 
 @dataclass

@@ -38,10 +38,15 @@ async def test_a_second_watch_confirms_it(scene: Scene) -> None:
     """Two tasks refused: it is the key. All of its polls rest."""
     await scene.add("a")
     await scene.add("b")
-    await scene.poll(REFUSED)
+    scene.later(1.0)
+    first, second = await scene.claim_polls()
+    scene.later(0.2)
+    await scene.answer(first, REFUSED)
+    scene.later(0.1)
+    await scene.answer(second, REFUSED)
     credential = await scene.credential()
     assert (credential["probes"], credential["paused_until"]) == (1, scene.now + 10)
-    assert credential["refused_at"] == scene.now
+    assert credential["refused_at"] == pytest.approx(scene.now - 0.1)
     [lane] = await scene.poll_lanes()
     assert lane.probing
 
@@ -50,9 +55,13 @@ async def test_a_burst_of_refusals_counts_once(scene: Scene) -> None:
     """Sixty polls in flight are one piece of news, not sixty: the first probe is soon."""
     for n in range(10):
         await scene.add(f"task-{n}")
-    await scene.poll(REFUSED)
+    scene.later(1.0)
+    for claimed in await scene.claim_polls():
+        scene.later(0.1)
+        await scene.answer(claimed, REFUSED)
     credential = await scene.credential()
-    assert (credential["probes"], credential["paused_until"]) == (1, scene.now + 10)
+    assert credential["probes"] == 1
+    assert credential["paused_until"] == pytest.approx(scene.now + 10 - 0.8)
 
 
 async def test_each_refused_probe_doubles_the_pause(scene: Scene) -> None:

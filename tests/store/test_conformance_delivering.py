@@ -21,7 +21,6 @@ from tests.store.scene import (
     FINISHED,
     GAP_S,
     GONE,
-    HOUR,
     LEASE_S,
     TIMEOUT,
     Scene,
@@ -345,9 +344,7 @@ async def test_429_rests_the_whole_lane(scene: Scene) -> None:
     await scene.add("t", destination=destination("a"), client="blog")
     await scene.poll(succeeded())
     one, *_ = [d for d in await scene.claim_deliveries() if d.client == "shop"]
-    slow_down = Reply(
-        outcome=AttemptOutcome.THROTTLED, http_status=429, retry_after_s=30.0
-    )
+    slow_down = Reply(outcome=AttemptOutcome.THROTTLED, http_status=429, retry_after_s=30.0)
     await scene.hear(one, slow_down)
     paused = {lane.owner: lane.paused_until for lane in await scene.lanes()}
     assert paused == {"shop": scene.now + 30, "blog": 0.0}

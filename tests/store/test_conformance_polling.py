@@ -475,8 +475,13 @@ async def test_a_burst_of_429_counts_once(scene: Scene) -> None:
     """What was in flight when the limit was hit says nothing new."""
     for n in range(8):
         await scene.add(f"task-{n}")
-    await scene.poll(THROTTLED)
-    assert (await scene.credential())["paused_until"] == scene.now + 1
+    scene.later(1.0)
+    for claimed in await scene.claim_polls():
+        scene.later(0.1)
+        await scene.answer(claimed, THROTTLED)
+    credential = await scene.credential()
+    assert credential["throttles"] == 1
+    assert credential["paused_until"] == pytest.approx(scene.now + 1)
 
 
 async def test_a_long_calm_forgets_the_throttling(scene: Scene) -> None:

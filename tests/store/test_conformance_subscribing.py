@@ -149,7 +149,7 @@ async def test_another_task_is_another_watch(
 ) -> None:
     """Provider, params, credential and id say which task it is: all of them."""
     await scene.add()
-    await scene.add(**{"task_id": "task-1"} | change)
+    await scene.add(**change)
     scene.later(1.0)
     assert len({claimed.watch_id for claimed in await scene.claim_polls()}) == 2
 

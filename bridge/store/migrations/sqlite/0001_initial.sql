@@ -48,6 +48,7 @@ CREATE TABLE watches (
 );
 CREATE INDEX watches_task ON watches (task_id);
 CREATE INDEX watches_credential ON watches (credential_id);
+CREATE INDEX watches_memory ON watches (memory_until) WHERE memory_until IS NOT NULL;
 
 -- A row for each watch that is polled, and for no other.
 CREATE TABLE poll_schedule (
@@ -78,10 +79,11 @@ CREATE TABLE lanes (
 CREATE TABLE destinations (
     id          INTEGER PRIMARY KEY,
     fingerprint BYTEA NOT NULL UNIQUE,
-    lane_id     BIGINT NOT NULL,
+    lane_id     BIGINT NOT NULL REFERENCES lanes (id),
     sealed      BYTEA NOT NULL,
     gone_at     DOUBLE PRECISION
 );
+CREATE INDEX destinations_lane ON destinations (lane_id);
 
 CREATE TABLE subscriptions (
     id             INTEGER PRIMARY KEY,
@@ -98,6 +100,7 @@ CREATE TABLE subscriptions (
     updates        INTEGER NOT NULL DEFAULT 0,
     state          TEXT NOT NULL CHECK (state IN ('active', 'ended', 'stopped')),
     outcome        TEXT,
+    status         TEXT,  -- the watch's when this ended; it may go on for others
     created_at     DOUBLE PRECISION NOT NULL,
     deadline_at    DOUBLE PRECISION NOT NULL,
     check_at       DOUBLE PRECISION,
@@ -141,8 +144,9 @@ CREATE INDEX deliveries_destination ON deliveries (destination_id)
 CREATE INDEX deliveries_exhausted ON deliveries (updated_at) WHERE state = 'exhausted';
 
 -- A row for each attempt that is owed: one by the schedule, and one a person asked for.
+-- No id is given twice: a claim that outlives its row must not fit a later one.
 CREATE TABLE delivery_schedule (
-    id          INTEGER PRIMARY KEY,
+    id          INTEGER PRIMARY KEY AUTOINCREMENT,
     delivery_id BIGINT NOT NULL REFERENCES deliveries (id),
     manual      INTEGER NOT NULL DEFAULT 0,
     lane_id     BIGINT NOT NULL,

@@ -1,0 +1,134 @@
+"""`subscribe`, `list`, `show` and `health` against a real bridge."""
+
+import json
+
+import pytest
+
+from tests.cli.commands import Bridge, invoke, told
+
+
+@pytest.fixture
+def at(served: Bridge, monkeypatch: pytest.MonkeyPatch) -> str:
+    """In the bridge's directory, as a second terminal is."""
+    monkeypatch.chdir(served.folder)
+    monkeypatch.setenv("BRIDGE_URL", served.url)
+    return served.url
+
+
+def test_a_task_is_subscribed_and_seen_to_its_end(at: str) -> None:
+    """The whole way, with nothing but the command line."""
+    ended = told("subscribe", "sandbox", "succeed-0s", "--wait", "20")
+    if ended["state"] == "active":  # the first poll came before the end
+        ended = told("show", ended["id"], "--wait", "20")
+    assert (ended["state"], ended["outcome"]) == ("ended", "succeeded")
+    shown = invoke("show", ended["id"])
+    assert "outcome " in shown.stdout
+    assert "result.files.1.kind " in shown.stdout
+
+
+def test_everything_given_reaches_the_bridge(at: str) -> None:
+    """An option that is dropped on the way looks as if it were obeyed."""
+    created = told(
+        *("subscribe", "sandbox", "slow-60s-all", "-c", "http://127.0.0.1:9/x?y=z"),
+        *("--event", "task.failed", "--event", "task.updated"),
+        *("--metadata", '{"order": 7}', "--deadline", "2h", "--model", "m-1"),
+        *("--format", "flat", "--include-raw"),
+    )
+    assert created["callback_url"] == "http://127.0.0.1:9/x?y=z"
+    assert created["events"] == ["task.failed", "task.updated"]
+    assert created["metadata"] == {"order": 7}
+    assert created["warnings"][0]["code"] == "end_events_filtered"
+
+
+def test_a_repeat_with_the_same_idempotency_key_is_one(at: str) -> None:
+    """Scripts are run twice."""
+    again = ("subscribe", "sandbox", "slow-60s-key", "--idempotency-key", "run-1")
+    assert told(*again)["id"] == told(*again)["id"]
+    other = ("subscribe", "sandbox", "slow-60s-other", "--idempotency-key", "run-1")
+    refused = invoke(*other)
+    assert (refused.exit_code, "idempotency_key_reused" in refused.stderr) == (1, True)
+
+
+def test_without_a_callback_the_way_to_the_end_is_shown(at: str) -> None:
+    """Else nothing would ever tell of it."""
+    result = invoke("subscribe", "sandbox", "slow-60s-hint")
+    assert "to see its end: poll-bridge show sub_" in result.stderr
+    assert "state " in result.stdout
+    called = ("--callback-url", "http://127.0.0.1:9/")
+    assert invoke("subscribe", "sandbox", "slow-60s-called", *called).stderr == ""
+
+
+def test_the_list_is_filtered_and_paged(at: str) -> None:
+    """Thousands do not fit a screen."""
+    for number in range(3):
+        told("subscribe", "sandbox", f"slow-60s-page{number}")
+    page = told("list", "--state", "active", "--provider", "sandbox", "--limit", "2")
+    assert [each["task_id"] for each in page["items"]] == [
+        "slow-60s-page2",
+        "slow-60s-page1",
+    ]
+    table = invoke("list", "--limit", "1", "--cursor", page["next_cursor"])
+    assert "slow-60s-page0" in table.stdout
+    assert "there are more: --cursor " in table.stderr
+    one = told("list", "--task-id", "slow-60s-page1")
+    assert (len(one["items"]), one["next_cursor"]) == (1, None)
+    last = invoke("list", "--task-id", "slow-60s-page1")
+    assert last.stderr == ""
+
+
+def test_a_delivery_is_shown_with_its_attempts(at: str) -> None:
+    """Who asks why nothing has arrived gets the answer here."""
+    callback = ("--callback-url", "http://127.0.0.1:9/closed")
+    created = told("subscribe", "sandbox", "fail-0s", *callback)
+    ended = told("show", created["id"], "--wait", "20")
+    shown = told("show", ended["delivery"]["id"])
+    assert shown["subscription_id"] == created["id"]
+    refused = invoke("show", ended["delivery"]["id"], "--wait", "5")
+    assert (refused.exit_code, "not of a delivery" in refused.stderr) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "says"),
+    [
+        (("subscribe", "sandbx", "t"), 1, "unknown_provider"),
+        (("subscribe", "amux", "t"), 1, "provider_key_required"),
+        (("subscribe", "sandbox", "t", "--metadata", "{"), 2, "--metadata: not JSON"),
+        (("subscribe", "sandbox", "t", "--metadata", "[1]"), 1, "metadata"),
+        (("subscribe", "sandbox", "t", "--param", "a=b"), 1, "params"),
+        (("subscribe", "sandbox", "t", "--wait", "61"), 2, "--wait"),
+        (("list", "--state", "gone"), 1, "state"),
+        (("show", "sub_none"), 1, "subscription_not_found"),
+        (("show", "../livez"), 1, "not_found"),
+        (("show", "msg_none"), 1, "delivery_not_found"),
+        (("list", "--api-key", "another-key-of-nobody"), 1, "401 unauthorized"),
+    ],
+)
+def test_refusals_are_told_in_the_words_of_the_bridge(
+    at: str, args: tuple[str, ...], code: int, says: str
+) -> None:
+    """It knows best what it wants, and what to do."""
+    result = invoke(*args)
+    assert (result.exit_code, says in result.stderr) == (code, True), result.stderr
+    assert result.stdout == ""
+
+
+def test_health_asks_both_questions(at: str) -> None:
+    """Ready is for load balancers, alive for supervisors."""
+    assert invoke("health").stdout == f"{at} is ready\n"
+    assert invoke("health", "--live").stdout == f"{at} is ok\n"
+
+
+def test_a_bridge_that_is_not_there_has_a_code_of_its_own(at: str) -> None:
+    """For scripts that wait for it."""
+    nobody = ("--url", "http://127.0.0.1:9")
+    result = invoke("list", *nobody)
+    assert (result.exit_code, "does not answer" in result.stderr) == (3, True)
+    assert "--url or BRIDGE_URL says where" in result.stderr
+    assert invoke("health", *nobody).exit_code == 1
+
+
+def test_json_is_what_the_api_answers(at: str) -> None:
+    """Nothing is added and nothing left out."""
+    created = told("subscribe", "sandbox", "slow-60s-json")
+    text = invoke("show", created["id"], "--json").stdout
+    assert json.loads(text).keys() >= {"id", "state", "last_poll", "delivery", "warnings"}
