@@ -5,7 +5,6 @@ many connections, and doing nothing with the answers.
 """
 
 import argparse
-import sys
 from functools import partial
 from multiprocessing.connection import Connection
 
@@ -94,15 +93,11 @@ async def delivering(place: Place, backlog: int, seconds: float) -> Speed:
         )
 
 
-def bare_posts(
-    place: Place, headers: dict[str, str], body: bytes, seconds: float
-) -> Speed:
+def bare_posts(place: Place, headers: dict[str, str], body: bytes, seconds: float) -> Speed:
     return looped(posting(place.receiver_port, headers, body, seconds))
 
 
-async def posting(
-    port: int, headers: dict[str, str], body: bytes, seconds: float
-) -> Speed:
+async def posting(port: int, headers: dict[str, str], body: bytes, seconds: float) -> Speed:
     numbers = in_turn(HOSTS)
     async with node.bare_session(CONNECTIONS) as session:
 
@@ -114,5 +109,7 @@ async def posting(
         return await speed_of([post] * CONNECTIONS, seconds)
 
 
+PROGRAM = program.Program(__doc__, arguments, measured)
+
 if __name__ == "__main__":
-    program.run(sys.modules[__name__])
+    program.run(PROGRAM)

@@ -22,6 +22,9 @@ class Target(NamedTuple):
     aim: str = ""
 
 
+NONE_SET = Target()
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """One thing measured in every round, and what stands beside it, if anything does."""
@@ -30,7 +33,7 @@ class Row:
     unit: str
     ours: Sequence[float]
     beside: Sequence[float] = ()
-    target: Target = Target()
+    target: Target = NONE_SET
 
     @property
     def ratios(self) -> list[float]:
@@ -86,6 +89,6 @@ def percentile(values: Iterable[float], percent: float) -> float:
 
 def table(rows: Iterable[Row]) -> str:
     """Markdown."""
-    lines = [HEADINGS, ("---", "---", "--:", "--:", "--:", "---", "---")]
-    lines += [row.cells() for row in rows]
+    alignment = ("---", "---", "--:", "--:", "--:", "---", "---")
+    lines = [HEADINGS, alignment, *(row.cells() for row in rows)]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)

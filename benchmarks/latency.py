@@ -11,7 +11,6 @@ and for the run with hanging receivers, the run without.
 
 import argparse
 import asyncio
-import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -102,7 +101,7 @@ def told(provider: str, subscriptions: int, hanging: int) -> Sequence[float]:
     expected = sum(number % HOSTS >= hanging for number in range(subscriptions))
     until = time.monotonic() + PATIENCE_S
     while time.monotonic() < until:
-        with urlopen(provider + TIMES) as response:
+        with urlopen(provider + TIMES) as response:  # noqa: S310 - our own server
             times: list[float] = orjson.loads(response.read())
         if len(times) >= expected:
             return times
@@ -174,6 +173,8 @@ async def subscribing(url: str, port: int, rate: int, seconds: float) -> list[fl
 
     async def subscribe(number: int) -> None:
         sent = subscribe_request(url, number, port)
+        while idle and idle[-1].closed:
+            idle.pop()
         caller = idle.pop() if idle else await lean.call(url)
         began_at = time.perf_counter()
         head = await caller.ask(sent)
@@ -201,5 +202,7 @@ async def asking_and_posting(provider: str, port: int, rate: int, seconds: float
         return await at_random(rate, seconds, ask_and_post)
 
 
+PROGRAM = program.Program(__doc__, arguments, measured)
+
 if __name__ == "__main__":
-    program.run(sys.modules[__name__])
+    program.run(PROGRAM)

@@ -88,6 +88,10 @@ class Caller(Messages):
 
     _answered: asyncio.Future[bytes] | None = None
 
+    @property
+    def closed(self) -> bool:
+        return self.transport.is_closing()
+
     async def ask(self, sent: bytes) -> bytes:
         """The head of the answer."""
         self._answered = asyncio.get_running_loop().create_future()
@@ -106,9 +110,9 @@ class Caller(Messages):
 
 async def call(url: str) -> Caller:
     """A connection to where `url` is."""
-    parts = urlsplit(url)
+    host, _, port = urlsplit(url).netloc.rpartition(":")
     loop = asyncio.get_running_loop()
-    _, caller = await loop.create_connection(Caller, parts.hostname, parts.port)
+    _, caller = await loop.create_connection(Caller, host, int(port))
     return caller
 
 

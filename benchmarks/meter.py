@@ -39,7 +39,7 @@ async def speed(
     """Of what goes on, once it is warm; over earlier if the count comes to `most`."""
     await asyncio.sleep(min(WARM_S, seconds / 4))
     began = (counted(), time.perf_counter(), cpu_s())
-    while time.perf_counter() - began[1] < seconds and counted() < most:
+    while time.perf_counter() - began[1] < seconds and counted() < most:  # noqa: ASYNC110
         await asyncio.sleep(LOOK_S)
     ended = (counted(), time.perf_counter(), cpu_s())
     return Speed(*(after - before for before, after in zip(began, ended, strict=True)))
@@ -79,5 +79,10 @@ def speeds(
     """How many a second, and the processor time of one."""
     return [
         Row(what, "1/s", [a.per_s for a in ours], [b.per_s for b in beside], target),
-        Row("… processor time of one", "µs", [a.cpu_us for a in ours], [b.cpu_us for b in beside]),
+        Row(
+            "… processor time of one",
+            "µs",
+            [a.cpu_us for a in ours],
+            [b.cpu_us for b in beside],
+        ),
     ]

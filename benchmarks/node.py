@@ -15,6 +15,7 @@ from typing import Any
 import aiohttp
 import orjson
 
+from benchmarks.aside import looped
 from bridge import logs
 from bridge.assembly import Bridge, Current, built
 from bridge.config import load
@@ -113,12 +114,19 @@ def restored(place: Place) -> Iterator[None]:
         place.clear()
 
 
+@contextmanager
+def quiet_logs() -> Iterator[None]:
+    """Logs are made as ever, and written to nowhere."""
+    with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
+        logs.set_up(form="json", level="info", stream=nowhere)
+        yield
+
+
 @asynccontextmanager
 async def opened(place: Place) -> AsyncIterator[Bridge]:
     """The parts of a node, as `serve` builds them."""
     config = load({"config": place.config_file()}, {}, place.folder)
-    with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
-        logs.set_up(form="json", level="info", stream=nowhere)
+    with quiet_logs():
         async with built(Current(config, configured(config)), lambda: False) as bridge:
             await bridge.store.begin(now=bridge.clock.now())
             bridge.health.set_ready("start")
@@ -160,35 +168,42 @@ def wish(place: Place, number: int, first_poll_s: float) -> Wish:
     )
 
 
-async def subscribe(
-    bridge: Bridge, place: Place, numbers: range, first_poll_s: float = 0.0
-) -> None:
-    """A subscription, and so a watch, for each number; by the way the API takes."""
-    now = bridge.clock.now() - CREATED_AGO_S
+async def subscribe(bridge: Bridge, place: Place, numbers: range) -> None:
+    """A subscription, and so a watch, for each number, by the way the API takes.
+
+    All are due, in another order than they were made in.
+    """
+    dice, now = Random(SEED + numbers.start), bridge.clock.now() - CREATED_AGO_S
     for begin in range(numbers.start, numbers.stop, SUBSCRIBED_AT_ONCE):
         several = range(begin, min(begin + SUBSCRIBED_AT_ONCE, numbers.stop))
-        wishes = (wish(place, number, first_poll_s) for number in several)
+        wishes = [wish(place, number, dice.uniform(0, 1)) for number in several]
         await asyncio.gather(*(bridge.store.subscribe(one, now=now) for one in wishes))
 
 
-async def subscribed(place: Place, count: int, first_poll_s: float = 0.0) -> None:
-    """A database with `count` watches."""
+def prepare_watches(place: Place, count: int) -> None:
+    """A database with so many watches, all of them due."""
+    looped(watches_added(place, range(count)))
+
+
+async def watches_added(place: Place, numbers: range) -> None:
     async with opened(place) as bridge:
-        await subscribe(bridge, place, range(count), first_poll_s)
+        await subscribe(bridge, place, numbers)
 
 
 async def end_all(bridge: Bridge) -> None:
     """Every watch that is due ends, and its webhooks are owed."""
-    await canned(bridge, "completed").worker.drain()
+    await poller(bridge, Canned("completed")).worker.drain()
 
 
 class Canned:
-    """Stands for the provider and all that is between."""
+    """Stands for a provider that says the same of every task, and for the way to it."""
 
     def __init__(self, status: str) -> None:
         self._status = status
+        self.asked = 0
 
     async def ask(self, request: PollRequest) -> Answer:
+        self.asked += 1
         name = request.url.rpartition("/")[2]
         return Answer(
             http_status=200,
@@ -206,11 +221,11 @@ def said(name: bytes, status: bytes) -> bytes:
     )
 
 
-def canned(bridge: Bridge, status: str) -> Poller:
-    """A poller that is told the same of every task, without any HTTP."""
+def poller(bridge: Bridge, provider: Canned) -> Poller:
+    """The bridge's own, but for whom it asks."""
     return Poller(
         bridge.store,
-        Canned(status),
+        provider,
         providers=bridge.deps.providers,
         clock=bridge.clock,
         dice=Random(SEED),

@@ -5,8 +5,6 @@ connections, and doing nothing with the answers.
 """
 
 import argparse
-import asyncio
-import sys
 from functools import partial
 from multiprocessing.connection import Connection
 
@@ -30,7 +28,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def measured(options: argparse.Namespace) -> list[Row]:
     with node.folder() as folder, serving(provide) as url:
         place = Place(folder, url, interval=AT_ONCE)
-        done_aside(prepare, place, options.watches)
+        done_aside(node.prepare_watches, place, options.watches)
         pairs = rounds(
             options.rounds,
             partial(done_aside, bridge_polls, place, options.seconds),
@@ -52,10 +50,6 @@ async def still_running(parent: Connection) -> None:
     servers, port = await lean.listen(answers)
     parent.send(f"http://127.0.0.1:{port}")
     await lean.serve_forever(servers)
-
-
-def prepare(place: Place, watches: int) -> None:
-    looped(node.subscribed(place, watches))
 
 
 def bridge_polls(place: Place, seconds: float) -> Speed:
@@ -88,5 +82,7 @@ async def asking(url: str, watches: int, seconds: float) -> Speed:
         return await speed_of([ask] * CONNECTIONS, seconds)
 
 
+PROGRAM = program.Program(__doc__, arguments, measured)
+
 if __name__ == "__main__":
-    program.run(sys.modules[__name__])
+    program.run(PROGRAM)

@@ -1,44 +1,35 @@
 """What the programs share: their flags, and how they print."""
 
 import argparse
-from collections.abc import Iterable, Sequence
-from typing import Protocol
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 
 from benchmarks.figures import Row, table
 from benchmarks.machine import description
 
 
-class Program(Protocol):
-    """A module that measures something."""
+@dataclass(frozen=True, slots=True)
+class Program:
+    """One thing to measure. Its flags default to the short form."""
 
-    __doc__: str | None
+    text: str | None
+    arguments: Callable[[argparse.ArgumentParser], None]
+    measured: Callable[[argparse.Namespace], Iterable[Row]]
 
-    @staticmethod
-    def arguments(parser: argparse.ArgumentParser) -> None:
-        """Flags of its own; the defaults are the short form."""
-
-    @staticmethod
-    def measured(options: argparse.Namespace) -> Iterable[Row]: ...
-
-
-def options_of(
-    program: Program, given: Sequence[str] | None = None
-) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=program.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--rounds", type=int, default=3, help="of each side, in turn")
-    program.arguments(parser)
-    return parser.parse_args(given)
+    def rows(self, given: Sequence[str] | None = None) -> Iterable[Row]:
+        """`given` None: the flags of the command line."""
+        parser = argparse.ArgumentParser(
+            description=self.text, formatter_class=argparse.RawDescriptionHelpFormatter
+        )
+        parser.add_argument("--rounds", type=int, default=3, help="of each side, in turn")
+        self.arguments(parser)
+        return self.measured(parser.parse_args(given))
 
 
 def run(*programs: Program, given: Sequence[str] | None = None) -> None:
     """Measure and print one table."""
-    rows: list[Row] = []
     print(description(), end="\n\n", flush=True)
-    for program in programs:
-        rows += program.measured(options_of(program, given))
-    print(table(rows))
+    print(table([row for program in programs for row in program.rows(given)]))
 
 
 def seconds(parser: argparse.ArgumentParser, default: float) -> None:

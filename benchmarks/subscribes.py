@@ -6,7 +6,6 @@ it was sent. Both are called by the same lean client, which has a process of its
 
 import argparse
 import os
-import sys
 from collections.abc import Awaitable, Callable
 from functools import partial
 from itertools import count
@@ -105,5 +104,7 @@ def subscribe_request(url: str, number: int, receiver_port: int = 9) -> bytes:
     return lean.request("POST", url + PATH, headers, orjson.dumps(body))
 
 
+PROGRAM = program.Program(__doc__, arguments, measured)
+
 if __name__ == "__main__":
-    program.run(sys.modules[__name__])
+    program.run(PROGRAM)

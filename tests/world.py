@@ -4,10 +4,12 @@ What providers and receivers say is scripted at the level of HTTP answers, so th
 can let anything happen, in any order, in standing time.
 """
 
+import asyncio
+import inspect
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -16,19 +18,21 @@ import orjson
 
 from bridge.bell import Bell
 from bridge.config import Config
-from bridge.dispatcher import Dispatcher
+from bridge.dispatcher import Dispatcher, Send
+from bridge.errors import VerificationError
 from bridge.health import Health
 from bridge.metrics import Metrics
 from bridge.model import (
     Answer,
     AttemptOutcome,
+    Delivery,
     Destination,
     PollRequest,
     Reply,
     Subscription,
     Wish,
 )
-from bridge.poller import Poller
+from bridge.poller import Ask, Poller
 from bridge.providers.configured import configured
 from bridge.retry import Schedule
 from bridge.signature import mint, verify
@@ -70,28 +74,75 @@ class Crash(BaseException):
     """The process dies here."""
 
 
+class Gate:
+    """Holds whoever comes, until it is opened: somebody else's server that hangs."""
+
+    def __init__(self) -> None:
+        self.held = 0
+        self._open, self._came = asyncio.Event(), asyncio.Event()
+
+    async def wait(self) -> None:
+        self.held += 1
+        self._came.set()
+        try:
+            await self._open.wait()
+        finally:
+            self.held -= 1
+
+    async def until_held(self, count: int) -> None:
+        async with asyncio.timeout(10):
+            while self.held < count:
+                self._came.clear()
+                await self._came.wait()
+
+    def open(self) -> None:
+        self._open.set()
+
+
+@dataclass(frozen=True)
+class Question:
+    """One poll as it was asked."""
+
+    at: float
+    task_id: str
+    url: str
+    authorization: str | None
+
+
 @dataclass
 class Providers:
-    """Answers each poll by `says`, and keeps what was asked."""
+    """Answers each poll by `says`, which may take its time, and keeps the questions."""
 
-    says: Callable[[str], Answer]
-    asked: list[str] = field(default_factory=list)
+    clock: FakeClock
+    says: Callable[[str], Answer | Awaitable[Answer]]
+    questions: list[Question] = field(default_factory=list)
+
+    @property
+    def asked(self) -> list[str]:
+        return [question.task_id for question in self.questions]
+
+    def times(self, task_id: str) -> list[float]:
+        return [one.at for one in self.questions if one.task_id == task_id]
 
     async def ask(self, request: PollRequest) -> Answer:
         task_id = request.url.rpartition("/")[2]
-        self.asked.append(task_id)
-        return self.says(task_id)
+        key = request.headers.get("Authorization")
+        self.questions.append(Question(self.clock.now(), task_id, request.url, key))
+        answer = self.says(task_id)
+        return await answer if inspect.isawaitable(answer) else answer
 
 
 @dataclass(frozen=True)
 class Post:
-    """One webhook as it arrived."""
+    """One webhook as it arrived, and whose secret has signed it."""
 
     at: float
     url: str
     id: str
     event: Mapping[str, Any]
     status: int
+    client: str
+    signed_at: int
 
 
 @dataclass
@@ -99,9 +150,10 @@ class Receivers:
     """Answers each attempt by `says` (an HTTP status; 0: the connection breaks)."""
 
     clock: FakeClock
-    says: Callable[[str], int]
+    says: Callable[[str], int | Awaitable[int]]
     posts: list[Post] = field(default_factory=list)
     taken: defaultdict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    answer: bytes = b""  # the body of every answer
 
     async def send(
         self,
@@ -111,26 +163,50 @@ class Receivers:
         headers: Mapping[str, str],
         body: bytes | None,
     ) -> Reply:
-        client = destination.url.split("/")[3]
-        event = verify(
-            body or b"", headers, SECRETS[client], now=self.clock.wall()
-        ) or orjson.loads(body or b"{}")
+        client, event = self._proven(body or b"", headers)
         status = self.says(url)
-        self.posts.append(Post(self.clock.now(), url, headers["webhook-id"], event, status))
+        status = await status if inspect.isawaitable(status) else status
+        self.posts.append(
+            Post(
+                at=self.clock.now(),
+                url=url,
+                id=headers["webhook-id"],
+                event=event,
+                status=status,
+                client=client,
+                signed_at=int(headers["webhook-timestamp"]),
+            )
+        )
         if 200 <= status < 300:
             self.taken[event["data"]["subscription_id"]].append(headers["webhook-id"])
         return Reply(
-            outcome=OUTCOMES.get(status, AttemptOutcome.REFUSED), http_status=status
+            outcome=OUTCOMES.get(status, AttemptOutcome.REFUSED),
+            http_status=status or None,
+            body=self.answer,
         )
+
+    def _proven(
+        self, body: bytes, headers: Mapping[str, str]
+    ) -> tuple[str, Mapping[str, Any]]:
+        """Whose secret has signed it, and what it says."""
+        for client, secret in SECRETS.items():
+            with suppress(VerificationError):
+                return client, verify(body, headers, secret, now=self.clock.wall())
+        raise AssertionError("a webhook that nobody has signed")
 
 
 class World:
     """Open it with `up`, kill it with `down`, as often as you like: the file stays."""
 
-    def __init__(self, folder: Path, clock: FakeClock, *, seed: int = 0) -> None:
+    def __init__(
+        self, folder: Path, clock: FakeClock, *, seed: int = 0, config: Config = CONFIG
+    ) -> None:
         self.path, self.clock, self.seed = folder / "bridge.db", clock, seed
-        self.providers = Providers(pending)
+        self.config = config
+        self.providers = Providers(clock, pending)
         self.receivers = Receivers(clock, lambda _: 200)
+        self.upstream: Ask = self.providers  # real HTTP may stand in for either
+        self.sender: Send = self.receivers
         self.repaired = 0
         self._stack = AsyncExitStack()
 
@@ -146,11 +222,12 @@ class World:
         self._stack = AsyncExitStack()
 
     def build(self) -> None:
-        known, metrics, health, bell = configured(CONFIG), Metrics(), Health(), Bell()
-        self.metrics = metrics
+        known, metrics = configured(self.config), Metrics()
+        health, bell = Health(), Bell()
+        self.metrics, self.health = metrics, health
         self.dispatcher = Dispatcher(
             self.store,
-            self.receivers,
+            self.sender,
             secrets=lambda client: [SECRETS[client]],
             schedule=Schedule(),
             timeout_s=20,
@@ -161,14 +238,14 @@ class World:
         )
         self.poller = Poller(
             self.store,
-            self.providers,
+            self.upstream,
             providers=lambda: known,
             clock=self.clock,
             dice=Random(self.seed),
             bell=bell,
             health=health,
             metrics=metrics,
-            on_owed=lambda: None,
+            on_owed=self.dispatcher.worker.wake.set,
         )
         self.upkeep = Upkeep(
             self.store,
@@ -178,8 +255,8 @@ class World:
             bell=bell,
             health=health,
             metrics=metrics,
-            on_due=lambda: None,
-            on_owed=lambda: None,
+            on_due=self.poller.worker.wake.set,
+            on_owed=self.dispatcher.worker.wake.set,
         )
 
     async def turn(self) -> None:
@@ -196,9 +273,29 @@ class World:
             self.clock.advance(min(step_s, until - self.clock.now()))
             await self.turn()
 
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """The three loops as a node runs them; `until` moves their time."""
+        async with running(self.poller, self.dispatcher, self.upkeep):
+            yield
+
+    async def until(self, done: Callable[[], bool], step_s: float = 0.1) -> None:
+        await until(done, self.clock, self.store, step_s)
+
     async def subscribe(self, task_id: str, **changes: Any) -> Subscription:
         answer = await self.store.subscribe(wish(task_id, **changes), now=self.clock.now())
         return answer.subscription
+
+    async def show(self, subscription: Subscription) -> Subscription:
+        """It, as it is now."""
+        found = await self.store.subscription(key_of(subscription), None)
+        assert found is not None
+        return found
+
+    async def delivery(self, subscription: Subscription, sequence: int = 0) -> Delivery:
+        found = await self.store.delivery(key_of(subscription), sequence, None)
+        assert found is not None
+        return found
 
     def ends(self, subscription: Subscription) -> Sequence[Post]:
         """The posts of its end, accepted or not."""
@@ -210,17 +307,58 @@ class World:
         ]
 
 
-def wish(task_id: str, client: str = "shop", path: str = "hook", **changes: Any) -> Wish:
-    url = f"https://app.test/{client}/{path}"
+@asynccontextmanager
+async def running(
+    poller: Poller, dispatcher: Dispatcher, upkeep: Upkeep
+) -> AsyncIterator[None]:
+    stop = asyncio.Event()
+    workers = poller.worker, dispatcher.worker
+    async with asyncio.TaskGroup() as group:
+        for run in (*(worker.run for worker in workers), upkeep.run):
+            group.create_task(run(stop))
+        try:
+            yield
+        finally:
+            stop.set()
+            dispatcher.stopping.set()
+            for worker in workers:
+                worker.wake.set()
+
+
+async def until(
+    done: Callable[[], bool], clock: FakeClock, store: Store, step_s: float = 0.1
+) -> None:
+    """Let time go by, in running loops, until it is done."""
+    async with asyncio.timeout(20):
+        while not done():
+            clock.advance(step_s)
+            await store.backlog(clock.now())  # lets all others work
+
+
+def key_of(subscription: Subscription) -> str:
+    return subscription.id.removeprefix("sub_")
+
+
+def wish(
+    task_id: str,
+    client: str = "shop",
+    path: str = "hook",
+    host: str = "app.test",
+    url: str | None = None,
+    **changes: Any,
+) -> Wish:
+    """Equal arguments make an identical request."""
+    url = url or f"https://{host}/{client}/{path}"
     given: dict[str, Any] = {
         "client": client,
         "provider": "amux",
         "task_id": task_id,
-        "destination": Destination(url=url, host="app.test"),
+        "destination": Destination(url=url, host=host),
         "deadline_s": 90_000.0,
         "first_poll_s": 1.0,
     } | changes
-    return Wish(**given, canonical=repr(sorted(given.items(), key=str)).encode())
+    plain = asdict(Wish(**given, canonical=b""))  # with what `repr` leaves out
+    return Wish(**given, canonical=repr(plain).encode())
 
 
 def said(status: int, body: Any, **headers: str) -> Answer:

@@ -51,8 +51,7 @@ def backup(
     """
     from bridge.cli.files import back_up, sqlite_path
 
-    settings = configuration(config, dev=dev)
-    source = sqlite_path(settings.database.get_secret_value())
+    source = sqlite_path(configuration(config, dev=dev).database.get_secret_value())
     if source is None:
         raise UsageFault("backup copies SQLite files; for PostgreSQL use pg_dump")
     size = back_up(source, Path(file), replace=force)
@@ -71,9 +70,12 @@ def rekey(json: Json = False, config: ConfigFile = None, dev: Dev = False) -> No
     """
     import asyncio
 
+    from bridge.cli.files import must_exist, sqlite_path
     from bridge.cli.rekeying import rekeyed
 
-    count = asyncio.run(rekeyed(configuration(config, dev=dev)))
+    settings = configuration(config, dev=dev)
+    must_exist(sqlite_path(settings.database.get_secret_value()))
+    count = asyncio.run(rekeyed(settings))
     if json:
         say(as_json({"resealed": count}))
     else:

@@ -28,6 +28,12 @@ def sqlite_path(url: str) -> Path | None:
     return Path(url.removeprefix(SCHEME)) if url.startswith(SCHEME) else None
 
 
+def must_exist(path: Path | None) -> None:
+    """Raises StoreUnavailable: a slip in its name must not make a new database."""
+    if path is not None and not path.exists():
+        raise StoreUnavailable(f"{path}: does not exist")
+
+
 def condition_of(path: Path) -> Condition:
     """Raises StoreUnavailable if the bridge could not make it, or it is no database."""
     if not path.exists():
@@ -70,8 +76,7 @@ def back_up(source: Path, target: Path, *, replace: bool) -> int:
     be written, StoreUnavailable if `source` cannot be read, CommandFailed if the copy is
     not sound.
     """
-    if not source.exists():
-        raise StoreUnavailable(f"{source}: does not exist")
+    must_exist(source)
     if target.exists() and not replace:
         raise UsageFault(f"{target}: exists already; --force replaces it")
     if target.exists() and target.samefile(source):

@@ -36,7 +36,8 @@ class Finding:
 
 async def examined(config: Config, *, offline: bool) -> list[Finding]:
     """Everything there is to say of a configuration that can be read."""
-    clients, providers = len(config.clients), len(config.providers)
+    clients = len(config.clients)
+    providers = sum(each.enabled for each in config.providers.values())
     findings = [
         Finding(
             "config",

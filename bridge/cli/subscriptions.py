@@ -5,7 +5,7 @@ from urllib.parse import quote
 
 import typer
 
-from bridge.cli.exits import UsageFault
+from bridge.cli.exits import CommandFailed, UsageFault
 from bridge.cli.options import ApiKey, Json, Limit, Params, Url, Wait, pairs
 from bridge.cli.output import (
     as_json,
@@ -97,7 +97,7 @@ async def subscribed(
     body: dict[str, Any],
     headers: dict[str, str],
     wait: int | None,
-) -> Any:
+) -> dict[str, Any]:
     """The subscription as it is then: new, polled for the first time, or ended."""
     from bridge.cli.reaching import reached
 
@@ -105,7 +105,7 @@ async def subscribed(
         answer = await api.post(
             "/subscribe", body, waiting(wait), headers=headers, wait_s=wait or 0
         )
-    return answer.body
+    return holding("id", answer.body)
 
 
 def list_(
@@ -152,7 +152,7 @@ def list_(
         "cursor": cursor,
     }
     query = {name: value for name, value in wanted.items() if value is not None}
-    page = asyncio.run(got(url, api_key, "/subscriptions", query))
+    page = asyncio.run(got(url, api_key, "/subscriptions", query, key="items"))
     if json:
         say(as_json(page))
         return
@@ -167,8 +167,8 @@ def list_(
         "created",
     )
     say_table(headings, [row(each) for each in page["items"]])
-    if page["next_cursor"]:
-        note(f"there are more: --cursor {plain(page['next_cursor'])}")
+    if cursor := page.get("next_cursor"):
+        note(f"there are more: --cursor {plain(cursor)}")
 
 
 def show(
@@ -188,7 +188,7 @@ def show(
         raise UsageFault("--wait: waits for the end of a subscription, not of a delivery")
     kind = "deliveries" if delivery else "subscriptions"
     path = f"/{kind}/{quote(id_, safe='')}"
-    shown = asyncio.run(got(url, api_key, path, waiting(wait), wait_s=wait or 0))
+    shown = asyncio.run(got(url, api_key, path, waiting(wait), key="id", wait_s=wait or 0))
     if json:
         say(as_json(shown))
     else:
@@ -201,12 +201,22 @@ async def got(
     path: str,
     query: dict[str, str],
     *,
+    key: str,
     wait_s: float = 0,
-) -> Any:
+) -> dict[str, Any]:
+    """What is at `path`; `key` is one that must be in it."""
     from bridge.cli.reaching import reached
 
     async with reached(url, api_key) as api:
-        return (await api.get(path, query, wait_s=wait_s)).body
+        answer = await api.get(path, query, wait_s=wait_s)
+    return holding(key, answer.body)
+
+
+def holding(key: str, body: Any) -> dict[str, Any]:
+    """The body, if it is what a bridge answers there."""
+    if isinstance(body, dict) and key in body:
+        return body
+    raise CommandFailed("the answer is not one of poll-bridge; check --url")
 
 
 def row(subscription: dict[str, Any]) -> list[Any]:

@@ -8,7 +8,7 @@ from bridge.lanes import Lane
 from bridge.model import ClaimedPoll, Observation, PollOutcome, Status
 from bridge.store.box import Box
 from bridge.store.claims import Choose, Claims
-from bridge.store.rows import Listener, listener_of
+from bridge.store.rows import listener_of
 from bridge.store.steps import Query, Row, Step, ask
 from bridge.store.telling import close, rest_if_idle, tell_end, tell_update
 from bridge.transition import Move

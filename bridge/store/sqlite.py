@@ -4,11 +4,13 @@ Steps that arrive while the writer's thread is busy share the next transaction, 
 sync to disk. Each runs inside a savepoint, so that one that fails undoes itself alone.
 """
 
+import asyncio
 import fcntl
 import os
 import sqlite3
 from collections import deque
 from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -28,7 +30,16 @@ FULL = 2  # PRAGMA synchronous: every commit waits for the disk
 class Connection(aiosqlite.Connection):
     """aiosqlite, plus whole functions on its thread: a hop per batch, not per statement."""
 
+    stopped: asyncio.Future[None] | None = None  # its thread, once it was asked to stop
+
+    def stop(self) -> asyncio.Future[None] | None:
+        self.stopped = super().stop()
+        return self.stopped
+
     async def run(self, function: Callable[[sqlite3.Connection], T]) -> T:
+        """Raises StoreUnavailable after `close`: a late request is no bug."""
+        if self._connection is None:
+            raise StoreUnavailable("the database is closed")
         result: T = await self._execute(function, self._conn)  # type: ignore[no-untyped-call]
         return result
 
@@ -42,14 +53,14 @@ class Job(Generic[T]):
         self.error: BaseException | None = StoreUnavailable("the step never ran")
 
     def run(self, connection: sqlite3.Connection, sql: Mapping[str, str]) -> None:
-        """Raises sqlite3.OperationalError if the whole transaction is in doubt."""
+        """Raises sqlite3.DatabaseError if the whole transaction is in doubt."""
         connection.execute("SAVEPOINT step")
         try:
             self._result = drive(self._step, connection, sql)
             self.error = None
-        except sqlite3.OperationalError:
-            raise
         except Exception as error:  # it is the caller's, and is raised there
+            if database_failed(error):
+                raise
             connection.execute("ROLLBACK TO step")
             self.error = error
         connection.execute("RELEASE step")
@@ -63,8 +74,10 @@ class Job(Generic[T]):
 class Sqlite:
     """A `Database` in one file. Made by `open_sqlite`."""
 
-    def __init__(self, writer: Connection, reader: Connection, lock: int) -> None:
-        self._writer, self._reader, self._lock = writer, reader, lock
+    def __init__(
+        self, writer: Connection, reader: Connection, opened: AsyncExitStack
+    ) -> None:
+        self._writer, self._reader, self._opened = writer, reader, opened
         self._sql = statements()
         self._waiting: deque[Job[Any]] = deque()
 
@@ -86,8 +99,10 @@ class Sqlite:
 
         try:
             return await self._reader.run(run)
-        except sqlite3.OperationalError as error:
-            raise StoreUnavailable(str(error)) from error
+        except sqlite3.Error as error:
+            if database_failed(error):
+                raise StoreUnavailable(str(error)) from error
+            raise
 
     async def synced(self) -> bool:
         return all(
@@ -95,9 +110,7 @@ class Sqlite:
         )
 
     async def close(self) -> None:
-        await self._reader.close()
-        await self._writer.close()
-        os.close(self._lock)
+        await self._opened.aclose()
 
     def _commit_waiting(self, connection: sqlite3.Connection) -> None:
         count = min(len(self._waiting), BATCH)
@@ -114,6 +127,13 @@ class Sqlite:
                 connection.execute("ROLLBACK")
             for job in jobs:
                 job.error = StoreUnavailable(str(error))
+
+
+def database_failed(error: Exception) -> bool:
+    """The disk is full, a page is damaged, …: more than one statement is concerned."""
+    return isinstance(error, sqlite3.OperationalError) or (
+        type(error) is sqlite3.DatabaseError  # its other subclasses blame the statement
+    )
 
 
 def drive(step: Step[T], connection: sqlite3.Connection, sql: Mapping[str, str]) -> T:
@@ -148,22 +168,27 @@ async def open_sqlite(path: Path) -> Sqlite:
     Raises StoreLocked if another process serves from it, StoreUnavailable if it cannot
     be opened.
     """
-    lock = take_lock(path)
-    opened: list[Connection] = []
+    async with AsyncExitStack() as opened:
+        opened.callback(os.close, take_lock(path))
+        try:
+            writer = await open_connection(path, opened)
+            await writer.run(migrate)
+            reader = await open_connection(path, opened)
+        except sqlite3.Error as error:
+            raise StoreUnavailable(f"{path}: {error}") from error
+        return Sqlite(writer, reader, opened.pop_all())
+
+
+async def open_connection(path: Path, opened: AsyncExitStack) -> Connection:
+    connection = Connection(lambda: connected(path), iter_chunk_size=64)
     try:
-        for _ in range(2):
-            connection = Connection(lambda: connected(path), iter_chunk_size=64)
-            await connection
-            opened.append(connection)
-            if len(opened) == 1:
-                await connection.run(migrate)
-    except (sqlite3.Error, OSError) as error:
-        for connection in opened:
-            await connection.close()
-        os.close(lock)
-        raise StoreUnavailable(f"{path}: {error}") from error
-    writer, reader = opened
-    return Sqlite(writer, reader, lock)
+        await connection
+    except BaseException:
+        assert connection.stopped is not None  # noqa: S101 - aiosqlite has stopped it
+        await connection.stopped  # its thread must not outlive the event loop
+        raise
+    opened.push_async_callback(connection.close)
+    return connection
 
 
 def connected(path: Path) -> sqlite3.Connection:

@@ -149,6 +149,10 @@ def test_after_a_rekey_the_old_key_is_needed_no_more(tmp_path: Path) -> None:
     with Bridge(tmp_path, **ENOUGH, **HERE, **allowed) as bridge:
         known = subscribed(bridge.url, "t1")
         bridge.stop()
+    missing = {"BRIDGE_DATABASE": "sqlite:///missing.db"}
+    slip = invoke("rekey", env=BOTH | missing)
+    assert (slip.exit_code, "missing.db: does not exist" in slip.stderr) == (3, True)
+    assert not (tmp_path / "missing.db").exists()
     early = invoke("rekey", env=NEW)
     assert (early.exit_code, "sealed with a key" in early.stderr) == (3, True)
     assert told("rekey", env=BOTH)["resealed"] >= 3

@@ -114,6 +114,7 @@ def test_on_a_terminal_it_runs_for_development(tmp_path: Path) -> None:
     assert said.startswith(b"poll-bridge for development")
 
 
+@pytest.mark.skipif(not Path("/proc/self/limits").exists(), reason="only Linux tells")
 def test_the_limit_of_open_files_is_raised(tmp_path: Path) -> None:
     """A thousand receivers that hang must not keep the next caller out."""
     with Bridge(tmp_path, "--dev", PORT="0") as bridge:

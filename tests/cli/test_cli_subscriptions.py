@@ -1,9 +1,12 @@
 """`subscribe`, `list`, `show` and `health` against a real bridge."""
 
 import json
+from typing import Any
 
 import pytest
 
+from bridge.cli.exits import CommandFailed
+from bridge.cli.subscriptions import holding
 from tests.cli.commands import Bridge, invoke, told
 
 
@@ -125,6 +128,13 @@ def test_a_bridge_that_is_not_there_has_a_code_of_its_own(at: str) -> None:
     assert (result.exit_code, "does not answer" in result.stderr) == (3, True)
     assert "--url or BRIDGE_URL says where" in result.stderr
     assert invoke("health", *nobody).exit_code == 1
+
+
+@pytest.mark.parametrize("body", [["x"], {"ok": True}])
+def test_another_service_is_not_taken_for_a_bridge(body: Any) -> None:
+    """Many of them answer 200 to anything."""
+    with pytest.raises(CommandFailed, match="not one of poll-bridge; check --url"):
+        holding("items", body)
 
 
 def test_json_is_what_the_api_answers(at: str) -> None:

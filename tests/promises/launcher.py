@@ -63,7 +63,9 @@ def serve(order: dict[str, Any]) -> None:
         command()
     except SystemExit as leaving:
         sys.stderr.flush()
-        os._exit(leaving.code if isinstance(leaving.code, int) else leaving.code is not None)
+        os._exit(
+            leaving.code if isinstance(leaving.code, int) else leaving.code is not None
+        )
     os._exit(0)
 
 

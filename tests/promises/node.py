@@ -4,6 +4,7 @@ import asyncio
 import json
 import signal
 import sys
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,8 +43,12 @@ def settings(url: str, **changes: Any) -> dict[str, Any]:
         }
         for name, key in KEYS.items()
     }
-    operator = {"api_keys": [OPERATOR], "signing_secrets": [SECRETS["operator"]]}
-    operator["role"] = "operator"
+    operator = {
+        "api_keys": [OPERATOR],
+        "signing_secrets": [SECRETS["operator"]],
+        "role": "operator",
+        "limits": {"requests": "10000/s"},
+    }
     return {
         "listen": "127.0.0.1:0",
         "encryption_keys": ["3f1b9c0d5e7a2846b1c3d5e7f9a0b2c4"],
@@ -78,6 +83,7 @@ class Node:
     def __init__(self, folder: Path, config: Mapping[str, Any], **env: str) -> None:
         self.database, self.config = folder / "bridge.db", folder / "config.yaml"
         self.env, self.url, self.log = env, "", list[str]()
+        self.up_at = 0.0
         self.process: asyncio.subprocess.Process | None = None
         self.folder = folder
         database = {"database": f"sqlite:///{self.database}"}
@@ -93,9 +99,11 @@ class Node:
         return self
 
     async def __aexit__(self, *raised: Any) -> None:
-        await self.kill()
-        await self._tasks.__aexit__(*raised)
-        await self.http.close()
+        try:
+            await self.kill()
+            await self._tasks.__aexit__(*raised)
+        finally:
+            await self.http.close()
 
     async def start(self) -> Self:
         """Return once it answers that it is ready."""
@@ -195,7 +203,7 @@ class Node:
         while line := await stream.readline():
             self.log.append(line.decode().rstrip("\n"))
             if '"service.listening"' in self.log[-1]:
-                self.url = json.loads(self.log[-1])["address"]
+                self.url, self.up_at = json.loads(self.log[-1])["address"], time.monotonic()
             self._news.set()
         self._over = True
         self._news.set()

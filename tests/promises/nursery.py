@@ -32,9 +32,9 @@ class Nursery(Node):
 
     async def __aexit__(self, *raised: Any) -> None:
         assert self.parent is not None
-        await self.kill()
-        self.parent.kill()
+        self.parent.kill()  # what it has forked dies with it
         await self.parent.wait()
+        self.pid = None
         await super().__aexit__(*raised)
 
     async def launch(
@@ -63,6 +63,11 @@ class Nursery(Node):
             code: int = (await self._answer())["code"]
         self._over = True
         return code
+
+    async def dead(self, within_s: float) -> bool:
+        """Whether it ends by itself in that time."""
+        done, _ = await asyncio.wait({self._exit}, timeout=within_s)
+        return bool(done)
 
     async def kill(self) -> None:
         if self.pid is not None:

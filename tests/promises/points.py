@@ -180,7 +180,7 @@ STARTING: dict[str, Arm] = {
     "start: amid taking over": amid(upkeep, "begin"),
     "start: taken over": after(service, "take_over"),
     "start: about to listen": before(service, "run"),
-    "start: amid the sweep": amid(upkeep, "sweep"),
+    "start: swept": after(Store, "sweep"),
 }
 RUNNING: dict[str, Arm] = {
     "commit: begun": statement("BEGIN IMMEDIATE", done=True),
@@ -202,7 +202,6 @@ RUNNING: dict[str, Arm] = {
 STOPPING: dict[str, Arm] = {
     "stop: asked for": before(service, "wind_down"),
     "stop: all has ended": after(service, "run"),
-    "stop: time noted": after(Store, "note_time"),
     "stop: before the database closes": before(sqlite.Sqlite, "close"),
     "stop: after the database closed": after(sqlite.Sqlite, "close"),
 }

@@ -72,7 +72,9 @@ async def test_a_poll_in_flight_is_finished_and_its_end_kept(
         other = await node.promised("slow-60s", receiver.url + "/ok")
         ours = await node.promised("t1", receiver.url + "/ok")
         async with asyncio.timeout(10):
-            while not (provider.mounts[""].polls("t1") and provider.mounts[""].polls("slow-60s")):
+            while not (
+                provider.mounts[""].polls("t1") and provider.mounts[""].polls("slow-60s")
+            ):
                 await node.call("GET", f"/subscriptions/{other}?wait=1")
         node.send(signal.SIGTERM)
         await node.told("service.stopping")
@@ -200,7 +202,9 @@ async def test_every_202_of_a_burst_is_kept(
         for subscription_id in answered:
             assert (await node.subscription(subscription_id))["state"] == "ended"
         assert await node.stop() == 0
-    assert {f"msg_{one.removeprefix('sub_')}_0" for one in answered} <= set(receiver.received)
+    assert {f"msg_{one.removeprefix('sub_')}_0" for one in answered} <= set(
+        receiver.received
+    )
 
 
 async def test_at_any_moment_of_the_start_it_ends_cleanly(

@@ -3,7 +3,7 @@
 import asyncio
 import shutil
 import tempfile
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,7 +19,7 @@ from tests.conftest import FakeClock
 T = TypeVar("T")
 
 ENDS = {"succeeded": w.succeeded, "failed": w.failed}
-STRANGE = {
+STRANGE: dict[str, Callable[[str], Any]] = {
     "pending": w.pending,
     "not_found": w.not_found,
     "refused": w.refused,
@@ -176,6 +176,7 @@ class BridgeMachine(RuleBasedStateMachine):
         for post in self.world.receivers.posts:
             owner = self.owners[post.event["data"]["subscription_id"]]
             assert post.url.startswith(f"https://app.test/{owner}/")
+            assert post.client == owner
 
     @invariant()
     def the_stopped_stay_silent(self) -> None:

@@ -1,0 +1,130 @@
+"""The parts of a node as `assembly` wires them, with real HTTP around and standing time."""
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bridge.assembly import Bridge, Current, callback_egress, parts, provider_egress
+from bridge.callback import destination
+from bridge.config import Config
+from bridge.model import Delivery, Subscription
+from bridge.net.resolver import Resolver
+from bridge.providers.configured import configured
+from bridge.simulator.provider import ProviderSimulator
+from bridge.simulator.receiver import ReceiverSimulator
+from bridge.store import open_store
+from bridge.vault import Vault
+from tests.conftest import ENCRYPTION_KEY, FakeClock
+from tests.net.hostile import name_server
+from tests.world import SECRETS, key_of, running, until, wish
+
+API_KEYS = {name: f"test-api-key-of-{name}" for name in SECRETS}
+LOOPBACK = {"allow_hosts": ["127.0.0.1"]}
+
+
+@dataclass(frozen=True)
+class Wired:
+    """`bridge` asks `provider` for whatever `config` says it is, and calls `receiver`."""
+
+    bridge: Bridge
+    clock: FakeClock
+    provider: ProviderSimulator
+    receiver: ReceiverSimulator
+
+    async def subscribe(
+        self, task_id: str, url: str, *, client: str = "shop", **changes: Any
+    ) -> Subscription:
+        to = destination(url, {}, https_only=False)
+        wanted = wish(task_id, client=client, destination=to, **changes)
+        answer = await self.bridge.store.subscribe(wanted, now=self.clock.now())
+        return answer.subscription
+
+    async def hang_up(self) -> None:
+        """Both servers let go of every request that they still hold."""
+        await self.provider.__aexit__()
+        await self.receiver.__aexit__()
+
+    async def turn(self, seconds: float = 0.0) -> None:
+        """Let time pass, then do what is due."""
+        self.clock.advance(seconds)
+        await self.bridge.upkeep.turn()
+        while (
+            await self.bridge.poller.worker.drain()
+            + await self.bridge.dispatcher.worker.drain()
+        ):
+            pass
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """The three loops as a node runs them; `until` moves their time."""
+        bridge = self.bridge
+        async with running(bridge.poller, bridge.dispatcher, bridge.upkeep):
+            yield
+
+    async def until(self, done: Callable[[], bool], step_s: float = 0.1) -> None:
+        await until(done, self.clock, self.bridge.store, step_s)
+
+    async def show(self, subscription: Subscription) -> Subscription:
+        found = await self.bridge.store.subscription(key_of(subscription), None)
+        assert found is not None
+        return found
+
+    async def delivery(self, subscription: Subscription) -> Delivery:
+        found = await self.bridge.store.delivery(key_of(subscription), 0, None)
+        assert found is not None
+        return found
+
+
+def config(url: str, *, callbacks: Mapping[str, Any] = LOOPBACK, **provider: Any) -> Config:
+    """Two clients, and `amux` at `url`, whose key both may use."""
+    amux = {"preset": "amux", "base_url": url, "api_key": "sk-amux"} | provider
+    clients = {
+        name: {
+            "api_keys": [API_KEYS[name]],
+            "signing_secrets": [secret],
+            "providers": ["amux"],
+            "limits": {"active": 3, "requests": "1000/s"},
+        }
+        for name, secret in SECRETS.items()
+    }
+    return Config.model_validate(
+        {
+            "encryption_keys": [ENCRYPTION_KEY],
+            "clients": clients,
+            "providers": {"amux": amux},
+            "callbacks": {"timeout": "2s", **callbacks},
+        }
+    )
+
+
+@asynccontextmanager
+async def wired(
+    folder: Path,
+    clock: FakeClock,
+    names: Mapping[str, Sequence[str] | None] | None = None,
+    **settings: Any,
+) -> AsyncIterator[Wired]:
+    """`names` is all there is in the DNS; `settings` are those of `config`."""
+    async with AsyncExitStack() as stack:
+        enter = stack.enter_async_context
+        provider = await enter(ProviderSimulator(clock))
+        secrets = tuple(SECRETS.values())
+        receiver = await enter(ReceiverSimulator(clock, secrets=secrets, independent=False))
+        dns = await enter(name_server(names or {}))
+        chosen = config(provider.url, **settings)
+        current = Current(chosen, configured(chosen))
+        url, vault = f"sqlite:///{folder / 'bridge.db'}", Vault([ENCRYPTION_KEY])
+        store, _ = await enter(open_store(url, vault))
+        resolver = Resolver(now=clock.now, nameservers=[dns.address], timeout_s=1)
+        stack.push_async_callback(resolver.close)
+        bridge = parts(
+            current,
+            store,
+            clock,
+            upward=await enter(provider_egress(current, resolver)),
+            outward=await enter(callback_egress(chosen, resolver)),
+            draining=lambda: False,
+        )
+        yield Wired(bridge, clock, provider, receiver)
