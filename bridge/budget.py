@@ -4,6 +4,7 @@ import math
 
 from bridge.rate import Rate
 
+SLACK_S = 1e-6  # floats near today's unix time are exact to less than this
 BURST_SHARE = 10  # a tenth of the rate may go at once: a claim shall be worth its cost
 
 
@@ -23,8 +24,8 @@ class Budget:
 
     def available(self, now: float) -> int:
         """Requests that may be made at once."""
-        owed = max(self._full_at - now, 0.0) / self._gap_s
-        return max(self._burst - math.ceil(owed - 1e-9), 0)
+        owed = max(self._full_at - SLACK_S - now, 0.0) / self._gap_s
+        return max(self._burst - math.ceil(owed), 0)
 
     def take(self, count: int, now: float) -> None:
         self._full_at = max(self._full_at, now) + count * self._gap_s

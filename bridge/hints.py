@@ -18,8 +18,8 @@ _BY_OUTCOME = {
         "again under the same webhook-id."
     ),
     AttemptOutcome.GONE: (
-        "The receiver answered 410: it wants nothing any more. A new subscription, a "
-        "successful test or a retry by hand makes the bridge call it again."
+        "The receiver answered 410: it wants nothing any more. A new subscription "
+        "or a retry by hand makes the bridge call it again."
     ),
     AttemptOutcome.TIMEOUT: (
         "No answer in time: answer 2xx first and do the work afterwards. The receiver may "

@@ -46,18 +46,27 @@ def share(
 ) -> list[tuple[Lane, int]]:
     """Split `free` slots evenly among `lanes`, none above its own `room`.
 
-    Lanes that want little leave the rest to the others; the remainder goes to those that
-    have waited longest.
+    Lanes that want little leave the rest to the others; what does not divide goes to
+    those that come first, so in order of waiting nobody is passed over for ever.
 
     >>> a, b, c = (Lane(n, "x", due_at=float(n)) for n in range(3))
-    >>> shares = share([a, b, c], 10, lambda lane: 2 if lane is a else 9)
+    >>> shares = share([a, b, c], 9, lambda lane: 2 if lane is a else 9)
     >>> [(lane.id, count) for lane, count in shares]
-    [(0, 2), (1, 4), (2, 4)]
+    [(0, 2), (1, 4), (2, 3)]
     """
-    wanting = sorted(((max(room(lane), 0), n) for n, lane in enumerate(lanes)))
-    given = [0] * len(lanes)
-    for done, (most, n) in enumerate(wanting):
-        left = len(wanting) - done
-        given[n] = min(most, -(-free // left))
-        free -= given[n]
-    return [(lane, count) for lane, count in zip(lanes, given, strict=True) if count]
+    rooms = [max(room(lane), 0) for lane in lanes]
+    left, level, wanting = max(free, 0), 0, len(rooms)
+    for most in sorted(rooms):
+        level = left // wanting
+        if most > level:
+            break
+        left, wanting = left - most, wanting - 1
+    extra = left - level * wanting
+    shares: list[tuple[Lane, int]] = []
+    for lane, most in zip(lanes, rooms, strict=True):
+        count = min(most, level)
+        if count < most and extra:
+            count, extra = count + 1, extra - 1
+        if count:
+            shares.append((lane, count))
+    return shares

@@ -320,3 +320,16 @@ def test_a_group_given_as_a_value_is_a_fault_also_if_a_variable_goes_deeper(
         'config.yaml:1: clients: must be lines of "key: value"',
         'config.yaml:2: callbacks: must be lines of "key: value"',
     ]
+
+
+def test_a_key_for_the_commands_is_no_client_beside_those_of_a_file(tmp_path: Path) -> None:
+    """Who exports BRIDGE_API_KEY to call the API must still be able to run `check`."""
+    path = written(
+        tmp_path,
+        f"""
+        encryption_keys: [{ENCRYPTION_KEY}]
+        clients: {{shop: {{api_keys: [{API_KEY}], signing_secrets: [{SIGNING_SECRET}]}}}}
+        """,
+    )
+    environ = {"BRIDGE_API_KEY": "another-key-of-a-caller-0001"}
+    assert set(loaded(tmp_path, environ, {"config": str(path)}).clients) == {"shop"}

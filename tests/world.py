@@ -42,25 +42,32 @@ from bridge.vault import Vault
 from tests.conftest import ENCRYPTION_KEY, FakeClock
 
 SECRETS = {"shop": mint(), "blog": mint()}
-CONFIG = Config.model_validate(
-    {
-        "encryption_keys": [ENCRYPTION_KEY],
-        "clients": {
-            name: {"api_keys": [f"test-api-key-of-{name}"], "signing_secrets": [secret]}
-            for name, secret in SECRETS.items()
-        },
-        "providers": {
-            name: {
-                "preset": name,
-                "base_url": f"https://{name}.test",
-                "api_key": f"sk-{name}",
-            }
-            for name in ("amux", "newapi", "rong")
-        },
+
+
+def config_with(**amux: Any) -> Config:
+    """Two clients and three providers, with other settings for one of these."""
+    providers = {
+        name: {
+            "preset": name,
+            "base_url": f"https://{name}.test",
+            "api_key": f"sk-{name}",
+            "rate_limit": "1000/s",
+        }
+        for name in ("amux", "newapi", "rong")
     }
-)
+    return Config.model_validate(
+        {
+            "encryption_keys": [ENCRYPTION_KEY],
+            "clients": {
+                name: {"api_keys": [f"test-api-key-of-{name}"], "signing_secrets": [secret]}
+                for name, secret in SECRETS.items()
+            },
+            "providers": {**providers, "amux": providers["amux"] | amux},
+        }
+    )
 
 
+CONFIG = config_with()
 OUTCOMES = {
     0: AttemptOutcome.RESET,
     200: AttemptOutcome.ACCEPTED,
@@ -283,8 +290,20 @@ class World:
         await until(done, self.clock, self.store, step_s)
 
     async def subscribe(self, task_id: str, **changes: Any) -> Subscription:
+        """As the API does it."""
         answer = await self.store.subscribe(wish(task_id, **changes), now=self.clock.now())
+        self.poller.worker.wake.set()
         return answer.subscription
+
+    async def retry(self, subscription: Subscription, client: str = "shop") -> bool:
+        """By hand, as the API does it."""
+        key, now = key_of(subscription), self.clock.now()
+        found = await self.store.ask_for_attempt(key, 0, client, now=now)
+        self.dispatcher.worker.wake.set()
+        return found
+
+    async def stop(self, subscription: Subscription, client: str = "shop") -> bool:
+        return await self.store.stop(key_of(subscription), client, now=self.clock.now())
 
     async def show(self, subscription: Subscription) -> Subscription:
         """It, as it is now."""
@@ -328,11 +347,16 @@ async def running(
 async def until(
     done: Callable[[], bool], clock: FakeClock, store: Store, step_s: float = 0.1
 ) -> None:
-    """Let time go by, in running loops, until it is done."""
+    """Let time go by, in running loops, until it is done.
+
+    Claim, record, claim again: what the loops do in one step of time waits in the same line
+    for the database as we do.
+    """
     async with asyncio.timeout(20):
         while not done():
             clock.advance(step_s)
-            await store.backlog(clock.now())  # lets all others work
+            for _ in range(3):
+                await store.note_time(clock.now())
 
 
 def key_of(subscription: Subscription) -> str:

@@ -39,13 +39,21 @@ def from_environ(environ: Mapping[str, str], below: Tree, presets: Collection[st
     """
     tree = Tree("environment")
     names = {**below.values, "providers": _names(below, presets)}
-    for variable in sorted(set(environ) - below.mentioned):
+    for variable in sorted(set(environ) - below.mentioned - short_forms(below)):
         ours = variable.startswith(PREFIX) and not _foreign(variable, environ[variable])
         if ours and environ[variable]:
             _take(tree, variable, environ, names)
     if "listen" not in tree.values and environ.get("PORT"):
         tree.put(("listen",), f"0.0.0.0:{environ['PORT']}", "PORT")
     return tree
+
+
+def short_forms(below: Tree) -> set[str]:
+    """Variables that add no client to those of a file: the commands use them too."""
+    clients = below.values.get("clients")
+    if not isinstance(clients, Mapping) or "default" in clients:
+        return set()
+    return {PREFIX + name + end for name in SHORT for end in ("", FROM_FILE)}
 
 
 def from_flags(flags: Mapping[str, object]) -> Tree:

@@ -99,10 +99,10 @@ class Config(Settings):
     )
     database: secrecy.DatabaseUrl = Field(
         default=SecretStr("sqlite:///bridge.db"),
-        description="`sqlite:///file` (`////` for an absolute path) or `postgresql://…`.",
+        description="`sqlite:///file` (`////` for an absolute path).",
     )
     encryption_keys: secrecy.EncryptionKeys = Field(
-        description="For data at rest, links and sessions: at least 32 characters each, "
+        description="For data at rest: at least 32 characters each, "
         "newest first. Older ones only open what they sealed.",
     )
     clients: Annotated[Mapping[f.Name, Client], Field(min_length=1)] = Field(

@@ -59,7 +59,7 @@ def _database_url(given: SecretStr) -> SecretStr:
         return given
     path = re.fullmatch(r"sqlite:///([^?#]+)", url)
     if path is None:
-        raise ValueError('write "sqlite:///bridge.db" or "postgresql://user@host/name"')
+        raise ValueError('write "sqlite:///bridge.db"')
     if ":memory:" in path[1]:
         raise ValueError("a database in memory would lose what a 202 promised; name a file")
     return given

@@ -263,4 +263,7 @@ async def open_database(url: str) -> Database:
         from bridge.store.sqlite import open_sqlite
 
         return await open_sqlite(Path(path[1:]))
-    raise ConfigError(f"database: {scheme}:// is not known; write sqlite:///bridge.db")
+    raise ConfigError(
+        f"database: {scheme}:// is not in this version of poll-bridge; "
+        "write sqlite:///bridge.db"
+    )

@@ -124,8 +124,7 @@ def record_poll(
             if move.closes and move.closes.covers(
                 listener.created_at, listener.deadline_at
             ):
-                if (yield from close(box, listener, move.closes.outcome, seen, now=now)):
-                    ended.append(listener.key)
+                ended += yield from close(box, listener, move.closes.outcome, seen, now=now)
             elif move.updated and "task.updated" in listener.events:
                 yield from tell_update(box, listener, seen, now=now)
     if ended:
@@ -209,11 +208,10 @@ def record_end(
     )
     if not ended:
         return []
-    keys = []
+    keys: list[str] = []
     for row in (yield ask("listeners", watch_id=watch_id)):
         listener = listener_of(box, row)
-        if (yield from tell_end(box, listener, seen, now=now)):
-            keys.append(listener.key)
+        keys += yield from tell_end(box, listener, seen, now=now)
     for row in (yield ask("unschedule_watch", watch_id=watch_id)):
         polls, polled_at = row["claim_no"], row["polled_at"]
         yield ask("end_poll_count", watch_id=watch_id, polls=polls, polled_at=polled_at)

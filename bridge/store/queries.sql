@@ -42,7 +42,7 @@ RETURNING id, credential_id, ended_at, memory_until, answer, submitted_at, polls
 
 -- name: lock_watch(watch_id)
 UPDATE watches SET polls = polls WHERE id = :watch_id
-RETURNING id, credential_id, ended_at, memory_until, answer;
+RETURNING credential_id, ended_at, answer;
 
 -- name: reopen_watch(watch_id, now)!
 UPDATE watches
@@ -71,12 +71,11 @@ RETURNING id;
 -- name: reopen_destination(destination_id)!
 UPDATE destinations SET gone_at = NULL WHERE id = :destination_id AND gone_at IS NOT NULL;
 
--- name: add_subscription(key, client, identity, watch_id, destination_id, events, method, format, include_raw, sealed, now, deadline_at)
+-- name: add_subscription(key, client, identity, watch_id, destination_id, events, method, format, include_raw, sealed, now, deadline_at)!
 INSERT INTO subscriptions (key, client, identity, watch_id, destination_id, events, method, format,
     include_raw, sealed, state, created_at, deadline_at, check_at)
 VALUES (:key, :client, :identity, :watch_id, :destination_id, :events, :method, :format,
-    :include_raw, :sealed, 'active', :now, :deadline_at, :deadline_at)
-RETURNING id;
+    :include_raw, :sealed, 'active', :now, :deadline_at, :deadline_at);
 
 -- Stop
 
@@ -486,7 +485,8 @@ SELECT (SELECT count(*) FROM poll_schedule) AS watches,
 -- Sweep: what must not exist
 
 -- name: unwatched_subscriptions(limit)
-SELECT s.id, s.watch_id, w.credential_id, w.ended_at, w.polls, w.created_at FROM subscriptions s
+SELECT s.id, s.watch_id, s.include_raw, s.events LIKE '%task.updated%' AS updates, w.polls, w.created_at
+FROM subscriptions s
 JOIN watches w ON w.id = s.watch_id
 WHERE s.state = 'active' AND (w.ended_at IS NOT NULL OR NOT EXISTS (
     SELECT 1 FROM poll_schedule p WHERE p.watch_id = s.watch_id))

@@ -110,7 +110,7 @@ def add(box: Box, wish: Wish, key: str, identity: bytes, now: float) -> Step[Non
         [destination] = yield ask(
             "put_destination", **(yield from destination_of(box, wish))
         )
-    [added] = yield ask(
+    yield ask(
         "add_subscription",
         key=key,
         client=wish.client,
@@ -126,7 +126,7 @@ def add(box: Box, wish: Wish, key: str, identity: bytes, now: float) -> Step[Non
         deadline_at=now + wish.deadline_s,
     )
     if now < (watch["memory_until"] or 0.0):
-        yield from answer_from_memory(box, watch, added["id"], now)
+        yield from answer_from_memory(box, watch, now)
     else:
         yield from watch_it(wish, watch, now)
 
@@ -172,14 +172,11 @@ def watch_it(wish: Wish, watch: Row, now: float) -> Step[None]:
     )
 
 
-def answer_from_memory(
-    box: Box, watch: Row, subscription_id: int, now: float
-) -> Step[None]:
+def answer_from_memory(box: Box, watch: Row, now: float) -> Step[None]:
     """End the new subscription at once with what the provider said before."""
     seen = box.open_observation(watch["answer"])
     for row in (yield ask("listeners", watch_id=watch["id"])):
-        if row["id"] == subscription_id:
-            yield from tell_end(box, listener_of(box, row), seen, now=now)
+        yield from tell_end(box, listener_of(box, row), seen, now=now)
     yield ask("wipe_unused_key", credential_id=watch["credential_id"])
 
 

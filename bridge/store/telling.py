@@ -12,16 +12,18 @@ from bridge.store.steps import Row, Step, ask
 PATIENCE_S = 2.0  # a first attempt is never earlier than this after the 202
 
 
-def tell_end(box: Box, listener: Listener, seen: Observation, *, now: float) -> Step[bool]:
-    """End the subscription as the provider said."""
+def tell_end(
+    box: Box, listener: Listener, seen: Observation, *, now: float
+) -> Step[list[str]]:
+    """End the subscription as the provider said; its key."""
     assert seen.status is not None  # noqa: S101 - an end has a status
     return (yield from close(box, listener, Outcome(seen.status.value), seen, now=now))
 
 
 def close(
     box: Box, listener: Listener, outcome: Outcome, seen: Observation, *, now: float
-) -> Step[bool]:
-    """Record the subscription's one end and owe it; False if it had one already."""
+) -> Step[list[str]]:
+    """Record the subscription's one end and owe it; its key, or none if it had one."""
     seen = with_former(seen, listener)
     ended = yield ask(
         "end_subscription",
@@ -31,7 +33,7 @@ def close(
         now=now,
     )
     if not ended:
-        return False
+        return []
     event = events.end_event(
         facts_of(listener),
         outcome,
@@ -44,7 +46,7 @@ def close(
     yield from add_event(box, listener, END, event, now)
     yield from drop_pending(listener.id, DeliveryState.SUPERSEDED, now)
     yield from owe(listener, END, event["type"], now)
-    return True
+    return [listener.key]
 
 
 def with_former(seen: Observation, listener: Listener) -> Observation:

@@ -73,7 +73,7 @@ def end_by_our_word(
     """End one subscription of the watch, or every one of them that is old enough."""
     [watch] = yield ask("lock_watch", watch_id=watch_id)
     last = PollOutcome(outcome or PollOutcome.UNREACHABLE)
-    ended = []
+    ended: list[str] = []
     for row in (yield ask("listeners", watch_id=watch_id)):
         listener = listener_of(box, row)
         if subscription_id in (None, listener.id) and (
@@ -81,8 +81,7 @@ def end_by_our_word(
         ):
             word = own_outcome(PollOutcome(outcome) if outcome else None)
             seen = Observation(outcome=last)
-            if (yield from close(box, listener, word, seen, now=now)):
-                ended.append(listener.key)
+            ended += yield from close(box, listener, word, seen, now=now)
     yield from rest_if_idle(watch_id, watch["credential_id"])
     return ended
 
@@ -146,19 +145,7 @@ def sweep_subscriptions(box: Box, now: float) -> Step[int]:
     repaired = 0
     for row in (yield ask("unwatched_subscriptions", limit=CHUNK)):
         repaired += 1
-        if row["ended_at"] is None:
-            yield ask(
-                "schedule_watch",
-                watch_id=row["watch_id"],
-                credential_id=row["credential_id"],
-                next_at=now,
-                claim_no=row["polls"],
-                born_at=row["created_at"],
-                updates=0,
-                raw=0,
-            )
-        else:
-            yield from end_late(box, row["watch_id"], row["id"], now)
+        yield from rewatch(box, row, now)
     for row in (yield ask("unchecked_subscriptions", limit=CHUNK)):
         repaired += 1
         check_at = row["deadline_at"]
@@ -168,15 +155,26 @@ def sweep_subscriptions(box: Box, now: float) -> Step[int]:
     return repaired
 
 
-def end_late(box: Box, watch_id: int, subscription_id: int, now: float) -> Step[None]:
-    [watch] = yield ask("lock_watch", watch_id=watch_id)
-    if watch["answer"] is None:
-        yield ask("reopen_watch", watch_id=watch_id, now=now)
+def rewatch(box: Box, row: Row, now: float) -> Step[None]:
+    """Tell an end that was missed, or poll the watch again."""
+    [watch] = yield ask("lock_watch", watch_id=row["watch_id"])
+    if watch["answer"] is not None:
+        seen = box.open_observation(watch["answer"])
+        for one in (yield ask("listeners", watch_id=row["watch_id"])):
+            yield from tell_end(box, listener_of(box, one), seen, now=now)
         return
-    seen = box.open_observation(watch["answer"])
-    for row in (yield ask("listeners", watch_id=watch_id)):
-        if row["id"] == subscription_id:
-            yield from tell_end(box, listener_of(box, row), seen, now=now)
+    if watch["ended_at"] is not None:
+        yield ask("reopen_watch", watch_id=row["watch_id"], now=now)
+    yield ask(
+        "schedule_watch",
+        watch_id=row["watch_id"],
+        credential_id=watch["credential_id"],
+        next_at=now,
+        claim_no=row["polls"],
+        born_at=row["created_at"],
+        updates=int(row["updates"]),
+        raw=row["include_raw"],
+    )
 
 
 def owe_end(row: Row, now: float) -> Step[None]:

@@ -15,7 +15,7 @@ from bridge.store.sqlite import Connection, Sqlite
 from tests import world as w
 from tests.conftest import FakeClock
 from tests.promises.wired import wired
-from tests.world import Gate, World, key_of
+from tests.world import Gate, World
 
 MANY = 40
 HOST_SLOTS = 16
@@ -98,11 +98,10 @@ async def test_everything_else_goes_on_while_eighty_requests_hang(
         page = await world.store.subscriptions(wanted, limit=100)
         assert quick.id in {one.id for one in page.items}
         await world.until(lambda: len(world.receivers.taken) == 2)
-        now = world.clock.now()
-        assert await world.store.ask_for_attempt(key_of(extra), 0, "shop", now=now)
+        assert await world.retry(extra)
         await world.until(lambda: len(world.ends(extra)) == 2)
         slow = await world.subscribe("slow-poll-0", path="other")
-        assert await world.store.stop(key_of(slow), "shop", now=now)
+        assert await world.stop(slow)
         assert gate.held == 2 * MANY
         gate.open()
         await world.until(lambda: len(world.receivers.taken) == 2 * MANY + 2)
@@ -118,10 +117,9 @@ async def test_what_hangs_can_itself_be_stopped_and_joined(
     told = await world.subscribe("told-0", host="slow0.test")
     async with world.running():
         await world.until(lambda: gate.held == 2 * MANY)
-        now = world.clock.now()
         joined = await world.subscribe("slow-poll-0", client="blog")
         for one in (watched, told):
-            assert await world.store.stop(key_of(one), "shop", now=now)
+            assert await world.stop(one)
         assert (await world.delivery(told)).state is DeliveryState.STOPPED
         gate.open()
         await world.until(lambda: joined.id in world.receivers.taken)

@@ -39,6 +39,7 @@ class Wired:
         to = destination(url, {}, https_only=False)
         wanted = wish(task_id, client=client, destination=to, **changes)
         answer = await self.bridge.store.subscribe(wanted, now=self.clock.now())
+        self.bridge.deps.wake_poller()
         return answer.subscription
 
     async def hang_up(self) -> None:
@@ -79,7 +80,12 @@ class Wired:
 
 def config(url: str, *, callbacks: Mapping[str, Any] = LOOPBACK, **provider: Any) -> Config:
     """Two clients, and `amux` at `url`, whose key both may use."""
-    amux = {"preset": "amux", "base_url": url, "api_key": "sk-amux"} | provider
+    amux = {
+        "preset": "amux",
+        "base_url": url,
+        "api_key": "sk-amux",
+        "rate_limit": "1000/s",
+    } | provider
     clients = {
         name: {
             "api_keys": [API_KEYS[name]],

@@ -18,6 +18,9 @@ from bridge.model import (
     SubscriptionState,
 )
 from bridge.store import Subscribed
+from bridge.store.rows import listener_of
+from bridge.store.steps import Step, ask
+from bridge.store.telling import tell_end
 from tests.store.scene import (
     ACCEPTED,
     BROKEN,
@@ -102,6 +105,26 @@ async def test_the_providers_end_after_ours_is_not_told_again(scene: Scene) -> N
     assert len(await scene.list_deliveries()) == 1
     late = await scene.subscribe(metadata={"late": True})
     assert late.subscription.outcome is Outcome.SUCCEEDED
+
+
+async def test_a_subscription_is_not_closed_twice(scene: Scene) -> None:
+    """Whoever comes second has nothing to write and nothing to tell."""
+    key = await scene.add()
+    scene.later(1.0)
+    watch_id = (await scene.claim_poll()).watch_id
+
+    def close_twice() -> Step[list[list[str]]]:
+        [row] = yield ask("listeners", watch_id=watch_id)
+        listener = listener_of(scene.store._box, row)
+        closed: list[list[str]] = []
+        for _ in range(2):
+            one = yield from tell_end(scene.store._box, listener, failed(), now=scene.now)
+            closed.append(one)
+        return closed
+
+    assert await scene.store.database.write(close_twice()) == [[key], []]
+    assert len(await scene.list_deliveries()) == 1
+    assert await scene.end(watch_id) == []
 
 
 async def test_an_end_that_is_filtered_is_recorded_and_not_sent(scene: Scene) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from bridge.errors import RequestError
 from bridge.model import (
     DeliveryState,
     Destination,
@@ -341,9 +342,24 @@ async def test_a_repeat_reopens_a_destination_that_was_gone(scene: Scene) -> Non
     assert (await scene.claim_delivery()).subscription_id == again.subscription.id
 
 
+async def test_a_client_that_is_full_still_finds_its_repeats(scene: Scene) -> None:
+    """The lost 202 of the last one that had room can still be repeated."""
+    key = await scene.add()
+    full = RequestError("too_many_active", "stop some first")
+    again = await scene.store.subscribe(wish(), now=scene.now, full=full)
+    assert (again.created, key_of(again)) == (False, key)
+    with pytest.raises(RequestError) as caught:
+        await scene.store.subscribe(wish("task-2"), now=scene.now, full=full)
+    assert caught.value is full
+    assert [key_of(one) for one in await scene.list_subscriptions()] == [key]
+    scene.later(1.0)
+    assert (await scene.claim_poll()).task_id == "task-1"
+
+
 async def test_a_watch_only_subscription_owes_nothing(scene: Scene) -> None:
     """It is read by `wait`, GET and the event stream."""
     key = await scene.ended(destination=None)
+    assert key_of(await scene.subscribe(destination=None)) == key
     shown = await scene.show(key)
     assert shown.callback_url is None
     assert shown.outcome is Outcome.SUCCEEDED

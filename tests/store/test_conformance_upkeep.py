@@ -270,6 +270,19 @@ async def test_credentials_tell_their_state(scene: Scene) -> None:
     assert {c["worked_at"] for c in await scene.store.credentials()} == {scene.now}
 
 
+async def test_a_configured_key_is_told_apart_from_callers_own(scene: Scene) -> None:
+    """One caller's wrong key must not make the provider look refused to all."""
+    await scene.add("a")
+    await scene.add("b", provider_key="sk-typo")
+    scene.later(1.0)
+    for claimed in await scene.claim_polls():
+        await scene.answer(claimed, REFUSED if claimed.own_key else pending())
+    found = await scene.store.configured_credentials(["amux", "rong"])
+    assert list(found) == ["amux"]
+    assert found["amux"]["refused_at"] is None
+    assert found["amux"]["worked_at"] == scene.now
+
+
 async def test_taking_over_nothing_is_nothing(scene: Scene) -> None:
     """A first start has no former process."""
     assert await scene.store.begin(now=scene.now) == 0

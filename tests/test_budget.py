@@ -1,0 +1,101 @@
+"""A rate limit is kept whatever the pattern of asking, and not wasted either."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridge.budget import Budget
+from bridge.rate import Rate
+from tests.conftest import START
+
+RATES = st.builds(
+    Rate,
+    count=st.integers(1, 60) | st.sampled_from([600, 10_000]),
+    per_s=st.sampled_from([1.0, 10.0, 60.0]),
+)
+EXACT_S = 1e-5  # floats near today's unix time
+
+
+def most_in_a_window(taken: list[tuple[float, int]], per_s: float) -> int:
+    """The most requests in any span of `per_s`, which begins with one of them."""
+    return max(
+        (
+            sum(count for at, count in taken if begin <= at < begin + per_s - EXACT_S)
+            for begin, _ in taken
+        ),
+        default=0,
+    )
+
+
+@given(
+    rate=RATES,
+    steps=st.lists(
+        st.tuples(st.floats(0.0, 1.5), st.integers(1, 100)), min_size=1, max_size=60
+    ),
+)
+def test_no_window_ever_holds_more_than_the_rate(
+    rate: Rate, steps: list[tuple[float, int]]
+) -> None:
+    """However unevenly we wake: a provider counts in windows that we do not know."""
+    budget, now = Budget(rate), START
+    taken: list[tuple[float, int]] = []
+    for share_of_span, wanted in steps:
+        now += share_of_span * rate.per_s
+        count = min(wanted, budget.available(now))
+        budget.take(count, now)
+        taken.append((now, count))
+    assert most_in_a_window(taken, rate.per_s) <= rate.count
+
+
+@given(rate=RATES)
+def test_whoever_asks_as_soon_as_he_may_keeps_the_rate_and_gets_most_of_it(
+    rate: Rate,
+) -> None:
+    """Waiting for `free_at` never waits in vain, and nine tenths of the limit are used."""
+    budget, now = Budget(rate), START
+    taken: list[tuple[float, int]] = []
+    for _ in range(300):
+        now = budget.free_at(now)
+        count = budget.available(now)
+        assert count >= 1
+        budget.take(count, now)
+        taken.append((now, count))
+    assert most_in_a_window(taken, rate.per_s) <= rate.count
+    spans = (now - START) / rate.per_s
+    assert sum(count for _, count in taken) >= 0.9 * rate.count * spans
+
+
+@given(rate=RATES, early=st.floats(0.01, 0.99))
+def test_nothing_is_free_before_it_is_said_to_be(rate: Rate, early: float) -> None:
+    budget = Budget(rate)
+    budget.take(budget.available(START), START)
+    free_at = budget.free_at(START)
+    assert budget.available(START + early * (free_at - START)) == 0
+    assert budget.available(free_at) == 1
+
+
+@pytest.mark.parametrize(
+    ("count", "burst"), [(1, 1), (9, 1), (10, 1), (20, 2), (600, 60), (10_000, 1_000)]
+)
+def test_a_tenth_may_go_at_once(count: int, burst: int) -> None:
+    """A claim that takes several is worth its cost; a limit counted per second is kept."""
+    assert Budget(Rate(count, 1.0)).available(START) == burst
+
+
+def test_a_long_rest_gives_no_more_than_the_burst() -> None:
+    """Unused requests are not saved up: the provider has forgotten them too."""
+    budget = Budget(Rate(100, 1.0))
+    budget.take(10, START)
+    assert budget.available(START + 86_400) == 10
+
+
+def test_taking_more_than_there_is_is_paid_back() -> None:
+    """What was sent was sent; the next ones wait the longer."""
+    budget = Budget(Rate(10, 1.0))
+    budget.take(5, START)
+    assert budget.available(START + 0.4) == 0
+    assert budget.free_at(START) == pytest.approx(START + 0.5)
+
+
+def test_a_free_budget_is_free_now() -> None:
+    assert Budget(Rate(5, 1.0)).free_at(START) == START
