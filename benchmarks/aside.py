@@ -76,7 +76,10 @@ class Served:
 
 @contextmanager
 def serve_command(config: Path) -> Iterator[Served]:
-    """The command itself, as an operator runs it, until it is told to stop."""
+    """The command itself, as an operator runs it.
+
+    It is killed in the end: told to stop, it would wait for receivers that hang.
+    """
     log = config.with_suffix(".log")
     command = [sys.executable, "-m", "bridge", "serve", "--config", str(config)]
     with log.open("wb") as stderr:
@@ -87,8 +90,8 @@ def serve_command(config: Path) -> Iterator[Served]:
         error.add_note(log.read_text("utf-8")[-LAST_WORDS:])
         raise
     finally:
-        running.terminate()
-        running.wait(PATIENCE_S)
+        running.kill()
+        running.wait()
 
 
 def address_in(log: Path, running: subprocess.Popen[bytes]) -> str:

@@ -81,9 +81,8 @@ def rows_of_claims(claims: dict[int, Sequence[Claim]]) -> Iterator[Row]:
 
 def resident(place: Place, seconds: float) -> float:
     """What `serve` holds once it listens, or `seconds` later."""
-    if not seconds:
-        place.clear()
-    elif place.kept.exists():
+    place.clear()
+    if seconds:
         shutil.copy(place.kept, place.database)
     with serve_command(place.config_file()) as served:
         time.sleep(seconds)

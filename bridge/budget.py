@@ -11,16 +11,19 @@ BURST_SHARE = 10  # a tenth of the rate may go at once: a claim shall be worth i
 class Budget:
     """One credential's requests: in any span of `rate.per_s`, `rate.count` at most.
 
+    `spent_at` is when to take all of it for spent: by a former process, say.
+
     >>> budget = Budget(Rate(2, 1.0))
     >>> budget.take(1, 0.0)
     >>> budget.available(0.4), budget.free_at(0.4), budget.available(0.5)
     (0, 0.5, 1)
     """
 
-    def __init__(self, rate: Rate) -> None:
+    def __init__(self, rate: Rate, spent_at: float = -math.inf) -> None:
         self._burst = max(1, rate.count // BURST_SHARE)
         self._gap_s = rate.per_s / (rate.count - self._burst + 1)
-        self._full_at = -math.inf  # when the whole burst is available again
+        # When the whole burst is available again.
+        self._full_at = spent_at + self._burst * self._gap_s
 
     def available(self, now: float) -> int:
         """Requests that may be made at once."""

@@ -1,7 +1,6 @@
 """Due deliveries → one signed request each → what the receiver's answer means."""
 
 import asyncio
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from random import Random
 from typing import Protocol
@@ -16,6 +15,7 @@ from bridge.lanes import Lane, ready, share
 from bridge.metrics import Metrics
 from bridge.model import ClaimedDelivery, DeliveryState, Destination, Reply
 from bridge.retry import Schedule, Verdict
+from bridge.slots import Place, Slots
 from bridge.store import Store
 from bridge.worker import IDLE_S, Turn, Worker
 
@@ -37,10 +37,8 @@ class Send(Protocol):
 
 
 class Dispatcher:
-    """One node's attempts: `slots` in all, `host_slots` to one host.
-
-    A quarter of the slots is kept from retries, so that a first attempt always finds one,
-    and an eighth from first attempts, so that retries always move.
+    """One node's attempts: `slots` in all, half of them for one client, `host_slots` to
+    one host; some of each are kept for those who have nothing in flight (`Slots`).
     """
 
     def __init__(
@@ -61,7 +59,8 @@ class Dispatcher:
         self._store, self._sender, self._secrets = store, sender, secrets
         self._schedule, self._timeout_s = schedule, timeout_s
         self._clock, self._dice, self._metrics = clock, dice, metrics
-        self._slots, self._host_slots = slots, host_slots
+        self._most, self._host_most = slots, host_slots
+        self._slots = Slots(self._places)
         self._in_flight: dict[int, Lane] = {}  # by delivery
         self.stopping = asyncio.Event()
         self.worker = Worker(
@@ -70,7 +69,7 @@ class Dispatcher:
 
     async def _claim(self) -> Turn[ClaimedDelivery]:
         now = self._clock.now()
-        if len(self._in_flight) >= self._slots:
+        if len(self._in_flight) >= self._most:
             return Turn((), IDLE_S)
         claims = await self._store.claim_deliveries(
             now=now,
@@ -79,51 +78,35 @@ class Dispatcher:
             in_flight=frozenset(self._in_flight),
         )
         for item in claims.items:
-            self._in_flight[item.delivery_id] = lane_of(item)
+            self._in_flight[item.delivery_id] = lane = lane_of(item)
+            self._slots.take(lane)
         return Turn(claims.items, self._wait_s(claims.lanes))
 
     def _choose(self, lanes: Sequence[Lane]) -> Sequence[tuple[Lane, int]]:
-        """First attempts before retries, each host and client within its bounds."""
+        """First attempts before retries, and those first who have least in flight."""
         now = self._clock.now()
-        hosts, clients = self._busy()
         chosen: list[tuple[Lane, int]] = []
         for retries in (False, True):
             due = [lane for lane in ready(lanes, now) if lane.retry is retries]
-            free = self._free(retries) - sum(count for _, count in chosen)
-            for lane, count in share(
-                due, free, lambda lane: self._room(lane, hosts, clients)
-            ):
-                allowed = min(count, self._room(lane, hosts, clients))
-                if allowed > 0:
-                    chosen.append((lane, allowed))
-                    hosts[lane.key] += allowed
-                    clients[lane.owner] += allowed
+            due.sort(key=self._slots.held_by)
+            free = self._most - len(self._in_flight) - sum(count for _, count in chosen)
+            shares = share(due, free, self._slots.room)
+            chosen = self._slots.grant([*chosen, *shares])
         return chosen
 
-    def _busy(self) -> tuple[Counter[str], Counter[str]]:
-        lanes = self._in_flight.values()
-        return Counter(lane.key for lane in lanes), Counter(lane.owner for lane in lanes)
-
-    def _free(self, retries: bool) -> int:
-        """Slots that first attempts, or retries, may still take."""
-        kept = self._slots // 4 if retries else self._slots // 8
-        busy = sum(lane.retry is retries for lane in self._in_flight.values())
-        return max(min(self._slots - len(self._in_flight), self._slots - kept - busy), 0)
-
-    def _room(self, lane: Lane, hosts: Counter[str], clients: Counter[str]) -> int:
-        """How many attempts of this lane may begin: a host's retries leave a slot free."""
-        host = self._host_slots - (self._host_slots // 4 if lane.retry else 0)
-        client = max(self._slots // 2, self._host_slots)
-        return min(host - hosts[lane.key], client - clients[lane.owner])
+    def _places(self, lane: Lane) -> Sequence[Place]:
+        """What this lane's attempts take a slot of."""
+        most, host = self._most, self._host_most
+        client = max(most // 2, host)
+        return (
+            Place("node", most, most // 4, most // 4, most // 8),
+            Place(("client", lane.owner), client, client // 4, client // 4, client // 8),
+            Place(("host", lane.key), host, host // 8, from_retries=host // 4),
+        )
 
     def _wait_s(self, lanes: Sequence[Lane]) -> float:
         now = self._clock.now()
-        hosts, clients = self._busy()
-        open_ = (
-            lane
-            for lane in lanes
-            if self._free(lane.retry) and self._room(lane, hosts, clients) > 0
-        )
+        open_ = (lane for lane in lanes if self._slots.room(lane))
         return min((max(lane.ready_at - now, 0.0) for lane in open_), default=IDLE_S)
 
     async def _deliver(self, claimed: ClaimedDelivery) -> None:
@@ -136,7 +119,7 @@ class Dispatcher:
             await self._record(claimed, reply, verdict)
             self._note(claimed, reply, verdict)
         finally:
-            del self._in_flight[claimed.delivery_id]
+            self._slots.give_back(self._in_flight.pop(claimed.delivery_id))
 
     async def _attempt(self, claimed: ClaimedDelivery) -> Reply:
         body: bytes | None = formats.payload(claimed.format, claimed.body)

@@ -21,6 +21,7 @@ from bridge.metrics import Metrics
 from bridge.model import Answer, ClaimedPoll, Observation, PollOutcome, PollRequest
 from bridge.providers.answer import observe
 from bridge.providers.provider import Provider
+from bridge.providers.redaction import without_key
 from bridge.providers.request import poll_request
 from bridge.store import Store
 from bridge.worker import IDLE_S, Turn, Worker
@@ -58,6 +59,7 @@ class Poller:
         self._slots, self._lane_slots = slots, lane_slots
         self._in_flight: dict[int, int] = {}  # watch -> credential
         self._budgets: dict[int, tuple[Provider, Budget]] = {}
+        self._started_at = clock.now()  # what a former process has spent is not known
         self._words: set[tuple[str, str]] = set()
         self._pulses: dict[str, Pulse] = {}
         self.worker = Worker("poller", self._claim, self._poll, clock=clock, health=health)
@@ -112,7 +114,11 @@ class Poller:
             return None
         known = self._budgets.get(credential_id)
         if known is None or known[0].rate != provider.rate:
-            known = self._budgets[credential_id] = (provider, Budget(provider.rate))
+            spent_at = self._clock.now() if known else self._started_at
+            known = self._budgets[credential_id] = (
+                provider,
+                Budget(provider.rate, spent_at),
+            )
         return known[1]
 
     def _forget_budgets(self, lanes: Sequence[Lane]) -> None:
@@ -138,17 +144,20 @@ class Poller:
 
     async def _seen(self, provider: Provider | None, claimed: ClaimedPoll) -> Observation:
         if provider is None:
-            detail = f"the provider {claimed.provider} is no longer configured"
-            return Observation(outcome=PollOutcome.MISCONFIGURED, detail=detail)
-        request = poll_request(
-            provider.page,
-            provider.base_url,
-            claimed.task_id,
-            claimed.params,
-            claimed.own_key or provider.key,
-            attempt=claimed.failures,
-        )
-        answer = await self._upstream.ask(request)
+            return unaskable(f"the provider {claimed.provider} is no longer configured")
+        key = claimed.own_key or provider.key
+        try:
+            request = poll_request(
+                provider.page,
+                provider.base_url,
+                claimed.task_id,
+                claimed.params,
+                key,
+                attempt=claimed.failures,
+            )
+        except ValueError as error:  # the page has changed since it was subscribed to
+            return unaskable(f"the provider's page does not fit the task: {error}")
+        answer = without_key(await self._upstream.ask(request), key)
         return observe(
             provider.page,
             answer,
@@ -219,3 +228,7 @@ class Poller:
         if (provider, word) not in self._words and len(self._words) < 1_000:
             self._words.add((provider, word))
             log.warning("provider.unknown_status", provider=provider, word=word[:64])
+
+
+def unaskable(detail: str) -> Observation:
+    return Observation(outcome=PollOutcome.MISCONFIGURED, detail=detail)

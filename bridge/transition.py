@@ -39,7 +39,7 @@ class Move:
     updated: bool = False  # … and a `task.updated` is owed to whoever asked for it
     key_worked: bool = False  # to be noted: it had not yet, or had been refused
     key_refused: bool = False
-    throttled: bool = False
+    throttled: bool = False  # the account is to rest
     closes: Closing | None = None
     retry_after_s: float | None = None
     dice: float = 0.0
@@ -83,11 +83,20 @@ def after(
         updated=updated,
         key_worked=works and (not claimed.key_worked or claimed.key_refused_at is not None),
         key_refused=seen.outcome is PollOutcome.AUTH,
-        throttled=seen.outcome is PollOutcome.THROTTLED,
+        throttled=rests_account(seen),
         closes=closing(claimed, seen, policy, strikes, now),
         retry_after_s=seen.retry_after_s,
         dice=dice,
     )
+
+
+def rests_account(seen: Observation) -> bool:
+    """Whether the whole account is to rest: it asks too much, or the provider is down.
+
+    A Retry-After beside a pending answer speaks of that task alone.
+    """
+    down = seen.outcome is PollOutcome.TRANSIENT and seen.retry_after_s is not None
+    return down or seen.outcome is PollOutcome.THROTTLED
 
 
 def is_update(claimed: ClaimedPoll, seen: Observation) -> bool:
@@ -130,13 +139,17 @@ def next_poll_at(
     now: float,
     dice: float,
 ) -> float | None:
-    if failures and seen.outcome is not PollOutcome.THROTTLED:
-        closing_ = claimed.closing_at is not None
-        return now + cadence.pause_s(policy, failures, dice, closing=closing_)
-    if seen.outcome is PollOutcome.PENDING and seen.retry_after_s is not None:
+    """None: as the claim has set it. `Retry-After` only lengthens the wait."""
+    if seen.outcome is PollOutcome.THROTTLED:
+        return None  # the whole lane waits
+    asked_at = 0.0
+    if seen.retry_after_s:
         asked_at = now + min(seen.retry_after_s, cadence.RETRY_AFTER_MAX_S)
-        return asked_at if asked_at > claimed.next_at else None
-    return None
+    if failures:
+        closing_ = claimed.closing_at is not None
+        pause_s = cadence.pause_s(policy, failures, dice, closing=closing_)
+        return max(now + pause_s, asked_at)
+    return asked_at if asked_at > claimed.next_at else None
 
 
 def closing(

@@ -44,7 +44,8 @@ def test_clients_and_providers_may_change(tmp_path: Path) -> None:
     """
     written(tmp_path, "providers: {amux: {api_key: old}}")
     old = loaded(tmp_path, ENOUGH)
-    written(tmp_path, f"clients: {{shop: {SHOP}}}\nproviders: {{amux: , rong: }}")
+    clients = f"clients: {{default: , shop: {SHOP}}}"
+    written(tmp_path, f"{clients}\nproviders: {{amux: , rong: }}")
     new = loaded(tmp_path, ENOUGH)
     assert changes(old, new) == []
     assert removed(old, new) == []

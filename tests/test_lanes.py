@@ -1,4 +1,4 @@
-"""Lanes: who may work now, and a split of the slots that wastes nothing and starves none."""
+"""Lanes: who may work now, and a split of slots that wastes none and starves nobody."""
 
 from hypothesis import given
 from hypothesis import strategies as st

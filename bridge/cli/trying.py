@@ -14,6 +14,7 @@ from bridge.net.body import ByteBudget
 from bridge.providers.answer import observe
 from bridge.providers.configured import configured
 from bridge.providers.provider import Provider
+from bridge.providers.redaction import without_key
 from bridge.providers.request import check_task, poll_request
 from bridge.store.answers import to_plain
 from bridge.upstream import Upstream
@@ -82,7 +83,7 @@ class Asker:
         )
         if most_s is not None:
             request = replace(request, timeout_s=min(request.timeout_s, most_s))
-        answer = await self._upstream.ask(request)
+        answer = without_key(await self._upstream.ask(request), provider.key)
         seen = observe(
             provider.page,
             answer,

@@ -6,6 +6,7 @@ code here is the same for all of them.
     configured   an operator's settings → `Provider`s
     catalogue    the pages that come with the package (presets/), and changes to them
     reference    pages as tables, for the handbook
+    redaction    what came back, without the key it was asked with
     answer       page + what came back → an `Observation`
       ├ refusal    answers that do not speak of the task
       ├ failure    why a task failed

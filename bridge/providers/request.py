@@ -35,7 +35,10 @@ def poll_request(
     """
     values = {"task_id": task_id, **with_defaults(page, params)}
     pieces = {name: _piece(value) for name, value in values.items()}
-    path = page.request.path_of(attempt).format_map(pieces)
+    try:
+        path = page.request.path_of(attempt).format_map(pieces)
+    except KeyError as missing:
+        raise ValueError(f"the param {missing.args[0]} is missing") from None
     headers = dict(page.request.all_headers)
     if page.auth is not None and key:
         headers[page.auth.header] = page.auth.value.replace("{key}", key)

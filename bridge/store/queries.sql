@@ -283,10 +283,10 @@ WHERE watch_id = :watch_id AND closing_at IS NOT NULL;
 SELECT id FROM credentials WHERE refused_at <= :before AND worked_at IS NULL;
 
 -- name: watches_of_credential(credential_id, created_before, limit)
-SELECT DISTINCT w.id FROM poll_schedule p
-JOIN watches w ON w.id = p.watch_id
-JOIN subscriptions s ON s.watch_id = w.id AND s.state = 'active' AND s.created_at <= :created_before
-WHERE p.credential_id = :credential_id LIMIT :limit;
+SELECT p.watch_id AS id FROM poll_schedule p
+WHERE p.credential_id = :credential_id AND EXISTS (SELECT 1 FROM subscriptions s
+    WHERE s.watch_id = p.watch_id AND s.state = 'active' AND s.created_at <= :created_before)
+LIMIT :limit;
 
 -- Deliver
 
@@ -397,24 +397,32 @@ ON CONFLICT (delivery_id, manual) DO NOTHING;
 
 -- Read
 
--- name: page_of_client(client, state, status, outcome, provider, task_id, before, limit)
+-- name: page_of_task(client, task_id, state, status, outcome, provider, before, limit)
+SELECT s.id FROM watches w JOIN subscriptions s ON s.watch_id = w.id
+WHERE w.task_id = :task_id AND s.id < :before
+    AND (CAST(:client AS TEXT) IS NULL OR s.client = :client)
+    AND (CAST(:state AS TEXT) IS NULL OR s.state = :state)
+    AND (CAST(:status AS TEXT) IS NULL OR CASE WHEN s.state = 'ended' THEN s.status ELSE w.status END = :status)
+    AND (CAST(:outcome AS TEXT) IS NULL OR s.outcome = :outcome)
+    AND (CAST(:provider AS TEXT) IS NULL OR w.provider = :provider)
+ORDER BY s.id DESC LIMIT :limit;
+
+-- name: page_of_client(client, state, status, outcome, provider, before, limit)
 SELECT s.id FROM subscriptions s JOIN watches w ON w.id = s.watch_id
 WHERE s.client = :client AND s.id < :before
     AND (CAST(:state AS TEXT) IS NULL OR s.state = :state)
     AND (CAST(:status AS TEXT) IS NULL OR CASE WHEN s.state = 'ended' THEN s.status ELSE w.status END = :status)
     AND (CAST(:outcome AS TEXT) IS NULL OR s.outcome = :outcome)
     AND (CAST(:provider AS TEXT) IS NULL OR w.provider = :provider)
-    AND (CAST(:task_id AS TEXT) IS NULL OR w.task_id = :task_id)
 ORDER BY s.id DESC LIMIT :limit;
 
--- name: page_of_all(state, status, outcome, provider, task_id, before, limit)
+-- name: page_of_all(state, status, outcome, provider, before, limit)
 SELECT s.id FROM subscriptions s JOIN watches w ON w.id = s.watch_id
 WHERE s.id < :before
     AND (CAST(:state AS TEXT) IS NULL OR s.state = :state)
     AND (CAST(:status AS TEXT) IS NULL OR CASE WHEN s.state = 'ended' THEN s.status ELSE w.status END = :status)
     AND (CAST(:outcome AS TEXT) IS NULL OR s.outcome = :outcome)
     AND (CAST(:provider AS TEXT) IS NULL OR w.provider = :provider)
-    AND (CAST(:task_id AS TEXT) IS NULL OR w.task_id = :task_id)
 ORDER BY s.id DESC LIMIT :limit;
 
 -- name: view_subscription(subscription_id)
@@ -438,7 +446,30 @@ SELECT d.sequence, d.state, d.attempts, d.last_outcome, d.hint,
 FROM deliveries d WHERE d.subscription_id = :subscription_id
 ORDER BY CASE WHEN d.sequence = 0 THEN 0 ELSE 1 END, d.sequence DESC LIMIT 1;
 
--- name: view_deliveries(client, key, sequence, state, host, since, until, before, limit)
+-- name: page_of_deliveries(client, state, host, since, until, before, limit)
+SELECT d.id FROM deliveries d
+JOIN destinations t ON t.id = d.destination_id
+JOIN lanes l ON l.id = t.lane_id
+WHERE d.id < :before
+    AND (CAST(:client AS TEXT) IS NULL OR l.client = :client)
+    AND (CAST(:state AS TEXT) IS NULL OR d.state = :state)
+    AND (CAST(:host AS TEXT) IS NULL OR l.host = :host)
+    AND (CAST(:since AS DOUBLE PRECISION) IS NULL OR d.created_at >= :since)
+    AND (CAST(:until AS DOUBLE PRECISION) IS NULL OR d.created_at < :until)
+ORDER BY d.id DESC LIMIT :limit;
+
+-- name: page_of_subscription(subscription_id, state, host, since, until, before, limit)
+SELECT d.id FROM deliveries d
+JOIN destinations t ON t.id = d.destination_id
+JOIN lanes l ON l.id = t.lane_id
+WHERE d.subscription_id = :subscription_id AND d.id < :before
+    AND (CAST(:state AS TEXT) IS NULL OR d.state = :state)
+    AND (CAST(:host AS TEXT) IS NULL OR l.host = :host)
+    AND (CAST(:since AS DOUBLE PRECISION) IS NULL OR d.created_at >= :since)
+    AND (CAST(:until AS DOUBLE PRECISION) IS NULL OR d.created_at < :until)
+ORDER BY d.id DESC LIMIT :limit;
+
+-- name: view_delivery(delivery_id)
 SELECT d.id, d.sequence, d.state, d.attempts, d.last_outcome, d.hint, d.created_at, d.updated_at,
     s.key, s.client, e.type, t.sealed AS destination, l.host,
     (SELECT min(next_at) FROM delivery_schedule WHERE delivery_id = d.id) AS next_at
@@ -447,15 +478,7 @@ JOIN subscriptions s ON s.id = d.subscription_id
 JOIN events e ON e.subscription_id = d.subscription_id AND e.sequence = d.sequence
 JOIN destinations t ON t.id = d.destination_id
 JOIN lanes l ON l.id = t.lane_id
-WHERE (CAST(:client AS TEXT) IS NULL OR s.client = :client)
-    AND (CAST(:key AS TEXT) IS NULL OR s.key = :key)
-    AND (CAST(:sequence AS INTEGER) IS NULL OR d.sequence = :sequence)
-    AND (CAST(:state AS TEXT) IS NULL OR d.state = :state)
-    AND (CAST(:host AS TEXT) IS NULL OR l.host = :host)
-    AND (CAST(:since AS DOUBLE PRECISION) IS NULL OR d.created_at >= :since)
-    AND (CAST(:until AS DOUBLE PRECISION) IS NULL OR d.created_at < :until)
-    AND d.id < :before
-ORDER BY d.id DESC LIMIT :limit;
+WHERE d.id = :delivery_id;
 
 -- name: attempts(delivery_id)
 SELECT number, manual, started_at, finished_at, outcome, http_status, detail, hint, answer

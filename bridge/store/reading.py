@@ -22,7 +22,7 @@ from bridge.model import (
 )
 from bridge.store.box import Box
 from bridge.store.rows import extras_of
-from bridge.store.steps import Row, Step, ask
+from bridge.store.steps import Row, Rows, Step, ask
 
 NEWEST = 2**62  # an id above any other: where a list without a cursor begins
 
@@ -71,23 +71,31 @@ def view_subscription(box: Box, subscription_id: int) -> Step[Subscription]:
 def list_subscriptions(
     box: Box, wanted: SubscriptionFilter, *, limit: int, before: int = NEWEST
 ) -> Step[Page]:
+    rows = yield from page_of_subscriptions(wanted, before, limit + 1)
+    items: list[Subscription] = []
+    for row in rows[:limit]:
+        items += [(yield from view_subscription(box, row["id"]))]
+    return Page(items, rows[limit - 1]["id"] if len(rows) > limit else None)
+
+
+def page_of_subscriptions(
+    wanted: SubscriptionFilter, before: int, limit: int
+) -> Step[Rows]:
+    """Ids, by the narrowest index there is for what is wanted."""
     filters = {
         "state": wanted.state,
         "status": wanted.status,
         "outcome": wanted.outcome,
         "provider": wanted.provider,
-        "task_id": wanted.task_id,
         "before": before,
-        "limit": limit + 1,
+        "limit": limit,
     }
-    if wanted.client is None:
-        rows = yield ask("page_of_all", **filters)
-    else:
-        rows = yield ask("page_of_client", client=wanted.client, **filters)
-    items: list[Subscription] = []
-    for row in rows[:limit]:
-        items += [(yield from view_subscription(box, row["id"]))]
-    return Page(items, rows[limit - 1]["id"] if len(rows) > limit else None)
+    client, task_id = wanted.client, wanted.task_id
+    if task_id is not None:
+        return (yield ask("page_of_task", client=client, task_id=task_id, **filters))
+    if client is not None:
+        return (yield ask("page_of_client", client=client, **filters))
+    return (yield ask("page_of_all", **filters))
 
 
 def subscription_of(box: Box, row: Row) -> Step[Subscription]:
@@ -156,9 +164,9 @@ def summary_of(row: Row) -> Step[DeliverySummary]:
 def read_delivery(
     box: Box, key: str, sequence: int, client: str | None
 ) -> Step[Delivery | None]:
-    wanted = DeliveryFilter(client=client, subscription_key=key)
-    for row in (yield deliveries_query(wanted, sequence, NEWEST, 1)):
-        log = yield ask("attempts", delivery_id=row["id"])
+    for found in (yield ask("find_delivery", key=key, sequence=sequence, client=client)):
+        [row] = yield ask("view_delivery", delivery_id=found["id"])
+        log = yield ask("attempts", delivery_id=found["id"])
         return delivery_of(box, row, tuple(attempt_of(box, one) for one in log))
     return None
 
@@ -166,26 +174,31 @@ def read_delivery(
 def list_deliveries(
     box: Box, wanted: DeliveryFilter, *, limit: int, before: int = NEWEST
 ) -> Step[Page]:
-    rows = yield deliveries_query(wanted, None, before, limit + 1)
-    items = [delivery_of(box, row) for row in rows[:limit]]
+    rows = yield from page_of_deliveries(wanted, before, limit + 1)
+    items: list[Delivery] = []
+    for row in rows[:limit]:
+        [found] = yield ask("view_delivery", delivery_id=row["id"])
+        items.append(delivery_of(box, found))
     return Page(items, rows[limit - 1]["id"] if len(rows) > limit else None)
 
 
-def deliveries_query(
-    wanted: DeliveryFilter, sequence: int | None, before: int, limit: int
-) -> Any:
-    return ask(
-        "view_deliveries",
-        client=wanted.client,
-        key=wanted.subscription_key,
-        sequence=sequence,
-        state=wanted.state,
-        host=wanted.host,
-        since=wanted.since,
-        until=wanted.until,
-        before=before,
-        limit=limit,
+def page_of_deliveries(wanted: DeliveryFilter, before: int, limit: int) -> Step[Rows]:
+    filters = {
+        "state": wanted.state,
+        "host": wanted.host,
+        "since": wanted.since,
+        "until": wanted.until,
+        "before": before,
+        "limit": limit,
+    }
+    if wanted.subscription_key is None:
+        return (yield ask("page_of_deliveries", client=wanted.client, **filters))
+    found = yield ask(
+        "find_subscription", key=wanted.subscription_key, client=wanted.client
     )
+    for row in found:
+        return (yield ask("page_of_subscription", subscription_id=row["id"], **filters))
+    return []
 
 
 def delivery_of(box: Box, row: Row, log: tuple[Attempt, ...] = ()) -> Delivery:

@@ -1,0 +1,82 @@
+"""Who may begin another request to somebody else's server, and how many. Without I/O.
+
+Slots are bounded in several places at once (the node, a client or provider, a host), as any
+of these may hang and then holds what it has for a whole timeout. So the last slots of a
+place are not for everybody: some are kept for lanes with nothing in flight, one for each,
+some from retries and some from first attempts. Whoever else works always finds one.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from typing import NamedTuple, TypeVar
+
+from bridge.lanes import Lane
+
+K = TypeVar("K")
+
+
+class Place(NamedTuple):
+    """`most` slots, of which so many are kept for some or from some."""
+
+    key: Hashable
+    most: int
+    for_idle: int = 0  # for lanes that have nothing in flight
+    from_retries: int = 0
+    from_firsts: int = 0
+
+
+class Slots:
+    """What is in flight. `places` gives where a lane's requests take a slot each."""
+
+    def __init__(self, places: Callable[[Lane], Sequence[Place]]) -> None:
+        self._places = places
+        self._taken: Counter[tuple[Hashable, bool]] = Counter()  # by place, retries apart
+        self._held: Counter[int] = Counter()  # by lane
+
+    def held_by(self, lane: Lane) -> int:
+        return self._held[lane.id]
+
+    def take(self, lane: Lane, count: int = 1) -> None:
+        self._held[lane.id] += count
+        for place in self._places(lane):
+            self._taken[place.key, lane.retry] += count
+
+    def give_back(self, lane: Lane, count: int = 1) -> None:
+        """What nobody holds any more leaves no trace: there are hosts without number."""
+        less(self._held, lane.id, count)
+        for place in self._places(lane):
+            less(self._taken, (place.key, lane.retry), count)
+
+    def room(self, lane: Lane) -> int:
+        """How many requests of `lane` may begin now."""
+        places = self._places(lane)
+        room = min(self._left(place, lane.retry, place.for_idle) for place in places)
+        if room < 1 and not self._held[lane.id]:
+            room = min(1, *(self._left(place, lane.retry) for place in places))
+        return max(room, 0)
+
+    def grant(self, wanted: Iterable[tuple[Lane, int]]) -> list[tuple[Lane, int]]:
+        """What of this may begin together; those that come first go first.
+
+        Nothing is taken: it is not known yet whether there is so much to begin.
+        """
+        granted: list[tuple[Lane, int]] = []
+        for lane, count in wanted:
+            allowed = min(count, self.room(lane))
+            if allowed:
+                self.take(lane, allowed)
+                granted.append((lane, allowed))
+        for lane, count in granted:
+            self.give_back(lane, count)
+        return granted
+
+    def _left(self, place: Place, retry: bool, kept: int = 0) -> int:
+        same, other = self._taken[place.key, retry], self._taken[place.key, not retry]
+        barred = place.from_retries if retry else place.from_firsts
+        return place.most - same - max(other + kept, barred)
+
+
+def less(counter: Counter[K], key: K, count: int) -> None:
+    counter[key] -= count
+    if not counter[key]:
+        del counter[key]

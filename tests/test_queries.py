@@ -1,0 +1,154 @@
+"""The SQL and its callers fit together, and what is asked all the time has its index."""
+
+import ast
+import re
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from importlib import resources
+from pathlib import Path
+
+import pytest
+
+import bridge.store
+from bridge.store.migrate import migrate
+from bridge.store.steps import statements
+
+FOLDER = Path(bridge.store.__file__).parent
+SQL = resources.files("bridge.store").joinpath("queries.sql").read_text("utf-8")
+DECLARED = {
+    name: set(filter(None, params.replace(" ", "").split(",")))
+    for name, params in re.findall(r"^-- name: (\w+)\((.*)\)!?$", SQL, re.MULTILINE)
+}
+
+# Asked at every turn of a loop or by every request: these may read no more rows than they
+# return, or one for each lane.
+HOT = (
+    "attempts",
+    "delivery_lanes",
+    "due_deadlines",
+    "due_deliveries",
+    "due_polls",
+    "find_delivery",
+    "find_repeat",
+    "find_subscription",
+    "listeners",
+    "newest_delivery",
+    "old_subscriptions",
+    "page_of_client",
+    "page_of_subscription",
+    "page_of_task",
+    "poll_lanes",
+    "replayed",
+    "unchecked_subscriptions",
+    "view_delivery",
+    "view_subscription",
+)
+# Sort what one subscription or one task has, which is little.
+NEWEST_FIRST = {"newest_delivery", "page_of_subscription", "page_of_task"}
+
+
+def calls() -> Iterator[tuple[str, set[str] | None]]:
+    """Each query asked for by name, and with which parameters; None: not told apart."""
+    for path in sorted(FOLDER.glob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(
+                node.func, ast.Name | ast.Attribute
+            ):
+                called = node.func.id if isinstance(node.func, ast.Name) else node.func.attr
+                names = named(node, 2 if called == "Place" else 1)
+                if called in ("ask", "rows", "Query", "Place"):
+                    for name in names:
+                        yield name, params_of(node) if called == "ask" else None
+
+
+def named(node: ast.Call, most: int) -> list[str]:
+    """The literal names among the first arguments."""
+    return [
+        argument.value
+        for argument in node.args[:most]
+        if isinstance(argument, ast.Constant) and isinstance(argument.value, str)
+    ]
+
+
+def params_of(node: ast.Call) -> set[str] | None:
+    given = [keyword.arg for keyword in node.keywords]
+    return None if None in given else {name for name in given if name is not None}
+
+
+CALLS = list(calls())
+
+
+@pytest.fixture(scope="module")
+def schema() -> Iterator[sqlite3.Connection]:
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        migrate(connection)
+        yield connection
+
+
+def plan(connection: sqlite3.Connection, name: str) -> list[str]:
+    bound = dict.fromkeys(DECLARED[name])
+    rows = connection.execute(f"EXPLAIN QUERY PLAN {statements()[name]}", bound)
+    return [row[3] for row in rows]
+
+
+def test_every_query_has_a_caller_and_every_caller_a_query() -> None:
+    """A query that nobody asks is dead; one that does not exist fails at the worst time."""
+    assert {name for name, _ in CALLS} == set(statements()) == set(DECLARED)
+
+
+@pytest.mark.parametrize(("name", "given"), [one for one in CALLS if one[1] is not None])
+def test_a_caller_gives_the_parameters_that_the_query_declares(
+    name: str, given: set[str]
+) -> None:
+    """No more, which would be forgotten ones, and no fewer."""
+    assert given == DECLARED[name]
+
+
+@pytest.mark.parametrize("name", statements())
+def test_a_query_declares_the_parameters_it_has(name: str) -> None:
+    used = set(re.findall(r"(?<![:\w]):([a-z_]+)", statements()[name]))
+    assert used == DECLARED[name]
+
+
+@pytest.mark.parametrize("name", statements())
+def test_every_query_fits_the_schema(schema: sqlite3.Connection, name: str) -> None:
+    """Tables, columns and syntax are right, also of what is asked once a month."""
+    assert plan(schema, name) is not None
+
+
+@pytest.mark.parametrize("name", HOT)
+def test_what_is_asked_all_the_time_reads_by_an_index(
+    schema: sqlite3.Connection, name: str
+) -> None:
+    """A million watches must not be looked through for the ten that are due."""
+    steps = plan(schema, name)
+    assert any("SEARCH" in step for step in steps), steps
+    for step in steps:
+        assert not step.startswith("SCAN") or step == "SCAN lane", steps
+        assert "TEMP B-TREE" not in step or name in NEWEST_FIRST, steps
+
+
+def test_the_claims_come_from_narrow_indexes_alone(schema: sqlite3.Connection) -> None:
+    """Choosing lanes touches no table but that of the lanes."""
+    for name in ("poll_lanes", "delivery_lanes"):
+        searches = [step for step in plan(schema, name) if "_schedule" in step]
+        assert searches
+        assert all("COVERING INDEX" in step for step in searches)
+
+
+def test_every_index_is_of_use(schema: sqlite3.Connection) -> None:
+    """An index is paid for at each write. Those of foreign keys are for deleting."""
+    indexes = {
+        name
+        for (name,) in schema.execute(
+            "SELECT name FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL"
+        )
+    }
+    used = {
+        word
+        for name in statements()
+        for step in plan(schema, name)
+        for word in step.split()
+    }
+    assert indexes - used == set()
