@@ -25,7 +25,7 @@ from bridge.providers.request import poll_request
 
 BATCH = Polling().lane_slots
 WHOLE = "processor time of one poll without HTTP"
-AT_ONCE, AT_ONCE_S = "10ms", 0.01
+AT_ONCE_S = 0.01
 CLAIMS, CALLS = 100, 5_000
 
 
@@ -36,8 +36,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def measured(options: argparse.Namespace) -> list[Row]:
     with node.folder() as folder:
-        place = Place(folder, interval=AT_ONCE)
-        done_aside(node.prepare_watches, place, options.watches)
+        place = Place(folder, interval=node.AT_ONCE)
+        done_aside(node.add_watches, place, range(options.watches))
         found = [done_aside(parts, place, options.seconds) for _ in range(options.rounds)]
     target = {WHOLE: Target("40", "20")}
     return [

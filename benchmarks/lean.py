@@ -100,7 +100,8 @@ class Caller(Messages):
 
     def arrived(self, head: bytes, body: bytes) -> None:
         assert self._answered, f"nobody asked for these {len(body)} bytes"
-        self._answered.set_result(head)
+        if not self._answered.done():
+            self._answered.set_result(head)
         self._answered = None
 
     def connection_lost(self, error: Exception | None) -> None:

@@ -39,7 +39,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def measured(options: argparse.Namespace) -> Iterator[Row]:
     with node.folder() as folder, serving(polls.provide) as provider:
-        place = Place(folder, provider)
+        place = Place(folder, provider, interval=node.AT_ONCE)
         yield Row(
             "memory after the start",
             "MiB",
@@ -93,7 +93,7 @@ def grow(place: Place, some: int, many: int) -> None:
     """Watches `some` to `many`, all of them due, added to those there are."""
     if place.kept.exists():
         place.kept.rename(place.database)
-    looped(node.watches_added(place, range(some, many)))
+    node.add_watches(place, range(some, many))
     place.database.rename(place.kept)
 
 

@@ -33,6 +33,8 @@ CREATED_AGO_S = 10.0  # subscriptions are older than the pause before a first at
 HOSTS = 10  # of callbacks: enough to fill what one client may have in flight
 SEED = 20_261_120
 SUBSCRIBED_AT_ONCE = 512
+AT_ONCE = "10ms"  # to the next poll: due again before its turn comes
+LOOK_S = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,14 +182,27 @@ async def subscribe(bridge: Bridge, place: Place, numbers: range) -> None:
         await asyncio.gather(*(bridge.store.subscribe(one, now=now) for one in wishes))
 
 
-def prepare_watches(place: Place, count: int) -> None:
-    """A database with so many watches, all of them due."""
-    looped(watches_added(place, range(count)))
+def add_watches(place: Place, numbers: range) -> None:
+    """A watch for each number, polled before and due again, to those there are."""
+    looped(watches_added(place, numbers))
 
 
 async def watches_added(place: Place, numbers: range) -> None:
     async with opened(place) as bridge:
         await subscribe(bridge, place, numbers)
+        await poll(bridge, numbers.stop)
+
+
+async def poll(bridge: Bridge, count: int) -> None:
+    """Ask about as many, so that the next answer brings no news."""
+    provider, stop = Canned("in_progress"), asyncio.Event()
+    worker = poller(bridge, provider).worker
+    async with asyncio.TaskGroup() as group:
+        group.create_task(worker.run(stop))
+        while provider.asked < count:  # noqa: ASYNC110
+            await asyncio.sleep(LOOK_S)
+        stop.set()
+        worker.wake.set()
 
 
 async def end_all(bridge: Bridge) -> None:

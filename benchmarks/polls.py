@@ -16,7 +16,6 @@ from benchmarks.node import Place
 from bridge.config.models import Polling
 
 CONNECTIONS = Polling().lane_slots  # all watches share one key, and so one lane
-AT_ONCE = "10ms"  # to the next poll: due again before its turn comes
 PATH = "/v1/video/generations/"
 
 
@@ -27,8 +26,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def measured(options: argparse.Namespace) -> list[Row]:
     with node.folder() as folder, serving(provide) as url:
-        place = Place(folder, url, interval=AT_ONCE)
-        done_aside(node.prepare_watches, place, options.watches)
+        place = Place(folder, url, interval=node.AT_ONCE)
+        done_aside(node.add_watches, place, range(options.watches))
         pairs = rounds(
             options.rounds,
             partial(done_aside, bridge_polls, place, options.seconds),

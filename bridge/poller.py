@@ -4,7 +4,6 @@ The claim has already scheduled the next poll, so an answer that brings no news 
 second write, and a crash between the two costs one poll.
 """
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from random import Random
 from typing import Protocol
@@ -23,6 +22,7 @@ from bridge.providers.answer import observe
 from bridge.providers.provider import Provider
 from bridge.providers.redaction import without_key
 from bridge.providers.request import poll_request
+from bridge.slots import Place, Slots
 from bridge.store import Store
 from bridge.worker import IDLE_S, Turn, Worker
 
@@ -36,7 +36,9 @@ class Ask(Protocol):
 
 
 class Poller:
-    """One node's polls. `slots` in flight in all, `lane_slots` of one credential."""
+    """One node's polls: `slots` in flight in all, half of them of one provider, and
+    `lane_slots` of one credential; some are kept for who has none in flight (`Slots`).
+    """
 
     def __init__(
         self,
@@ -56,8 +58,9 @@ class Poller:
         self._store, self._upstream, self._providers = store, upstream, providers
         self._clock, self._dice, self._bell, self._metrics = clock, dice, bell, metrics
         self._on_owed = on_owed
-        self._slots, self._lane_slots = slots, lane_slots
-        self._in_flight: dict[int, int] = {}  # watch -> credential
+        self._most, self._lane_most = slots, lane_slots
+        self._slots = Slots(self._places)
+        self._in_flight: dict[int, Lane] = {}  # by watch
         self._budgets: dict[int, tuple[Provider, Budget]] = {}
         self._started_at = clock.now()  # what a former process has spent is not known
         self._words: set[tuple[str, str]] = set()
@@ -69,7 +72,7 @@ class Poller:
 
     async def _claim(self) -> Turn[ClaimedPoll]:
         now = self._clock.now()
-        if len(self._in_flight) >= self._slots:
+        if len(self._in_flight) >= self._most:
             return Turn((), IDLE_S)
         claims = await self._store.claim_polls(
             now=now,
@@ -79,32 +82,42 @@ class Poller:
         )
         self._forget_budgets(claims.lanes)
         for item in claims.items:
-            self._in_flight[item.watch_id] = item.credential_id
+            self._in_flight[item.watch_id] = lane = lane_of(item)
+            self._slots.take(lane)
             if budget := self._budget(item.credential_id, item.provider):
                 budget.take(1, now)
         return Turn(claims.items, self._wait_s(claims.lanes))
 
     def _choose(self, lanes: Sequence[Lane]) -> Sequence[tuple[Lane, int]]:
-        now, busy = self._clock.now(), Counter(self._in_flight.values())
-        free = self._slots - len(self._in_flight)
-        return share(ready(lanes, now), free, lambda lane: self._room(lane, busy, now))
+        """Those first who have least in flight."""
+        now, free = self._clock.now(), self._most - len(self._in_flight)
+        due = sorted(ready(lanes, now), key=self._slots.held_by)
+        return self._slots.grant(share(due, free, lambda lane: self._room(lane, now)))
 
-    def _room(self, lane: Lane, busy: Mapping[int, int], now: float) -> int:
+    def _places(self, lane: Lane) -> Sequence[Place]:
+        """What this credential's polls take a slot of."""
+        most, provider = self._most, max(self._most // 2, self._lane_most)
+        return (
+            Place("node", most, for_idle=most // 4),
+            Place(("provider", lane.key), provider, for_idle=provider // 4),
+        )
+
+    def _room(self, lane: Lane, now: float) -> int:
         """How many polls of this credential may begin now."""
-        room = (1 if lane.probing else self._lane_slots) - busy.get(lane.id, 0)
+        room = min(self._left(lane), self._slots.room(lane))
         budget = self._budget(lane.id, lane.key)
         return min(room, budget.available(now)) if budget else room
 
+    def _left(self, lane: Lane) -> int:
+        return (1 if lane.probing else self._lane_most) - self._slots.held_by(lane)
+
     def _wait_s(self, lanes: Sequence[Lane]) -> float:
         """Seconds until a lane may have work that it has room for."""
-        now, busy = self._clock.now(), Counter(self._in_flight.values())
-        if len(self._in_flight) >= self._slots:
-            return IDLE_S
-        wait_s = IDLE_S
+        now, wait_s = self._clock.now(), IDLE_S
         for lane in lanes:
-            budget = self._budget(lane.id, lane.key)
-            at = max(lane.ready_at, budget.free_at(now)) if budget else lane.ready_at
-            if busy.get(lane.id, 0) < (1 if lane.probing else self._lane_slots):
+            if self._left(lane) > 0 and self._slots.room(lane):
+                budget = self._budget(lane.id, lane.key)
+                at = max(lane.ready_at, budget.free_at(now)) if budget else lane.ready_at
                 wait_s = min(wait_s, max(at - now, 0.0))
         return wait_s
 
@@ -115,10 +128,8 @@ class Poller:
         known = self._budgets.get(credential_id)
         if known is None or known[0].rate != provider.rate:
             spent_at = self._clock.now() if known else self._started_at
-            known = self._budgets[credential_id] = (
-                provider,
-                Budget(provider.rate, spent_at),
-            )
+            budget = Budget(provider.rate, spent_at)
+            known = self._budgets[credential_id] = (provider, budget)
         return known[1]
 
     def _forget_budgets(self, lanes: Sequence[Lane]) -> None:
@@ -140,7 +151,7 @@ class Poller:
             self._count(claimed, seen)
             await self._record(provider, claimed, seen)
         finally:
-            del self._in_flight[claimed.watch_id]
+            self._slots.give_back(self._in_flight.pop(claimed.watch_id))
 
     async def _seen(self, provider: Provider | None, claimed: ClaimedPoll) -> Observation:
         if provider is None:
@@ -228,6 +239,10 @@ class Poller:
         if (provider, word) not in self._words and len(self._words) < 1_000:
             self._words.add((provider, word))
             log.warning("provider.unknown_status", provider=provider, word=word[:64])
+
+
+def lane_of(item: ClaimedPoll) -> Lane:
+    return Lane(item.credential_id, item.provider, 0.0)
 
 
 def unaskable(detail: str) -> Observation:

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1] / "bridge"
 # "bridge" is the package's own __init__.
 LAYERS = (
     "bridge errors model clock duration rfc3339 portable ids lanes cadence bell health",
-    "rate reasons hints formats signature callback transition vault metrics worker",
+    "rate reasons hints formats signature callback transition vault metrics worker slots",
     "budget events config net",
     "retry samples providers upstream webhook",
     "store",

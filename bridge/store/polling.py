@@ -103,8 +103,9 @@ def record_poll(
     """Write what an answer that is no end has changed; the subscriptions it ended.
 
     Nothing is written if the watch has been claimed anew since: that poll knows better.
+    Nor if it is scheduled no longer: it has ended, or nobody waits for it.
     """
-    [watch] = yield ask("lock_watch", watch_id=claimed.watch_id)
+    yield ask("lock_watch", watch_id=claimed.watch_id)
     yield from record_credential(claimed, move, now)
     fenced = yield ask(
         "reschedule_poll",
@@ -114,7 +115,7 @@ def record_poll(
         failures=move.failures,
         strikes=move.strikes,
     )
-    if not fenced or watch["ended_at"] is not None:
+    if not fenced:
         return []
     yield from record_observation(claimed, seen, now)
     ended: list[str] = []

@@ -1,7 +1,6 @@
 """Callers who want their 202 whatever happens to the bridge, and what they were told."""
 
 import asyncio
-import itertools
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from tests.promises.node import KEYS, Node
 
 CALL_S = 5.0
 AGAIN_S = 0.01
+LOST, NOBODY = 0, -1  # in place of a status: no answer came; nobody listened
 DOUBTERS = 0.3  # how often a caller asks once more for something it has been promised
 
 # How tasks go, how often, and what must be told of each. `rubbish` answers in every
@@ -117,29 +117,27 @@ class Crowd:
                 await self._ask(http, self._wanted[self._dice.choice(list(self.ids))])
 
     async def _ask(self, http: aiohttp.ClientSession, wanted: Wanted) -> None:
-        known = self.ids.get(wanted.number)
-        for attempt in itertools.count():
-            status, found = await self._post(http, wanted)
-            if found:
-                break
-            self.repeats += status == 0
+        first = wanted.number not in self.ids
+        status, found = await self._post(http, wanted)
+        while not found:
+            self.repeats += status == LOST
             await SystemClock().wait(asyncio.Event(), AGAIN_S)
-        if known is None and attempt and status == 200:
-            self.lost += 1
+            status, found = await self._post(http, wanted)
+        self.lost += first and status == 200
         if self.ids.setdefault(wanted.number, found) != found:
             self.other_ids.append((self.ids[wanted.number], found))
 
     async def _post(self, http: aiohttp.ClientSession, wanted: Wanted) -> tuple[int, str]:
-        """The status, 0 if the answer was lost, -1 if nobody was there; and the id."""
+        """The status and the id, if there is one."""
         try:
             async with http.post(
                 self._node.url + "/subscribe", json=wanted.body, headers=wanted.headers
             ) as response:
                 told = await response.json(content_type=None)
         except (aiohttp.ClientConnectorError, aiohttp.InvalidURL):
-            return -1, ""
+            return NOBODY, ""
         except (aiohttp.ClientError, TimeoutError):
-            return 0, ""
+            return LOST, ""
         if response.status in (200, 202):
             return response.status, told["id"]
         self.refused[response.status, told["code"]] += 1

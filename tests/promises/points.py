@@ -128,7 +128,7 @@ def statement(wanted: str, *, done: bool) -> Arm:
                 fuse.burn()
 
         connected: Wrapped = sqlite.connected
-        setattr(sqlite, "connected", lambda path: Statements(connected(path), ran))  # noqa: B010
+        vars(sqlite)["connected"] = lambda path: Statements(connected(path), ran)
 
     return arm
 
@@ -137,10 +137,8 @@ def answer(status: int, *, given: bool) -> Arm:
     """Before, or after, the server is given an answer with this status."""
 
     def arm(fuse: Fuse) -> None:
-        create_app: Wrapped = service.create_app
-        setattr(  # noqa: B010
-            service, "create_app", lambda deps: watched(create_app(deps), fuse)
-        )
+        create_app: Wrapped = vars(service)["create_app"]
+        vars(service)["create_app"] = lambda deps: watched(create_app(deps), fuse)
 
     def watched(app: ASGIApp, fuse: Fuse) -> ASGIApp:
         async def marked(scope: Scope, receive: Receive, send: Send) -> None:

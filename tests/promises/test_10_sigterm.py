@@ -2,33 +2,21 @@
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import aiohttp
-import pytest
 
-from bridge.clock import SystemClock
 from bridge.model import Status
 from bridge.simulator.provider import ProviderSimulator
+from bridge.simulator.reactions import Reaction
 from bridge.simulator.receiver import ReceiverSimulator
 from bridge.simulator.script import Step, Task
-from tests.promises.node import KEYS, SECRETS, Node, settings
+from tests.promises.node import Node, settings
+from tests.promises.nursery import Nursery
+from tests.promises.points import STARTING
 
 SLOW_S = 1.5
-
-
-@pytest.fixture
-async def provider() -> AsyncIterator[ProviderSimulator]:
-    async with ProviderSimulator(SystemClock()) as simulator:
-        yield simulator
-
-
-@pytest.fixture
-async def receiver() -> AsyncIterator[ReceiverSimulator]:
-    async with ReceiverSimulator(SystemClock(), secrets=[SECRETS["shop"]]) as simulator:
-        yield simulator
 
 
 def slowly(end: Step) -> Task:
@@ -116,7 +104,7 @@ async def test_a_delivery_longer_than_the_grace_is_repeated_under_its_id(
     """The supervisor would kill us anyway; the receiver recognises the repeat by its id."""
     async with Node(tmp_path, settings(provider.url, shutdown_grace="1s")) as node:
         await node.start()
-        receiver.script("/hook", [_hanging(), 200])
+        receiver.script("/hook", [Reaction(delay_s=15), Reaction()])
         ours = await node.promised("succeed-0.1s", receiver.url + "/hook")
         await receiver.wait_for(1, 10)
         node.send(signal.SIGTERM)
@@ -207,29 +195,29 @@ async def test_every_202_of_a_burst_is_kept(
     )
 
 
-async def test_at_any_moment_of_the_start_it_ends_cleanly(
+async def test_while_it_starts_it_ends_as_cleanly(
     tmp_path: Path, provider: ProviderSimulator
 ) -> None:
-    """A deployment that is rolled back at once; the database must open for the next one.
-
-    Before there are handlers for it, SIGTERM ends a process by itself: it has done nothing.
-    """
-    codes = []
-    async with Node(tmp_path, settings(provider.url)) as node:
-        for delay_s in (0.0, 0.4, 0.7, 0.9, 1.1):
-            await node.launch()
-            await SystemClock().wait(asyncio.Event(), delay_s)
-            codes.append(await node.stop())
-        assert set(codes) <= {0, -signal.SIGTERM}
+    """A deployment that is taken back at once; the next one finds the database in order."""
+    async with Nursery(tmp_path, settings(provider.url)) as node:
+        for point in STARTING:
+            await node.launch(point, how=signal.SIGTERM)
+            assert (point, await node.ended(within_s=10)) == (point, 0)
+        assert len(node.events("service.stopped")) == len(STARTING)
         await node.start()
         assert (await node.call("GET", "/readyz")).status == 200
         assert await node.stop() == 0
 
 
-def _hanging() -> Any:
-    from bridge.simulator.reactions import Reaction
-
-    return Reaction(delay_s=15)
+async def test_before_it_has_begun_it_just_ends(
+    tmp_path: Path, provider: ProviderSimulator
+) -> None:
+    """Python is still importing: nothing has been done that could be lost."""
+    async with Node(tmp_path, settings(provider.url)) as node:
+        await node.launch()
+        node.send(signal.SIGTERM)
+        assert await node.ended(within_s=10) in (0, -signal.SIGTERM)
+        assert not node.database.exists()
 
 
 async def _settled(node: Node, subscription_id: str) -> Any:
@@ -238,6 +226,3 @@ async def _settled(node: Node, subscription_id: str) -> Any:
             seen = await node.subscription(subscription_id)
             if seen["delivery"]["state"] == "accepted":
                 return seen
-
-
-assert KEYS

@@ -1,8 +1,7 @@
-"""Promise 1: a 202 means durable, whatever happens to the process, the power or the disk."""
+"""Promise 1: a 202 means durable, whatever becomes of process, power or disk."""
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -18,22 +17,10 @@ from bridge.simulator.receiver import ReceiverSimulator
 from bridge.store import open_store
 from bridge.store.sqlite import Sqlite
 from bridge.vault import Vault
-from tests.promises.node import OPERATOR, SECRETS, Node, settings
+from tests.promises.node import OPERATOR, Node, settings
 from tests.promises.shim import Disk
 
 IN_TURN, AT_ONCE = 20, 64
-
-
-@pytest.fixture
-async def provider() -> AsyncIterator[ProviderSimulator]:
-    async with ProviderSimulator(SystemClock()) as simulator:
-        yield simulator
-
-
-@pytest.fixture
-async def receiver() -> AsyncIterator[ReceiverSimulator]:
-    async with ReceiverSimulator(SystemClock(), secrets=[SECRETS["shop"]]) as simulator:
-        yield simulator
 
 
 async def test_the_disk_has_it_before_the_caller_has_its_202(
@@ -89,7 +76,7 @@ async def test_what_a_power_failure_leaves_has_every_202(
 async def test_without_a_disk_there_is_no_202(
     tmp_path: Path, provider: ProviderSimulator, receiver: ReceiverSimulator, fault: str
 ) -> None:
-    """The caller is told at once, tries again, and is taken when the disk is there again."""
+    """The caller is told at once, and taken once the disk is there again."""
     disk = Disk(tmp_path)
     async with Node(tmp_path, settings(provider.url), **disk.environment) as node:
         await node.start()
@@ -121,7 +108,7 @@ async def test_without_a_disk_there_is_no_202(
 async def test_a_full_disk_in_the_middle_of_deliveries_repeats_them_and_loses_none(
     tmp_path: Path, provider: ProviderSimulator, receiver: ReceiverSimulator
 ) -> None:
-    """What a receiver answered while nothing could be written is asked of it again, at most."""
+    """What a receiver answered meanwhile is asked of it again, at most."""
     disk = Disk(tmp_path)
     async with Node(tmp_path, settings(provider.url), **disk.environment) as node:
         await node.start()
@@ -161,7 +148,7 @@ async def test_each_connection_waits_for_the_disk(tmp_path: Path) -> None:
 async def test_a_database_that_does_not_sync_is_never_ready(
     tmp_path: Path, pragma: str
 ) -> None:
-    """It would promise what it cannot keep, and nobody would notice until the power fails."""
+    """It would promise what it cannot keep; nobody would notice until the power fails."""
     given = settings("http://127.0.0.1:9", database=f"sqlite:///{tmp_path}/bridge.db")
     config = Config.model_validate(given)
     current = Current(config, configured(config))

