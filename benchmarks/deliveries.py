@@ -11,8 +11,8 @@ from multiprocessing.connection import Connection
 from benchmarks import lean, node, program
 from benchmarks.aside import done_aside, looped, serving
 from benchmarks.figures import Row, Target, rounds
-from benchmarks.meter import Speed, in_turn, speed, speed_of, speeds
-from benchmarks.node import HOSTS, Place
+from benchmarks.meter import Speed, speed, speed_of, speeds
+from benchmarks.node import Place
 from bridge import signature
 from bridge.assembly import USER_AGENT, Bridge
 from bridge.config.models import Callbacks
@@ -40,14 +40,8 @@ def measured(options: argparse.Namespace) -> list[Row]:
 
 
 def receive(parent: Connection) -> None:
-    looped(receiving(parent))
-
-
-async def receiving(parent: Connection) -> None:
     accepted = lean.answer(b'{"ok":true}')
-    servers, port = await lean.listen(lambda *_: accepted, HOSTS)
-    parent.send(port)
-    await lean.serve_forever(servers)
+    looped(lean.serve(parent, lambda _head, _body: accepted))
 
 
 def prepare(place: Place, backlog: int) -> tuple[dict[str, str], bytes]:
@@ -98,11 +92,10 @@ def bare_posts(place: Place, headers: dict[str, str], body: bytes, seconds: floa
 
 
 async def posting(port: int, headers: dict[str, str], body: bytes, seconds: float) -> Speed:
-    numbers = in_turn(HOSTS)
+    url = f"http://127.0.0.1:{port}{node.HOOK}"
     async with node.bare_session(CONNECTIONS) as session:
 
         async def post() -> None:
-            url = node.hook_url(next(numbers), port)
             async with session.post(url, data=body, headers=headers) as response:
                 await response.read()
 

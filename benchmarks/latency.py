@@ -80,28 +80,28 @@ class Run:
 
 
 def through_bridge(rate: int, seconds: float, hanging: int = 0) -> Run:
-    with node.folder() as folder, serving(perform, LIFE_S, hanging) as (provider, port):
-        place = Place(folder, provider, port, interval=INTERVAL, first=FIRST)
+    with node.folder() as folder, serving(perform, LIFE_S, hanging) as port:
+        place = Place(folder, port, port, interval=INTERVAL, first=FIRST)
         with serve_command(place.config_file()) as served:
             accepted_s = done_aside(subscribed, served.url, port, rate, seconds)
-            return Run(told(provider, len(accepted_s), hanging), accepted_s)
+            return Run(told(port, len(accepted_s), hanging), accepted_s)
 
 
 beside_hanging = partial(through_bridge, hanging=HANGING)
 
 
 def bare(rate: int, seconds: float) -> Run:
-    with serving(perform, 0.0, 0) as (provider, port):
-        count = done_aside(asked_and_posted, provider, port, rate, seconds)
-        return Run(told(provider, count, 0))
+    with serving(perform, 0.0, 0) as port:
+        count = done_aside(asked_and_posted, port, rate, seconds)
+        return Run(told(port, count, 0))
 
 
-def told(provider: str, subscriptions: int, hanging: int) -> Sequence[float]:
+def told(port: int, subscriptions: int, hanging: int) -> Sequence[float]:
     """All there are to be, once they are there. Raises TimeoutError."""
     expected = sum(number % HOSTS >= hanging for number in range(subscriptions))
     until = time.monotonic() + PATIENCE_S
     while time.monotonic() < until:
-        with urlopen(provider + TIMES) as response:  # noqa: S310 - our own server
+        with urlopen(f"http://127.0.0.1:{port}{TIMES}") as response:
             times: list[float] = orjson.loads(response.read())
         if len(times) >= expected:
             return times
@@ -119,18 +119,23 @@ class Stage:
     ended_at: dict[bytes, float] = field(default_factory=dict)
     told_s: dict[bytes, float] = field(default_factory=dict)
 
-    def provider(self, head: bytes, _body: bytes, _address: str) -> bytes:
-        path = head.split(b" ", 2)[1]
+    def answers(self, head: bytes, body: bytes) -> bytes | None:
+        method, path, _ = head.split(b" ", 2)
+        if method == b"POST":
+            return self.receiver(head, body)
         if path == TIMES.encode():
             return lean.answer(orjson.dumps(list(self.told_s.values())))
-        name, now = path.rpartition(b"/")[2], time.monotonic()
+        return self.provider(path.rpartition(b"/")[2])
+
+    def provider(self, name: bytes) -> bytes:
+        now = time.monotonic()
         if now < self.ends_at.setdefault(name, now + self.life_s):
             return lean.answer(node.said(name, b"in_progress"))
         self.ended_at.setdefault(name, now)
         return lean.answer(node.said(name, b"completed"))
 
-    def receiver(self, _head: bytes, body: bytes, address: str) -> bytes | None:
-        if int(address.rpartition(".")[2]) <= self.hanging:
+    def receiver(self, head: bytes, body: bytes) -> bytes | None:
+        if any(b"\r\nHost: hook%d." % number in head for number in range(self.hanging)):
             return None
         name = body.partition(b'"task_id":"')[2].partition(b'"')[0]
         self.told_s.setdefault(name, time.monotonic() - self.ended_at[name])
@@ -138,14 +143,7 @@ class Stage:
 
 
 def perform(parent: Connection, life_s: float, hanging: int) -> None:
-    looped(performing(parent, Stage(life_s, hanging)))
-
-
-async def performing(parent: Connection, stage: Stage) -> None:
-    provider, provider_port = await lean.listen(stage.provider)
-    receivers, receiver_port = await lean.listen(stage.receiver, HOSTS)
-    parent.send((f"http://127.0.0.1:{provider_port}", receiver_port))
-    await lean.serve_forever([*provider, *receivers])
+    looped(lean.serve(parent, Stage(life_s, hanging).answers))
 
 
 async def at_random(
@@ -186,17 +184,18 @@ async def subscribing(url: str, port: int, rate: int, seconds: float) -> list[fl
     return taken_s
 
 
-def asked_and_posted(provider: str, port: int, rate: int, seconds: float) -> int:
-    return looped(asking_and_posting(provider, port, rate, seconds))
+def asked_and_posted(port: int, rate: int, seconds: float) -> int:
+    return looped(asking_and_posting(port, rate, seconds))
 
 
-async def asking_and_posting(provider: str, port: int, rate: int, seconds: float) -> int:
+async def asking_and_posting(port: int, rate: int, seconds: float) -> int:
+    url = f"http://127.0.0.1:{port}/"
     async with node.bare_session(rate) as session:
 
         async def ask_and_post(number: int) -> None:
-            async with session.get(f"{provider}/{node.task_id(number)}") as response:
+            async with session.get(url + node.task_id(number)) as response:
                 body = await response.read()
-            async with session.post(node.hook_url(number, port), data=body) as response:
+            async with session.post(url, data=body) as response:
                 await response.read()
 
         return await at_random(rate, seconds, ask_and_post)

@@ -7,14 +7,14 @@ Content-Length, one at a time, on connections that stay open.
 import asyncio
 import socket
 from collections.abc import Callable
+from multiprocessing.connection import Connection
 from typing import cast
 from urllib.parse import urlsplit
 
 END = b"\r\n\r\n"
 
-# From the head of a request, its body, and the address it came to, to the whole answer.
-# None: it is never answered.
-Answers = Callable[[bytes, bytes, str], bytes | None]
+# From the head and the body of a request to the whole answer. None: it is never answered.
+Answers = Callable[[bytes, bytes], bytes | None]
 
 
 def answer(body: bytes, status: bytes = b"200 OK") -> bytes:
@@ -78,8 +78,7 @@ class Served(Messages):
         self._answers = answers
 
     def arrived(self, head: bytes, body: bytes) -> None:
-        address, _ = self.transport.get_extra_info("sockname")
-        if answered := self._answers(head, body, address):
+        if answered := self._answers(head, body):
             self.transport.write(answered)
 
 
@@ -117,18 +116,10 @@ async def call(url: str) -> Caller:
     return caller
 
 
-async def listen(answers: Answers, hosts: int = 1) -> tuple[list[asyncio.Server], int]:
-    """Servers on one port of 127.0.0.1, 127.0.0.2, …, as many as there are `hosts`."""
-    sockets = [socket.create_server(("127.0.0.1", 0), backlog=1024)]
-    port = sockets[0].getsockname()[1]
-    sockets += [
-        socket.create_server((f"127.0.0.{n}", port), backlog=1024)
-        for n in range(2, hosts + 1)
-    ]
+async def serve(parent: Connection, answers: Answers) -> None:
+    """Serve for ever, on a port that `parent` is told."""
     loop = asyncio.get_running_loop()
-    servers = [await loop.create_server(lambda: Served(answers), sock=s) for s in sockets]
-    return servers, port
-
-
-async def serve_forever(servers: list[asyncio.Server]) -> None:
-    await asyncio.gather(*(server.serve_forever() for server in servers))
+    listening = socket.create_server(("127.0.0.1", 0), backlog=1024)
+    server = await loop.create_server(lambda: Served(answers), sock=listening)
+    parent.send(listening.getsockname()[1])
+    await server.serve_forever()

@@ -38,8 +38,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def measured(options: argparse.Namespace) -> Iterator[Row]:
-    with node.folder() as folder, serving(polls.provide) as provider:
-        place = Place(folder, provider, interval=node.AT_ONCE)
+    with node.folder() as folder, serving(polls.provide) as port:
+        place = Place(folder, port, interval=node.AT_ONCE)
         yield Row(
             "memory after the start",
             "MiB",

@@ -27,7 +27,7 @@ from bridge.service import wind_down
 
 API_KEY = "an-api-key-of-the-benchmarks"
 HOOK = "/hooks/0123456789abcdef0123456789abcdef"
-NOWHERE = "http://127.0.0.1:9"  # never called
+NOBODY = 9  # a port where nobody listens
 SECRET = "whsec_YmVuY2htYXJrcy1zaWduLXdpdGgtdGhpcy1zZWNyZXQ="
 CREATED_AGO_S = 10.0  # subscriptions are older than the pause before a first attempt
 HOSTS = 10  # of callbacks: enough to fill what one client may have in flight
@@ -42,8 +42,8 @@ class Place:
     """A folder with a configuration and its database, and who is talked to."""
 
     folder: Path
-    provider_url: str = NOWHERE
-    receiver_port: int = 9
+    provider_port: int = NOBODY
+    receiver_port: int = NOBODY
     interval: str = "1d"  # between two polls of one task
     first: str = "1d"
 
@@ -76,7 +76,7 @@ class Place:
             },
             "providers": {
                 "amux": {
-                    "base_url": self.provider_url,
+                    "base_url": f"http://localhost:{self.provider_port}",
                     "api_key": "sk-of-the-benchmarks",
                     "rate_limit": "1000000/s",
                     "poll": {
@@ -87,7 +87,7 @@ class Place:
                     },
                 }
             },
-            "callbacks": {"allow_networks": ["127.0.0.0/8"]},
+            "callbacks": {"allow_networks": ["127.0.0.0/8", "::1/128"]},
             "log": {"format": "json"},
         }
 
@@ -153,7 +153,8 @@ def task_id(number: int) -> str:
 
 
 def hook_url(number: int, port: int) -> str:
-    return f"http://127.0.0.{number % HOSTS + 1}:{port}{HOOK}"
+    """One of HOSTS names. They lead to this machine without being asked for: RFC 6761."""
+    return f"http://hook{number % HOSTS}.localhost:{port}{HOOK}"
 
 
 def wish(place: Place, number: int, first_poll_s: float) -> Wish:

@@ -25,30 +25,25 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def measured(options: argparse.Namespace) -> list[Row]:
-    with node.folder() as folder, serving(provide) as url:
-        place = Place(folder, url, interval=node.AT_ONCE)
+    with node.folder() as folder, serving(provide) as port:
+        place = Place(folder, port, interval=node.AT_ONCE)
         done_aside(node.add_watches, place, range(options.watches))
         pairs = rounds(
             options.rounds,
             partial(done_aside, bridge_polls, place, options.seconds),
-            partial(done_aside, bare_polls, url, options.watches, options.seconds),
+            partial(done_aside, bare_polls, port, options.watches, options.seconds),
         )
     ours, bare = zip(*pairs, strict=True)
     return speeds(f"polls, {options.watches:,} watches", ours, bare, Target("0.60", "0.85"))
 
 
 def provide(parent: Connection) -> None:
-    looped(still_running(parent))
+    looped(lean.serve(parent, still_running))
 
 
-async def still_running(parent: Connection) -> None:
-    def answers(head: bytes, _body: bytes, _address: str) -> bytes:
-        name = head.split(b" ", 2)[1].rpartition(b"/")[2]
-        return lean.answer(node.said(name, b"in_progress"))
-
-    servers, port = await lean.listen(answers)
-    parent.send(f"http://127.0.0.1:{port}")
-    await lean.serve_forever(servers)
+def still_running(head: bytes, _body: bytes) -> bytes:
+    name = head.split(b" ", 2)[1].rpartition(b"/")[2]
+    return lean.answer(node.said(name, b"in_progress"))
 
 
 def bridge_polls(place: Place, seconds: float) -> Speed:
@@ -64,17 +59,17 @@ async def polling(place: Place, seconds: float) -> Speed:
         )
 
 
-def bare_polls(url: str, watches: int, seconds: float) -> Speed:
-    return looped(asking(url, watches, seconds))
+def bare_polls(port: int, watches: int, seconds: float) -> Speed:
+    return looped(asking(port, watches, seconds))
 
 
-async def asking(url: str, watches: int, seconds: float) -> Speed:
-    numbers = in_turn(watches)
+async def asking(port: int, watches: int, seconds: float) -> Speed:
+    url, numbers = f"http://127.0.0.1:{port}{PATH}", in_turn(watches)
     headers = {"Authorization": "Bearer sk-of-the-benchmarks"}
     async with node.bare_session(CONNECTIONS) as session:
 
         async def ask() -> None:
-            target = f"{url}{PATH}{node.task_id(next(numbers))}"
+            target = url + node.task_id(next(numbers))
             async with session.get(target, headers=headers) as response:
                 await response.read()
 

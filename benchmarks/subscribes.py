@@ -91,7 +91,7 @@ def subscribing(
     return subscribe
 
 
-def subscribe_request(url: str, number: int, receiver_port: int = 9) -> bytes:
+def subscribe_request(url: str, number: int, receiver_port: int = node.NOBODY) -> bytes:
     body = {
         "provider": "amux",
         "task_id": node.task_id(number),

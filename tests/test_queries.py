@@ -129,6 +129,15 @@ def test_what_is_asked_all_the_time_reads_by_an_index(
         assert "TEMP B-TREE" not in step or name in NEWEST_FIRST, steps
 
 
+def test_upkeep_starts_from_what_is_refused_and_not_from_all(
+    schema: sqlite3.Connection,
+) -> None:
+    """It runs each minute, and holds up every write while it does."""
+    first, *rest = plan(schema, "keyless_subscriptions")
+    assert first == "SCAN c"
+    assert all(step.startswith("SEARCH") for step in rest)
+
+
 def test_the_claims_come_from_narrow_indexes_alone(schema: sqlite3.Connection) -> None:
     """Choosing lanes touches no table but that of the lanes."""
     for name in ("poll_lanes", "delivery_lanes"):

@@ -184,7 +184,10 @@ class Store:
 
     async def end_keyless(self, *, now: float) -> list[str]:
         """End what a key that never worked has kept waiting for ten minutes."""
-        return await self.database.write(upkeep.end_keyless(self._box, now=now))
+        ended: list[str] = []
+        while keys := await self.database.write(upkeep.end_keyless(self._box, now=now)):
+            ended += keys
+        return ended
 
     async def sweep(self, *, now: float) -> int:
         """Repair what must not exist; how much of it there was."""

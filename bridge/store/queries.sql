@@ -251,7 +251,7 @@ WHERE delivery_id = :delivery_id AND manual = 0;
 -- Deadlines
 
 -- name: due_deadlines(now, limit)
-SELECT s.id, s.watch_id, s.created_at, s.deadline_at, s.closing_at, w.provider, w.ended_at, w.outcome,
+SELECT s.id, s.watch_id, s.created_at, s.deadline_at, s.closing_at, w.provider, w.outcome,
     c.refused_at, c.worked_at
 FROM subscriptions s
 JOIN watches w ON w.id = s.watch_id
@@ -279,13 +279,12 @@ SET closing_at = (SELECT min(deadline_at) FROM subscriptions
     WHERE watch_id = :watch_id AND state = 'active' AND closing_at IS NOT NULL)
 WHERE watch_id = :watch_id AND closing_at IS NOT NULL;
 
--- name: refused_credentials(before)
-SELECT id FROM credentials WHERE refused_at <= :before AND worked_at IS NULL;
-
--- name: watches_of_credential(credential_id, created_before, limit)
-SELECT p.watch_id AS id FROM poll_schedule p
-WHERE p.credential_id = :credential_id AND EXISTS (SELECT 1 FROM subscriptions s
-    WHERE s.watch_id = p.watch_id AND s.state = 'active' AND s.created_at <= :created_before)
+-- CROSS keeps SQLite to this order: from the few credentials that are refused.
+-- name: keyless_subscriptions(before, limit)
+SELECT s.id, s.watch_id, 'auth' AS outcome
+FROM credentials c CROSS JOIN poll_schedule p CROSS JOIN subscriptions s
+WHERE c.refused_at <= :before AND c.worked_at IS NULL AND p.credential_id = c.id
+    AND s.watch_id = p.watch_id AND s.state = 'active' AND s.created_at <= :before
 LIMIT :limit;
 
 -- Deliver

@@ -1,6 +1,6 @@
 """Steps of upkeep: deadlines, the sweep for what must not exist, pruning."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from bridge import events
@@ -37,7 +37,7 @@ def check_deadlines(
 ) -> Step[Deadlines]:
     """Ask once more for whom the time is up; end whom no answer came for."""
     rows = yield ask("due_deadlines", now=now, limit=CHUNK)
-    ended: list[str] = []
+    overdue: list[Row] = []
     polled = False
     for row in rows:
         retained_until = row["created_at"] + policy(row["provider"]).retention_s
@@ -56,9 +56,8 @@ def check_deadlines(
                 "poll_now", watch_id=row["watch_id"], now=now, closing_at=row["deadline_at"]
             )
         else:
-            ended += yield from end_by_our_word(
-                box, row["watch_id"], row["outcome"], row["id"], now
-            )
+            overdue.append(row)
+    ended = yield from end_by_our_word(box, overdue, now)
     return Deadlines(ended, polled, more=len(rows) == CHUNK)
 
 
@@ -67,41 +66,28 @@ def key_is_lost(row: Row) -> bool:
     return row["refused_at"] is not None and row["worked_at"] is not None
 
 
-def end_by_our_word(
-    box: Box, watch_id: int, outcome: str | None, subscription_id: int | None, now: float
-) -> Step[list[str]]:
-    """End one subscription of the watch, or every one of them that is old enough."""
-    [watch] = yield ask("lock_watch", watch_id=watch_id)
-    last = PollOutcome(outcome or PollOutcome.UNREACHABLE)
+def end_by_our_word(box: Box, rows: Iterable[Row], now: float) -> Step[list[str]]:
+    """End these subscriptions as the last answer about their watch allows."""
+    watches: dict[int, dict[int, str | None]] = {}
+    for row in rows:
+        watches.setdefault(row["watch_id"], {})[row["id"]] = row["outcome"]
     ended: list[str] = []
-    for row in (yield ask("listeners", watch_id=watch_id)):
-        listener = listener_of(box, row)
-        if subscription_id in (None, listener.id) and (
-            subscription_id is not None or listener.created_at <= now - KEY_CHANCE_S
-        ):
-            word = own_outcome(PollOutcome(outcome) if outcome else None)
-            seen = Observation(outcome=last)
-            ended += yield from close(box, listener, word, seen, now=now)
-    yield from rest_if_idle(watch_id, watch["credential_id"])
+    for watch_id, outcomes in watches.items():
+        [watch] = yield ask("lock_watch", watch_id=watch_id)
+        for row in (yield ask("listeners", watch_id=watch_id)):
+            if row["id"] in outcomes:
+                last = PollOutcome(outcomes[row["id"]] or PollOutcome.UNREACHABLE)
+                seen, word = Observation(outcome=last), own_outcome(last)
+                ended += yield from close(box, listener_of(box, row), word, seen, now=now)
+        yield from rest_if_idle(watch_id, watch["credential_id"])
     return ended
 
 
 def end_keyless(box: Box, *, now: float) -> Step[list[str]]:
-    """End what waits for a key that was refused from the start and still is."""
+    """End a chunk of what waits for a key that was refused from the start and still is."""
     before = now - KEY_CHANCE_S
-    ended: list[str] = []
-    for credential in (yield ask("refused_credentials", before=before)):
-        watches = yield ask(
-            "watches_of_credential",
-            credential_id=credential["id"],
-            created_before=before,
-            limit=CHUNK,
-        )
-        for watch in watches:
-            ended += yield from end_by_our_word(
-                box, watch["id"], PollOutcome.AUTH, None, now
-            )
-    return ended
+    rows = yield ask("keyless_subscriptions", before=before, limit=CHUNK)
+    return (yield from end_by_our_word(box, rows, now))
 
 
 def begin(*, now: float) -> Step[int]:

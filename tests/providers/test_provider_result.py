@@ -64,6 +64,7 @@ def test_a_link_is_kept_exactly_as_it_came() -> None:
 def test_the_first_place_with_a_link_counts() -> None:
     """The gateway's own copy outlives the vendor's."""
     body = {
+        "task_id": TASK_ID,
         "status": "SUCCESS",
         "result_url": LINK,
         "data": None,

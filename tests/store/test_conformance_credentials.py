@@ -2,7 +2,7 @@
 
 import pytest
 
-from bridge.model import Outcome
+from bridge.model import Outcome, PollOutcome
 from tests.store.scene import (
     DAY,
     GAP_S,
@@ -12,6 +12,7 @@ from tests.store.scene import (
     TRANSIENT,
     Scene,
     pending,
+    saw,
     succeeded,
 )
 
@@ -62,6 +63,18 @@ async def test_a_burst_of_refusals_counts_once(scene: Scene) -> None:
     credential = await scene.credential()
     assert credential["probes"] == 1
     assert credential["paused_until"] == pytest.approx(scene.now + 10 - 0.8)
+
+
+async def test_a_refusal_does_not_cut_the_providers_own_pause(scene: Scene) -> None:
+    """It asked for ten minutes; that its key is wrong as well makes it no sooner."""
+    for n in range(3):
+        await scene.add(f"task-{n}")
+    scene.later(1.0)
+    throttled, *refused = await scene.claim_polls()
+    await scene.answer(throttled, saw(PollOutcome.THROTTLED, retry_after_s=600.0))
+    for claimed in refused:
+        await scene.answer(claimed, REFUSED)
+    assert (await scene.credential())["paused_until"] == scene.now + 600
 
 
 async def test_each_refused_probe_doubles_the_pause(scene: Scene) -> None:

@@ -162,6 +162,7 @@ async def test_a_crash_makes_its_attempts_due_at_once(scene: Scene) -> None:
     await scene.claim_delivery()
     scene.later(1.0)
     assert await scene.store.begin(now=scene.now) == 1
+    assert await scene.store.begin(now=scene.now) == 0, "taken over already"
     again = await scene.claim_delivery()
     assert (again.attempt, again.seen_lost, again.failures) == (2, True, 0)
     assert again.message_id == f"msg_{key}_0"

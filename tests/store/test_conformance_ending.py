@@ -79,6 +79,8 @@ async def test_the_first_writer_of_an_end_wins(scene: Scene) -> None:
     shown = await scene.show(key)
     assert shown.outcome is Outcome.SUCCEEDED
     assert len(await scene.list_deliveries()) == 1
+    late = await scene.subscribe(metadata={"late": True})
+    assert late.subscription.outcome is Outcome.SUCCEEDED
 
 
 async def test_an_end_is_written_whatever_the_claim(scene: Scene) -> None:

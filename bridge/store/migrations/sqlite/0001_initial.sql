@@ -112,7 +112,7 @@ CREATE TABLE subscriptions (
     CHECK ((state = 'active') = (finished_at IS NULL))
 );
 CREATE INDEX subscriptions_client ON subscriptions (client, id);
-CREATE INDEX subscriptions_watch ON subscriptions (watch_id);
+CREATE INDEX subscriptions_watch ON subscriptions (watch_id, state);
 CREATE INDEX subscriptions_check ON subscriptions (check_at) WHERE state = 'active';
 CREATE INDEX subscriptions_finished ON subscriptions (finished_at) WHERE state <> 'active';
 CREATE INDEX subscriptions_destination ON subscriptions (destination_id);
