@@ -36,7 +36,8 @@ _UNREACHABLE = {
         message="The provider refused the key",
         hint=(
             "Check providers.{provider}.api_key, or the provider_api_key of the request, "
-            "and subscribe again: the task itself may have succeeded."
+            "then subscribe with another deadline or metadata: the same request finds this "
+            "end for a day. The task itself may have succeeded."
         ),
     ),
     PollOutcome.FORBIDDEN: TaskError(

@@ -41,11 +41,12 @@ class Stop:
         self.event.set()
 
     @contextlib.contextmanager
-    def on_reload(self, reload: Callable[[], None]) -> Iterator[None]:
-        loop = asyncio.get_running_loop()
-        loop.add_signal_handler(signal.SIGHUP, reload)
+    def on_hangup(self) -> Iterator[asyncio.Event]:
+        """An event that SIGHUP sets."""
+        loop, hangup = asyncio.get_running_loop(), asyncio.Event()
+        loop.add_signal_handler(signal.SIGHUP, hangup.set)
         try:
-            yield
+            yield hangup
         finally:
             loop.remove_signal_handler(signal.SIGHUP)
 
@@ -59,6 +60,19 @@ class Stop:
         finally:
             for caught in (signal.SIGINT, signal.SIGTERM):
                 loop.remove_signal_handler(caught)
+
+
+def on_each(event: asyncio.Event, act: Callable[[], Coroutine[Any, Any, None]]) -> Loop:
+    """A loop that acts each time `event` is set; whoever stops it sets it once more."""
+
+    async def loop(stop: asyncio.Event) -> None:
+        while not stop.is_set():
+            await event.wait()
+            event.clear()
+            if not stop.is_set():
+                await act()
+
+    return loop
 
 
 async def run(

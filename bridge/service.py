@@ -1,5 +1,6 @@
 """Starts a node, takes over what a former process left, serves, and stops in order."""
 
+import asyncio
 import socket
 from collections.abc import Callable
 from contextlib import AsyncExitStack
@@ -11,9 +12,9 @@ from bridge import __version__
 from bridge.api.app import create_app, create_metrics_app
 from bridge.assembly import Bridge, Current, built, listed_hosts, served_sandbox
 from bridge.config import Config, changes, redacted, removed
-from bridge.errors import ConfigError
+from bridge.errors import ConfigError, StoreUnavailable
 from bridge.providers.configured import configured
-from bridge.running import Server, Stop, run
+from bridge.running import Server, Stop, on_each, run
 
 log = structlog.get_logger(__name__)
 
@@ -41,16 +42,21 @@ async def serve(
         if config.metrics_listen:
             own = listener(config.metrics_listen.host, config.metrics_listen.port)
             servers.append((server_of(create_metrics_app(bridge.deps), config), own))
-        stack.enter_context(stop.on_reload(lambda: renew(bridge, current, reload, sandbox)))
+        hangup = stack.enter_context(stop.on_hangup())
         bridge.health.set_ready("start")
         log.info("service.started", version=__version__, config=redacted(config))
         on_ready(address_of(listening))
         await run(
-            [bridge.poller.worker.run, bridge.dispatcher.worker.run, bridge.upkeep.run],
+            [
+                bridge.poller.worker.run,
+                bridge.dispatcher.worker.run,
+                bridge.upkeep.run,
+                on_each(hangup, lambda: renew(bridge, current, reload, sandbox)),
+            ],
             servers,
             stop,
             grace_s=config.shutdown_grace_s,
-            on_stop=lambda: wind_down(bridge),
+            on_stop=lambda: wind_down(bridge, hangup),
         )
         await bridge.store.note_time(bridge.clock.now())
     log.info("service.stopped")
@@ -89,7 +95,7 @@ async def take_over(bridge: Bridge, current: Current, *, abandon: bool) -> None:
         log.warning("claims.released", attempts=released)
 
 
-def renew(
+async def renew(
     bridge: Bridge,
     current: Current,
     reload: Callable[[], Config],
@@ -98,11 +104,14 @@ def renew(
     """SIGHUP: take over clients and providers from the configuration, or keep the old."""
     try:
         new = reload()
-        if lost := removed(current.config, new):
-            raise ConfigError(*(f"{key}: restart to remove it" for key in lost))
+        clients, providers_in_use = await bridge.store.in_use()
+        used = {f"clients.{name}" for name in clients}
+        used |= {f"providers.{name}" for name in providers_in_use}
+        if lost := used.intersection(removed(current.config, new)):
+            raise ConfigError(*(f"{key}: has work in flight" for key in sorted(lost)))
         providers = configured(new, sandbox)
-    except ConfigError as error:
-        log.error("config.refused", faults=error.faults)
+    except (ConfigError, StoreUnavailable) as error:
+        log.error("config.refused", faults=str(error).splitlines())
         return
     kept = changes(current.config, new)
     if kept:
@@ -114,7 +123,8 @@ def renew(
     log.info("config.reloaded")
 
 
-def wind_down(bridge: Bridge) -> None:
+def wind_down(bridge: Bridge, hangup: asyncio.Event) -> None:
+    hangup.set()
     bridge.health.set_unready("stop", "stopping")
     bridge.dispatcher.stopping.set()
     for worker in (bridge.poller.worker, bridge.dispatcher.worker):

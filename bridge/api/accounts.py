@@ -59,7 +59,8 @@ def provider_view(
     pulse: Pulse,
     now: float,
 ) -> dict[str, Any]:
-    usable = granted and provider.key is not None
+    has_key = granted and provider.key is not None
+    usable = has_key or (granted and provider.page.auth is None)
     known = credential if usable else None
     state, since = state_of(known, pulse, now)
     last_ok_at = pulse.last_ok_at if usable else None
@@ -68,7 +69,7 @@ def provider_view(
     return {
         "name": provider.name,
         "preset": provider.preset,
-        "has_key": usable,
+        "has_key": has_key,
         "state": state,
         "since": time(since),
         "last_ok_at": time(last_ok_at),

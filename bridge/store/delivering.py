@@ -3,9 +3,10 @@
 from collections.abc import Collection
 
 from bridge.errors import RequestError
+from bridge.hints import hint
 from bridge.ids import message_id
 from bridge.lanes import Lane
-from bridge.model import ClaimedDelivery, DeliveryState, Reply
+from bridge.model import AttemptOutcome, ClaimedDelivery, DeliveryState, Reply
 from bridge.retry import Verdict
 from bridge.store.box import Box
 from bridge.store.claims import Choose, Claims
@@ -64,7 +65,7 @@ def claim(box: Box, row: Row, now: float, lease_s: float) -> Step[ClaimedDeliver
     delivery_id = row["delivery_id"]
     yield ask("claim_delivery", schedule_id=row["id"], until=now + lease_s, now=now)
     if row["claimed_at"] is not None:
-        yield ask("mark_lost", delivery_id=delivery_id)
+        yield from mark_lost(delivery_id, now)
     [counted] = yield ask("next_attempt", delivery_id=delivery_id)
     yield ask(
         "add_attempt",
@@ -96,6 +97,13 @@ def claim(box: Box, row: Row, now: float, lease_s: float) -> Step[ClaimedDeliver
         signing_secrets=tuple(extras_of(box, row["wish"])["signing_secrets"]),
         body=box.vault.open(row["body"], "event"),
     )
+
+
+def mark_lost(delivery_id: int, now: float) -> Step[None]:
+    """An attempt was claimed and nobody has recorded it: the receiver may have had it."""
+    words = hint(Reply(outcome=AttemptOutcome.UNKNOWN), "POST")
+    yield ask("mark_lost", delivery_id=delivery_id)
+    yield ask("end_lost_attempts", delivery_id=delivery_id, now=now, hint=words)
 
 
 def record_attempt(

@@ -329,6 +329,10 @@ UPDATE deliveries SET attempts = attempts + 1 WHERE id = :delivery_id RETURNING 
 -- name: mark_lost(delivery_id)!
 UPDATE deliveries SET lost = 1 WHERE id = :delivery_id;
 
+-- name: end_lost_attempts(delivery_id, now, hint)!
+UPDATE attempts SET finished_at = :now, hint = :hint
+WHERE delivery_id = :delivery_id AND finished_at IS NULL;
+
 -- name: add_attempt(delivery_id, number, manual, now)!
 INSERT INTO attempts (delivery_id, number, manual, started_at, outcome)
 VALUES (:delivery_id, :number, :manual, :now, 'unknown');
@@ -426,13 +430,14 @@ ORDER BY s.id DESC LIMIT :limit;
 
 -- name: view_subscription(subscription_id)
 SELECT s.id, s.key, s.client, s.events, s.state, s.outcome, s.created_at, s.deadline_at, s.finished_at,
-    s.sealed, s.destination_id, t.sealed AS destination, w.provider, w.task_id,
+    s.sealed, s.destination_id, t.sealed AS destination, t.gone_at, w.provider, w.task_id,
     CASE WHEN s.state = 'ended' THEN s.status ELSE w.status END AS status,
     w.progress, w.outcome AS poll_outcome, w.http_status, w.detail,
     w.outcome_since, w.outcome_from, w.polls, w.polled_at AS last_polled_at, p.next_at, p.claim_no,
-    p.polled_at, e.body AS event
+    p.polled_at, c.paused_until, e.body AS event
 FROM subscriptions s
 JOIN watches w ON w.id = s.watch_id
+JOIN credentials c ON c.id = w.credential_id
 LEFT JOIN poll_schedule p ON p.watch_id = w.id
 LEFT JOIN destinations t ON t.id = s.destination_id
 LEFT JOIN events e ON e.subscription_id = s.id AND e.sequence = 0
@@ -441,7 +446,8 @@ WHERE s.id = :subscription_id;
 -- The end's delivery if there is one, else the newest update's.
 -- name: newest_delivery(subscription_id)
 SELECT d.sequence, d.state, d.attempts, d.last_outcome, d.hint,
-    (SELECT min(next_at) FROM delivery_schedule WHERE delivery_id = d.id) AS next_at
+    (SELECT min(next_at) FROM delivery_schedule
+     WHERE delivery_id = d.id AND claimed_at IS NULL) AS next_at
 FROM deliveries d WHERE d.subscription_id = :subscription_id
 ORDER BY CASE WHEN d.sequence = 0 THEN 0 ELSE 1 END, d.sequence DESC LIMIT 1;
 
@@ -471,7 +477,8 @@ ORDER BY d.id DESC LIMIT :limit;
 -- name: view_delivery(delivery_id)
 SELECT d.id, d.sequence, d.state, d.attempts, d.last_outcome, d.hint, d.created_at, d.updated_at,
     s.key, s.client, e.type, t.sealed AS destination, l.host,
-    (SELECT min(next_at) FROM delivery_schedule WHERE delivery_id = d.id) AS next_at
+    (SELECT min(next_at) FROM delivery_schedule
+     WHERE delivery_id = d.id AND claimed_at IS NULL) AS next_at
 FROM deliveries d
 JOIN subscriptions s ON s.id = d.subscription_id
 JOIN events e ON e.subscription_id = d.subscription_id AND e.sequence = d.sequence

@@ -6,7 +6,8 @@ from typing import Any
 
 import orjson
 
-from bridge.ids import message_id
+from bridge.events import ENDS, expand
+from bridge.ids import END, message_id
 from bridge.model import (
     Attempt,
     AttemptOutcome,
@@ -120,9 +121,16 @@ def subscription_of(box: Box, row: Row) -> Step[Subscription]:
         deadline_at=row["deadline_at"],
         ended_at=row["finished_at"] if ended else None,
         last_poll=last_poll_of(row),
-        next_poll_at=row["next_at"] if row["state"] == SubscriptionState.ACTIVE else None,
+        next_poll_at=next_poll_at(row),
         delivery=delivery,
     )
+
+
+def next_poll_at(row: Row) -> float | None:
+    """Not before its credential's pause is over."""
+    if row["state"] != SubscriptionState.ACTIVE or row["next_at"] is None:
+        return None
+    return max(float(row["next_at"]), float(row["paused_until"]))
 
 
 def last_poll_of(row: Row) -> LastPoll | None:
@@ -155,10 +163,16 @@ def summary_of(row: Row) -> Step[DeliverySummary]:
             hint=delivery["hint"],
             next_attempt_at=delivery["next_at"],
         )
-    stopped = row["state"] == SubscriptionState.STOPPED
-    return DeliverySummary(
-        id=None, state=DeliveryState.STOPPED if stopped else DeliveryState.NONE
-    )
+    return DeliverySummary(id=message_id(f"sub_{row['key']}", END), state=state_before(row))
+
+
+def state_before(row: Row) -> DeliveryState:
+    """Of a delivery that is not yet made, as nothing has been told."""
+    if row["state"] == SubscriptionState.STOPPED:
+        return DeliveryState.STOPPED
+    if expand(row["events"].split(" ")).isdisjoint(ENDS):
+        return DeliveryState.FILTERED
+    return DeliveryState.WAITING if row["gone_at"] is None else DeliveryState.GONE
 
 
 def read_delivery(

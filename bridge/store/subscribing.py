@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 
 from bridge.errors import RequestError
-from bridge.model import DeliveryState, IdempotencyKey, Subscription, Wish
+from bridge.model import DeliveryState, IdempotencyKey, Observation, Subscription, Wish
 from bridge.store.box import Box
 from bridge.store.meta import configured
 from bridge.store.reading import read_subscription
@@ -125,8 +125,9 @@ def add(box: Box, wish: Wish, key: str, identity: bytes, now: float) -> Step[Non
         now=now,
         deadline_at=now + wish.deadline_s,
     )
-    if now < (watch["memory_until"] or 0.0):
-        yield from answer_from_memory(box, watch, now)
+    known = remembered(box, watch, now)
+    if known is not None and (known.raw is not None or not wish.include_raw):
+        yield from answer_from_memory(box, watch, known, now)
     else:
         yield from watch_it(wish, watch, now)
 
@@ -172,9 +173,15 @@ def watch_it(wish: Wish, watch: Row, now: float) -> Step[None]:
     )
 
 
-def answer_from_memory(box: Box, watch: Row, now: float) -> Step[None]:
+def remembered(box: Box, watch: Row, now: float) -> Observation | None:
+    """How the task has ended, while that may still be told to others."""
+    if now >= (watch["memory_until"] or 0.0):
+        return None
+    return box.open_observation(watch["answer"])
+
+
+def answer_from_memory(box: Box, watch: Row, seen: Observation, now: float) -> Step[None]:
     """End the new subscription at once with what the provider said before."""
-    seen = box.open_observation(watch["answer"])
     for row in (yield ask("listeners", watch_id=watch["id"])):
         yield from tell_end(box, listener_of(box, row), seen, now=now)
     yield ask("wipe_unused_key", credential_id=watch["credential_id"])

@@ -7,6 +7,7 @@ from bridge import events
 from bridge.cadence import PollPolicy
 from bridge.model import DeliveryState, Observation, PollOutcome
 from bridge.store.box import Box
+from bridge.store.delivering import mark_lost
 from bridge.store.rows import listener_of
 from bridge.store.steps import Row, Step, ask
 from bridge.store.telling import PATIENCE_S, close, rest_if_idle, tell_end
@@ -98,7 +99,7 @@ def begin(*, now: float) -> Step[int]:
     """
     released = yield ask("release_claims", now=now)
     for row in released:
-        yield ask("mark_lost", delivery_id=row["delivery_id"])
+        yield from mark_lost(row["delivery_id"], now)
     yield ask("reopen_deadlines")
     return len(released)
 

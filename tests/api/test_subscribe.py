@@ -44,8 +44,8 @@ async def test_a_new_subscription_is_answered_as_the_contract_shows_it(api: Api)
         "deadline_at": "2027-01-16T08:00:00Z",
         "next_poll_at": "2027-01-15T08:00:05Z",
         "delivery": {
-            "id": None,
-            "state": "none",
+            "id": answer.json["id"].replace("sub_", "msg_") + "_0",
+            "state": "waiting",
             "attempts": 0,
             "last_outcome": None,
             "hint": None,

@@ -13,7 +13,7 @@ from tests.promises.points import FRESH, RUNNING, STARTING, STOPPING
 ANYWHERE = "a random instant"
 RANDOM_SHARE = 0.4
 REACHED_S = 5.0  # within which a point must be reached, else it is a random instant
-LIFE_S = 0.35  # at most, of a process that dies at a random instant
+LIFE_S = 0.35  # at most, beyond its start, of a process that dies at a random instant
 
 # How often a process passes a point before long, at least; others once.
 PASSED = dict.fromkeys(RUNNING, 3) | {
@@ -57,8 +57,9 @@ class Executioner:
         self.tally[point if reached else ANYWHERE] += 1
 
     async def _anywhere(self) -> bool:
+        start_s = self.start_s[-1] if self.start_s else 0.0
         await self._node.launch()
-        return await self._node.dead(self._dice.uniform(0.0, LIFE_S))
+        return await self._node.dead(self._dice.uniform(0.0, start_s + LIFE_S))
 
     async def _at(self, point: str) -> bool:
         """Whether it died there."""

@@ -12,7 +12,7 @@ from bridge.simulator.provider import ProviderSimulator
 from bridge.simulator.reactions import Reaction
 from bridge.simulator.receiver import ReceiverSimulator
 from bridge.simulator.script import Step, Task
-from tests.promises.node import Node, settings
+from tests.promises.node import KEYS, Node, settings
 from tests.promises.nursery import Nursery
 from tests.promises.points import STARTING
 
@@ -149,6 +149,24 @@ async def test_a_waiting_caller_is_answered(
             node.send(signal.SIGTERM)
             assert await node.ended(within_s=6) == 0
         assert waiting.result()["state"] == "active"
+
+
+async def test_a_caller_that_never_finishes_its_request_holds_nobody_up(
+    tmp_path: Path, provider: ProviderSimulator
+) -> None:
+    """Beyond the grace period, after which a supervisor kills."""
+    async with Node(tmp_path, settings(provider.url, shutdown_grace="1s")) as node:
+        await node.start()
+        port = int(node.url.rpartition(":")[2])
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+        head = "POST /subscribe HTTP/1.1", "Host: x", "Content-Length: 99"
+        key = f"Authorization: Bearer {KEYS['shop']}"
+        writer.write("\r\n".join((*head, key, "", "{")).encode())
+        await writer.drain()
+        assert (await node.call("GET", "/readyz")).status == 200
+        node.send(signal.SIGTERM)
+        assert await node.ended(within_s=6) == 0
+        writer.close()
 
 
 async def test_every_202_of_a_burst_is_kept(

@@ -32,7 +32,7 @@ KILLS = int(os.environ.get("BRIDGE_TEST_KILLS", "200"))
 SEED = int(os.environ.get("BRIDGE_TEST_SEED", str(time.time_ns() % 1_000_000)))
 SUBSCRIPTIONS = max(1_000, 5 * KILLS)
 CALLERS = 48
-HEALED_S = 40.0
+HEALED_S = 60.0
 
 
 @dataclass(frozen=True)

@@ -64,6 +64,7 @@ async def test_an_attempt_is_in_the_log_before_it_is_made(scene: Scene) -> None:
     await scene.claim_delivery()
     delivery = await scene.delivery(key)
     assert delivery.attempts == 1
+    assert delivery.next_attempt_at is None, "it is being made; a lease is no plan"
     [attempt] = delivery.log
     assert (attempt.number, attempt.manual) == (1, False)
     assert (attempt.started_at, attempt.finished_at) == (scene.now, None)
@@ -172,7 +173,16 @@ async def test_a_crash_makes_its_attempts_due_at_once(scene: Scene) -> None:
         AttemptOutcome.UNKNOWN,
         AttemptOutcome.ACCEPTED,
     ]
-    assert delivery.log[0].finished_at is None
+    assert delivery.log[0].finished_at == scene.now, "when it was known to be lost"
+    assert delivery.log[0].hint is not None
+
+
+async def test_an_attempt_in_flight_is_no_next_one(scene: Scene) -> None:
+    """Its lease is when it would be repeated, which nobody needs to wait for."""
+    key = await scene.ended()
+    assert (await scene.delivery(key)).next_attempt_at is not None
+    await scene.claim_delivery()
+    assert (await scene.delivery(key)).next_attempt_at is None
 
 
 async def test_begin_leaves_what_was_not_claimed_as_it_is(scene: Scene) -> None:
@@ -196,6 +206,9 @@ async def test_a_lease_that_ran_out_is_claimed_anew(scene: Scene) -> None:
     second = await scene.claim_delivery()
     assert (second.attempt, second.seen_lost) == (2, True)
     assert second.claim_no == first.claim_no + 1
+    await scene.hear(second, BROKEN)
+    scene.later(5.0)
+    assert (await scene.claim_delivery()).seen_lost, "the first may still have arrived"
 
 
 async def test_what_is_in_flight_here_is_not_claimed_anew(scene: Scene) -> None:
@@ -431,6 +444,18 @@ async def test_a_retry_by_hand_reopens_what_was_gone(scene: Scene) -> None:
     assert (await scene.delivery(old)).state is DeliveryState.ACCEPTED
     await scene.poll(succeeded())
     assert (await scene.claim_delivery()).message_id == f"msg_{running}_0"
+
+
+async def test_410_to_an_attempt_by_hand_ends_the_schedule(scene: Scene) -> None:
+    """It is the receiver's word, whoever asked."""
+    key = await scene.ended()
+    await scene.deliver(BROKEN)
+    await scene.retry(key)
+    await scene.deliver(GONE)
+    delivery = await scene.delivery(key)
+    assert (delivery.state, delivery.next_attempt_at) == (DeliveryState.GONE, None)
+    scene.later(DAY)
+    assert not await scene.claim_deliveries()
 
 
 async def test_a_retry_by_hand_may_hear_410_again(scene: Scene) -> None:

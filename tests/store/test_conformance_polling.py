@@ -311,6 +311,7 @@ async def test_an_update_is_owed_only_to_who_asked(scene: Scene) -> None:
     claimed = await scene.claim_delivery()
     assert (claimed.type, claimed.message_id) == ("task.updated", f"msg_{wants}_1")
     assert claimed.body.count(b'"progress":10')
+    assert len(await scene.list_deliveries()) == 1, "nothing is stored for the other"
 
 
 async def test_no_change_is_no_update(scene: Scene) -> None:

@@ -27,6 +27,7 @@ from tests.store.scene import (
     failed,
     key_of,
     pending,
+    saw,
     succeeded,
     wish,
 )
@@ -49,8 +50,46 @@ async def test_a_new_subscription_shows_what_was_asked(scene: Scene) -> None:
     assert (shown.created_at, shown.deadline_at) == (scene.now, scene.now + 900)
     assert (shown.ended_at, shown.last_poll) == (None, None)
     assert shown.next_poll_at == subscribed.next_poll_at == scene.now + 1
-    assert shown.delivery.state is DeliveryState.NONE
+    assert shown.delivery.state is DeliveryState.WAITING
+    assert shown.delivery.id == f"msg_{key_of(subscribed)}_0"
+    assert (shown.delivery.attempts, shown.delivery.next_attempt_at) == (0, None)
     assert shown == await scene.show(key_of(subscribed))
+
+
+async def test_the_delivery_to_come_is_shown_with_its_id(scene: Scene) -> None:
+    """A receiver can be told which `webhook-id` to wait for, and whether one will come."""
+    watch_only = await scene.subscribe("a", destination=None)
+    assert watch_only.subscription.delivery.state is DeliveryState.NONE
+    updates = await scene.subscribe("a", events=("task.updated",))
+    assert updates.subscription.delivery.state is DeliveryState.FILTERED
+    stays = await scene.add("a", metadata={"stays": True})
+    await scene.ended("b")
+    await scene.deliver(GONE)
+    shown = await scene.show(stays)
+    assert (shown.delivery.id, shown.delivery.state) == (
+        f"msg_{stays}_0",
+        DeliveryState.GONE,
+    )
+
+
+async def test_a_pause_of_the_credential_shows_in_the_next_poll(scene: Scene) -> None:
+    """`next_poll_at` is a promise: nothing is asked before."""
+    key = await scene.add()
+    await scene.poll(saw(PollOutcome.THROTTLED, retry_after_s=100.0))
+    assert (await scene.show(key)).next_poll_at == scene.now + 100
+
+
+async def test_memory_without_the_raw_answer_does_not_do_for_who_wants_it(
+    scene: Scene,
+) -> None:
+    """It was not kept, because nobody had asked for it."""
+    await scene.ended("a")
+    late = await scene.subscribe("a", include_raw=True)
+    assert late.subscription.state is SubscriptionState.ACTIVE
+    await scene.poll(succeeded(raw={"own": "shape"}))
+    again = await scene.subscribe("a", include_raw=True, metadata={"n": 2})
+    assert again.subscription.event is not None
+    assert again.subscription.event["data"]["raw"] == {"own": "shape"}
 
 
 async def test_keys_are_long_and_never_alike(scene: Scene) -> None:
@@ -153,6 +192,15 @@ async def test_another_task_is_another_watch(
     await scene.add(**change)
     scene.later(1.0)
     assert len({claimed.watch_id for claimed in await scene.claim_polls()}) == 2
+
+
+async def test_an_identity_is_of_one_client(scene: Scene) -> None:
+    """Two clients may send the same bytes, and neither is given the other's."""
+    first = await scene.subscribe(canonical=b"the same")
+    second = await scene.subscribe(canonical=b"the same", client="blog")
+    assert second.created
+    assert second.subscription.client == "blog"
+    assert first.subscription.id != second.subscription.id
 
 
 async def test_the_order_of_params_does_not_matter(scene: Scene) -> None:
@@ -290,6 +338,11 @@ async def test_a_watch_polled_anew_starts_without_a_past(scene: Scene) -> None:
     assert (late.subscription.status, late.subscription.last_poll) == (None, None)
     shown = await scene.show(first)
     assert (shown.status, shown.progress) == (Status.SUCCEEDED, 100)
+    reopened_at = scene.now
+    scene.later(1.0)
+    claimed = await scene.claim_poll()
+    assert (claimed.status, claimed.outcome) == (None, None)
+    assert (claimed.created_at, claimed.born_at) == (reopened_at, reopened_at)
 
 
 async def test_our_own_end_is_never_answered_from_memory(scene: Scene) -> None:

@@ -226,8 +226,6 @@ class Walk:
         for delivery in await self.scene.list_deliveries():
             if delivery.id in self.accepted:
                 assert delivery.state is DeliveryState.ACCEPTED
-            scheduled = delivery.next_attempt_at is not None
-            assert scheduled or not delivery.state.pending
 
     async def settle(self) -> None:
         """Providers and receivers are well again: everything comes to its end."""
