@@ -22,6 +22,7 @@ from bridge.config.tree import Tree
 from bridge.errors import ConfigError
 
 FILE = "bridge.secrets.yaml"
+PORT = "8080"
 LOOPBACK_HOSTS = ("localhost",)
 LOOPBACK_NETWORKS = ("127.0.0.0/8", "::1/128")
 
@@ -64,7 +65,7 @@ def development(
         raise ConfigError("--config: does not go with --dev, which takes no file")
     presets = built_in() if presets is None else presets
     local = {name: value for name, value in environ.items() if name != "PORT"}
-    below = _defaults(minted(cwd, choice), presets, environ.get("PORT") or "8080")
+    below = _defaults(minted(cwd, choice), presets, environ.get("PORT") or PORT)
     above = from_environ(local, below, presets)
     return settled(from_flags(flags).over(above.over(below)), presets, pages)
 
@@ -144,6 +145,8 @@ def _defaults(minted: DevelopmentSecrets, presets: Mapping[str, bool], port: str
         "role": "operator",
     }
     complete = [name for name, is_complete in presets.items() if is_complete]
+    if port != PORT:
+        tree.origins["listen",] = "PORT"
     tree.values = {
         "listen": f"127.0.0.1:{port}",
         "encryption_keys": [minted.encryption_key],

@@ -13,7 +13,13 @@ from bridge.errors import StoreUnavailable
 from bridge.health import Health
 from bridge.lanes import Lane, ready, share
 from bridge.metrics import Metrics
-from bridge.model import ClaimedDelivery, DeliveryState, Destination, Reply
+from bridge.model import (
+    AttemptOutcome,
+    ClaimedDelivery,
+    DeliveryState,
+    Destination,
+    Reply,
+)
 from bridge.retry import Schedule, Verdict
 from bridge.slots import Place, Slots
 from bridge.store import Store
@@ -21,6 +27,7 @@ from bridge.worker import IDLE_S, Turn, Worker
 
 LEASE_MARGIN_S = 15.0  # beyond the timeout: to record what came of the attempt
 RECORD_AGAIN_S = 1.0
+UNSIGNABLE = "not sent: its client is no longer configured, so nothing could sign it"
 
 log = structlog.get_logger(__name__)
 
@@ -122,6 +129,9 @@ class Dispatcher:
             self._slots.give_back(self._in_flight.pop(claimed.delivery_id))
 
     async def _attempt(self, claimed: ClaimedDelivery) -> Reply:
+        secrets = claimed.signing_secrets or self._secrets(claimed.client)
+        if not secrets:
+            return Reply(outcome=AttemptOutcome.REFUSED, detail=UNSIGNABLE)
         body: bytes | None = formats.payload(claimed.format, claimed.body)
         query: bytes | None = None
         url = claimed.destination.url
@@ -132,7 +142,7 @@ class Dispatcher:
             message_id=claimed.message_id,
             sent_at=self._clock.wall(),
             body=body or b"",
-            secrets=claimed.signing_secrets or self._secrets(claimed.client),
+            secrets=secrets,
             query=query,
         )
         if body is not None:

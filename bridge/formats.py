@@ -16,6 +16,7 @@ FORMATS = ("standard", "flat")
 
 # Servers commonly refuse request lines beyond 8 KiB; the caller's own URL needs room too.
 QUERY_MOST = 6000
+METADATA_MOST = 3000  # of it, for what is never left out although the caller chooses it
 _MESSAGE_MOST = 200  # letters: one Chinese letter takes nine in a URL
 _LONG = ("raw", "files", "details")  # emptied in this order until the query is short enough
 
@@ -69,7 +70,7 @@ def flat(event: Mapping[str, Any]) -> dict[str, Any]:
         "ended_at": told["ended_at"],
         "observed_at": told["observed_at"],
         "raw": _level(told.get("raw")),
-    } | {f"metadata_{key}": _level(value) for key, value in told["metadata"].items()}
+    } | _spread(told["metadata"])
 
 
 def query(body: bytes) -> str:
@@ -87,6 +88,11 @@ def query(body: bytes) -> str:
         facts[key] = None
         written = _query(facts)
     return written
+
+
+def metadata_fits(metadata: Mapping[str, Any]) -> bool:
+    """Whether a query has room for it beside whatever an event may say."""
+    return len(_query(_spread(metadata))) <= METADATA_MOST
 
 
 def append_query(url: str, query: str) -> str:
@@ -109,6 +115,10 @@ def query_of(url: str) -> bytes:
     b'signature=a%2Fb&ok=true'
     """
     return url.partition("#")[0].partition("?")[2].encode()
+
+
+def _spread(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    return {f"metadata_{key}": _level(value) for key, value in metadata.items()}
 
 
 def _level(value: Any) -> Any:

@@ -1,10 +1,13 @@
 """The example and the documentation show every key there is, as it is."""
 
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from bridge.api.body import MAX_BYTES
+from bridge.api.subscribing import BATCH_BYTES
 from bridge.config import Config, load
 from bridge.config.document import parsed
 from bridge.config.environment import SHORT
@@ -69,8 +72,10 @@ def test_the_example_names_what_it_wants(tmp_path: Path) -> None:
     """
     with pytest.raises(Exception, match="SHOP_SIGNING_SECRET is not set") as caught:
         load({"config": str(EXAMPLE)}, {}, tmp_path)
-    for name in ENVIRON:
-        assert f"environment variable {name} is not set" in str(caught.value)
+    faults = str(caught.value).splitlines()
+    assert len(faults) == len(ENVIRON)
+    for name, fault in zip(ENVIRON, faults, strict=True):
+        assert f"environment variable {name} is not set" in fault
 
 
 @pytest.mark.parametrize(
@@ -114,6 +119,15 @@ def test_the_documentation_has_no_keys_beside_those() -> None:
     assert len(rows) == len(list(keys()))
     for name in SHORT:
         assert f"`BRIDGE_{name}`" in DOCUMENT
+
+
+def test_the_limits_of_bodies_are_as_documented() -> None:
+    """
+    A proxy is set up by this table.
+    """
+    limits = dict(re.findall(r"(?m)^\| (.+) \| ([0-9]+) MiB \|$", DOCUMENT))
+    assert int(limits["request body"]) * 2**20 == MAX_BYTES
+    assert int(limits["body of a batch"]) * 2**20 == BATCH_BYTES
 
 
 def test_every_key_says_what_it_means() -> None:

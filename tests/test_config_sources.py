@@ -305,8 +305,30 @@ def test_port_gives_way_to_a_full_address(tmp_path: Path) -> None:
     environ["BRIDGE_LISTEN"] = "127.0.0.1:3"
     assert str(loaded(tmp_path, environ).listen) == "127.0.0.1:3"
     assert str(loaded(tmp_path, environ, {"listen": "[::1]:4"}).listen) == "[::1]:4"
-    [fault] = faults_of(tmp_path, {**ENOUGH, "PORT": "http"})
-    assert fault.startswith('PORT: listen: write it "host:port"')
+    for port in ("abc", "99999"):
+        [fault] = faults_of(tmp_path, {**ENOUGH, "PORT": port})
+        assert fault == "PORT: listen: the port must be a number from 1 to 65535"
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("clients: [\n", "config.yaml:2: not YAML"),
+        ("- listen\n- clients\n", "config.yaml:1: the file must be a mapping"),
+        ("!all {listen: x}", "config.yaml:1: tags are not read"),
+        (None, "config.yaml: cannot be read: Is a directory"),
+    ],
+)
+def test_nothing_is_missing_from_a_file_that_was_not_read(
+    tmp_path: Path, text: str | None, says: str
+) -> None:
+    """Whoever is told that `clients` is missing looks for it where it stands."""
+    path = tmp_path / "config.yaml"
+    path.mkdir() if text is None else path.write_text(text)
+    [fault] = faults_of(tmp_path, {})
+    assert fault.startswith(says)
+    both = faults_of(tmp_path, {"BRIDGE_API_KEY_FILE": "/nowhere/at/all"})
+    assert [each.split(":")[0] for each in both] == ["config.yaml", "BRIDGE_API_KEY_FILE"]
 
 
 def test_a_group_given_as_a_value_is_a_fault_also_if_a_variable_goes_deeper(

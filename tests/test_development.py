@@ -173,6 +173,14 @@ def test_environment_and_flags_still_count(tmp_path: Path) -> None:
     assert str(started(tmp_path, {}, {"listen": "[::1]:0"}).listen) == "[::1]:0"
 
 
+def test_a_port_that_is_none_is_blamed_on_the_variable(tmp_path: Path) -> None:
+    """
+    Nobody has written --dev wrong.
+    """
+    with pytest.raises(ConfigError, match="^PORT: listen: the port must be a number"):
+        started(tmp_path, {"PORT": "abc"})
+
+
 def test_it_takes_no_configuration_file(tmp_path: Path) -> None:
     """
     A file written for production has no place in it; one named by hand is refused.

@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 from bridge.events import SubscriptionFacts, end_event
 from bridge.formats import (
     FORMATS,
+    METADATA_MOST,
     QUERY_MOST,
     append_query,
     flat,
+    metadata_fits,
     payload,
     query,
     query_of,
@@ -211,6 +213,19 @@ class TestQuery:
         """
         written = query(encode(with_metadata(long="z" * 9000)))
         assert "z" * 9000 in written
+
+    def test_metadata_that_fits_leaves_room_for_every_event(self) -> None:
+        """
+        What is accepted when somebody subscribes has to be deliverable days later.
+        """
+        most = {"a": "z" * (METADATA_MOST - len("metadata_a="))}
+        assert metadata_fits(most)
+        assert not metadata_fits({"a": most["a"] + "z"})
+        assert not metadata_fits({"a": "失" * 400})
+        assert metadata_fits({})
+        for event in (with_metadata(**most), json.loads(failure("失" * 2000))):
+            told = {**event, "data": {**event["data"], "metadata": most}}
+            assert len(query(encode(told))) <= QUERY_MOST
 
     @pytest.mark.parametrize(
         ("url", "joined"),

@@ -138,6 +138,14 @@ def test_upkeep_starts_from_what_is_refused_and_not_from_all(
     assert all(step.startswith("SEARCH") for step in rest)
 
 
+@pytest.mark.parametrize("name", ["listeners", "unschedule_idle_watch", "settle_closing"])
+def test_who_is_active_is_found_without_reading_who_was(
+    schema: sqlite3.Connection, name: str
+) -> None:
+    """A task may be subscribed to and left again ten thousand times."""
+    assert any("(watch_id=? AND state=?)" in step for step in plan(schema, name))
+
+
 def test_the_claims_come_from_narrow_indexes_alone(schema: sqlite3.Connection) -> None:
     """Choosing lanes touches no table but that of the lanes."""
     for name in ("poll_lanes", "delivery_lanes"):

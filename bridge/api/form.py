@@ -2,6 +2,7 @@
 
     metadata.order=7   metadata[order]=7   metadata={"order": 7}
     events=task.failed,task.succeeded   events[]=task.failed   events[0]=task.failed
+    metadata.items[]=a   metadata[items][0]=a&metadata[items][1]=b
 
 Values stay text: nothing says whether an order number is a number. What has a type of its
 own (`include_raw`, `deadline`) is read by it later.
@@ -20,6 +21,11 @@ MAX_DEPTH = 16
 
 OBJECTS = ("metadata", "params", "headers")
 LISTS = ("events", "signing_secret")
+
+
+class Spelt(dict[str, Any]):
+    """An object of which each entry is a field of the form."""
+
 
 _STEP = re.compile(r"\.([^.\[\]]+)|\[([^\[\]]*)\]")
 _INDEX = re.compile("[0-9]{0,4}", re.ASCII)
@@ -42,7 +48,20 @@ def fields_of_form(raw: bytes) -> dict[str, Any]:
         raise RequestError(
             "invalid_request", f"{faults[0].field}: {faults[0].message}", errors=faults
         )
-    return found
+    return {name: unspelt(value, top=True) for name, value in found.items()}
+
+
+def unspelt(value: Any, *, top: bool = False) -> Any:
+    """Plain values. An object whose keys count from 0 is a list, but not at the top, where
+    the fields are objects: `metadata[0]`.
+    """
+    if not isinstance(value, Spelt):
+        return value
+    plain = {name: unspelt(each) for name, each in value.items()}
+    counted = [str(number) for number in range(len(plain))]
+    if top or plain.keys() != set(counted):
+        return plain
+    return [plain[number] for number in counted]
 
 
 def pairs(raw: bytes) -> list[tuple[str, str]]:
@@ -64,7 +83,7 @@ def pairs(raw: bytes) -> list[tuple[str, str]]:
 def put(found: dict[str, Any], written: str, value: str) -> FieldFault | None:
     """Take one field in; what is wrong with it, if anything is."""
     name, steps = path_of(written)
-    if not steps and not value:
+    if not value and (not steps or (name in OBJECTS and steps == [""])):
         return None
     if name in LISTS and (not steps or (len(steps) == 1 and _INDEX.fullmatch(steps[0]))):
         texts = value.split(",") if name == "events" else [value]
@@ -115,7 +134,7 @@ def put_at(
     *above, last = path[:-1] if listed else path
     within: Any = found
     for step in above:
-        within = within.setdefault(step, {}) if isinstance(within, dict) else None
+        within = within.setdefault(step, Spelt()) if isinstance(within, dict) else None
     if not isinstance(within, dict):
         return FieldFault(written, "given both as a value and as an object")
     if listed:

@@ -4,8 +4,9 @@ What a key was used for is remembered by the store. Here is only what no databas
 know: that the first request is still being worked on, in this process.
 """
 
+import hashlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,6 +16,7 @@ from starlette.requests import Request
 from bridge.api.problem import refusal
 from bridge.errors import FieldFault, RequestError
 from bridge.model import IdempotencyKey
+from bridge.portable import portable
 
 HEADER = "Idempotency-Key"
 MAX_CHARS = 255
@@ -31,17 +33,21 @@ def key_of(request: Request) -> str | None:
     return key or None
 
 
-def remembered(
-    route: str, key: str | None, given: Mapping[str, Any], provider_key: str | None
-) -> IdempotencyKey | None:
+def remembered(route: str, key: str | None, asked: Any) -> IdempotencyKey | None:
     """The key together with all that must be the same when it comes again.
 
     A key in a header counts like one in the body. The order of fields does not count.
     """
-    if key is None:
-        return None
-    body = orjson.dumps([given, provider_key], option=orjson.OPT_SORT_KEYS)
-    return IdempotencyKey(route=route, key=key, body=body)
+    return IdempotencyKey(route=route, key=key, body=digest(asked)) if key else None
+
+
+def digest(asked: Any) -> bytes:
+    """Equal for what is equal as JSON."""
+    try:
+        written = orjson.dumps(asked, option=orjson.OPT_SORT_KEYS)
+    except orjson.JSONEncodeError:  # deeper than anything that is taken
+        written = orjson.dumps(portable(asked), option=orjson.OPT_SORT_KEYS)
+    return hashlib.sha256(written).digest()
 
 
 class InFlight:

@@ -1,7 +1,8 @@
 """POST /subscribe and POST /subscribe/batch."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -29,7 +30,24 @@ AT_ONCE = 100  # items of a batch; others get their turn after so many
 READY_AGAIN_S = 5.0
 
 # The routes under which Idempotency-Keys are remembered; both twins are one route.
-ONE, BATCH = "subscribe", "subscribe/batch"
+ONE, BATCH, ITEM = "subscribe", "subscribe/batch", "subscribe/batch/item"
+REUSED = "idempotency_key_reused"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """What came in one request."""
+
+    items: Sequence[Any] = field(repr=False)
+    provider_key: str | None = field(repr=False)
+    caller: Caller
+    whole: IdempotencyKey | None
+
+    def part(self, number: int) -> IdempotencyKey | None:
+        """The key of one item, which is good for the same batch only."""
+        return self.whole and replace(
+            self.whole, route=ITEM, key=f"{number} {self.whole.key}"
+        )
 
 
 class Subscribing:
@@ -47,7 +65,8 @@ class Subscribing:
         key, provider_key = keys_of(request)
         with self._in_flight.hold(caller.name, ONE, key):
             given = await body.read_fields(request)
-            done, warnings = await self._subscribe(given, provider_key, caller, ONE, key)
+            remembered = idempotency.remembered(ONE, key, [given, provider_key])
+            done, warnings = await self._subscribe(given, provider_key, caller, remembered)
             seen = await self._waiting.until(
                 polled_or_ended, done.subscription, wait_s, request
             )
@@ -64,44 +83,68 @@ class Subscribing:
         key, provider_key = keys_of(request)
         with self._in_flight.hold(caller.name, BATCH, key):
             items = items_of(await body.read_json(request, BATCH_BYTES))
-            answers: list[dict[str, Any]] = []
-            for start in range(0, len(items), AT_ONCE):
-                answers += await self._several(items, start, provider_key, caller, key)
+            asked = Batch(
+                items=items,
+                provider_key=provider_key,
+                caller=caller,
+                whole=idempotency.remembered(BATCH, key, [items, provider_key]),
+            )
+            answers = await self._opening(asked) if key else []
+            for start in range(len(answers), len(items), AT_ONCE):
+                answers += await self._several(asked, start)
         return Json(answers)
 
-    async def _several(
-        self,
-        items: list[Any],
-        start: int,
-        provider_key: str | None,
-        caller: Caller,
-        key: str | None,
-    ) -> list[dict[str, Any]]:
+    async def _opening(self, asked: Batch) -> list[dict[str, Any]]:
+        """The answers up to that of the first item which is taken.
+
+        With it the key is remembered for the whole batch, before anything else is written.
+        Raises RequestError if it was used for another batch.
+        """
+        answers: list[dict[str, Any]] = []
+        for number in range(len(asked.items)):
+            opened = await self._item(asked, number, asked.whole)
+            if "problem" not in opened:
+                answers.append(await self._again(asked, number, opened))
+                break
+            if opened["problem"]["code"] == REUSED:
+                raise RequestError(REUSED, opened["problem"]["detail"])
+            answers.append(opened)
+        return answers
+
+    async def _again(
+        self, asked: Batch, number: int, opened: dict[str, Any]
+    ) -> dict[str, Any]:
+        """The item under its own key: what the batch's key brings back may be another's."""
+        own = await self._item(asked, number, asked.part(number))
+        return own | {"status": max(own["status"], opened["status"])}
+
+    async def _several(self, asked: Batch, start: int) -> list[dict[str, Any]]:
         """Together, so that the store writes them with one sync to disk."""
+        numbers = range(start, min(start + AT_ONCE, len(asked.items)))
         async with asyncio.TaskGroup() as group:
             tasks = [
-                group.create_task(
-                    self._item(item, provider_key, caller, key and f"{key}#{number}")
-                )
-                for number, item in enumerate(items[start : start + AT_ONCE], start)
+                group.create_task(self._item(asked, number, asked.part(number)))
+                for number in numbers
             ]
         return [task.result() for task in tasks]
 
     async def _item(
-        self, item: Any, provider_key: str | None, caller: Caller, key: str | None
+        self, asked: Batch, number: int, key: IdempotencyKey | None
     ) -> dict[str, Any]:
+        item = asked.items[number]
         try:
             if not isinstance(item, dict):
                 raise RequestError(
                     "malformed_body", f"must be an object, not {body.kind(item)}"
                 )
-            given = body.present(item)
-            done, warnings = await self._subscribe(given, provider_key, caller, BATCH, key)
+            done, warnings = await self._subscribe(
+                body.present(item), asked.provider_key, asked.caller, key
+            )
         except (RequestError, StoreUnavailable) as error:
             why = as_request_error(error)
             told = problem(why.code, why.detail, errors=why.errors)
             return {"status": told["status"], "problem": told}
-        view = subscription_view(done.subscription, caller, warnings)
+        view = subscription_view(done.subscription, asked.caller, warnings)
         return {"status": status_of(done), "subscription": view}
 
     async def _subscribe(
@@ -109,8 +152,7 @@ class Subscribing:
         given: Mapping[str, Any],
         provider_key: str | None,
         caller: Caller,
-        route: str,
-        key: str | None,
+        key: IdempotencyKey | None,
     ) -> tuple[Subscribed, list[dict[str, Any]]]:
         """What was written or found, and warnings. Raises RequestError."""
         wish = wish_of(
@@ -120,22 +162,21 @@ class Subscribing:
             self._deps.providers(),
             https_only=self._deps.config().callbacks.https_only,
         )
-        remembered = idempotency.remembered(route, key, given, provider_key)
         warnings = (
             await vetted(wish.destination, self._deps.vet) if wish.destination else []
         )
         full = await self._active.full(caller)
         with self._active.place(caller) as taken:
-            done = await self._write(wish, remembered, full)
+            done = await self._write(wish, key, full)
             if done.created:
                 taken()
         return done, warnings
 
     async def _write(
-        self, wish: Wish, remembered: IdempotencyKey | None, full: RequestError | None
+        self, wish: Wish, key: IdempotencyKey | None, full: RequestError | None
     ) -> Subscribed:
         done = await self._deps.store.subscribe(
-            wish, now=self._deps.clock.now(), idempotency=remembered, full=full
+            wish, now=self._deps.clock.now(), idempotency=key, full=full
         )
         if done.created:
             self._deps.wake_poller()

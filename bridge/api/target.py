@@ -12,6 +12,7 @@ from bridge.net.guard import AddressForbidden
 from bridge.net.resolver import DnsFailure
 
 FIELD = "callback_url"
+NOWHERE = "https://callback.invalid/"  # stands in, so that headers are looked at as well
 VET_S = 2.0  # how long a subscribe waits for DNS
 
 UNRESOLVED = {
@@ -28,9 +29,10 @@ def destination_of(
     default = caller.settings.callback_url
     if url is None and default is not None:
         url = default.get_secret_value()
-    if url is None:
-        return None
-    return callback.destination(url, headers, https_only=https_only, field=FIELD)
+    found = callback.destination(
+        url or NOWHERE, headers, https_only=https_only, field=FIELD
+    )
+    return found if url else None
 
 
 async def vetted(

@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from bridge import duration
+from bridge import duration, formats
 from bridge.api.auth import Caller
 from bridge.api.credential import given_key, own_key
 from bridge.api.faults import SHOWN, read_model
@@ -54,6 +54,7 @@ def wish_of(
     """Raises RequestError with everything that is wrong."""
     body, found, wrong = read_model(SubscribeBody, given)
     faults = Faults(found, wrong)
+    faults.add(query_faults(body))
     provider = providers.get(body.provider)
     destination: Destination | None = None
     key: str | None = None
@@ -130,6 +131,17 @@ def canonical(
         "include_raw": body.include_raw,
     }
     return orjson.dumps(asked, option=orjson.OPT_SORT_KEYS)
+
+
+def query_faults(body: SubscribeBody) -> list[FieldFault]:
+    """Servers refuse long URLs, so metadata that makes one would never be delivered."""
+    if body.method != "GET" or formats.metadata_fits(body.metadata):
+        return []
+    message = (
+        f"is longer than {formats.METADATA_MOST:,} characters as it stands in the URL; "
+        "shorten it, or use method POST"
+    )
+    return [FieldFault("metadata", message)]
 
 
 def unknown_provider(name: str, providers: Mapping[str, Provider]) -> FieldFault:

@@ -14,6 +14,7 @@ listening      listen
 webhooks       sign, verify
 secret         secret new, show
 subscriptions  subscribe, list, show
+deliveries     retry
 providers      providers list, show, try
   pages        pages as these show and use them
 database       migrate, backup, rekey

@@ -9,6 +9,7 @@ from typer.core import TyperGroup
 from bridge.cli import (
     checking,
     database,
+    deliveries,
     health,
     listening,
     providers,
@@ -71,6 +72,7 @@ for command in (
     subscriptions.subscribe,
     subscriptions.list_,
     subscriptions.show,
+    deliveries.retry,
     listening.listen,
     webhooks.sign,
     webhooks.verify,

@@ -30,6 +30,7 @@ class Secret(NamedTuple):
 
     owner: str
     value: str
+    api_key: str  # the newest of its owner
 
 
 def loaded(flags: Flags, *, dev: bool) -> Config:
@@ -121,7 +122,7 @@ def signing_secrets(flags: Flags, *, dev: bool) -> list[Secret]:
     if dev:
         kept(Path.cwd())
     return [
-        Secret(name, secret.get_secret_value())
+        Secret(name, secret.get_secret_value(), client.api_keys[0].get_secret_value())
         for name, client in found(flags, dev=dev).clients.items()
         for secret in client.signing_secrets
     ]

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bridge.cli.exits import UsageFault
 from bridge.cli.options import ConfigFile, Dev, Json
 from bridge.cli.output import as_json, note, say
 
@@ -20,13 +19,13 @@ def migrate(json: Json = False, config: ConfigFile = None, dev: Dev = False) -> 
     """
     import asyncio
 
-    from bridge.cli.files import schema_of, sqlite_path
+    from bridge.cli.files import path_of, schema_of
 
     settings = configuration(config, dev=dev)
-    path = sqlite_path(settings.database.get_secret_value())
-    before = schema_of(path) if path and path.exists() else 0
+    path = path_of(settings)
+    before = schema_of(path) if path.exists() else 0
     asyncio.run(opened(settings))
-    after = schema_of(path) if path else before
+    after = schema_of(path)
     if json:
         say(as_json({"schema_before": before, "schema": after}))
     elif before == after:
@@ -49,11 +48,9 @@ def backup(
     The copy is that of one instant, and checked. To restore it, start a bridge on it, with
     the same encryption keys.
     """
-    from bridge.cli.files import back_up, sqlite_path
+    from bridge.cli.files import back_up, path_of
 
-    source = sqlite_path(configuration(config, dev=dev).database.get_secret_value())
-    if source is None:
-        raise UsageFault("backup copies SQLite files; for PostgreSQL use pg_dump")
+    source = path_of(configuration(config, dev=dev))
     size = back_up(source, Path(file), replace=force)
     if json:
         say(as_json({"file": file, "bytes": size}))
@@ -70,11 +67,11 @@ def rekey(json: Json = False, config: ConfigFile = None, dev: Dev = False) -> No
     """
     import asyncio
 
-    from bridge.cli.files import must_exist, sqlite_path
+    from bridge.cli.files import must_exist, path_of
     from bridge.cli.rekeying import rekeyed
 
     settings = configuration(config, dev=dev)
-    must_exist(sqlite_path(settings.database.get_secret_value()))
+    must_exist(path_of(settings))
     count = asyncio.run(rekeyed(settings))
     if json:
         say(as_json({"resealed": count}))

@@ -8,9 +8,11 @@ from enum import StrEnum
 from pathlib import Path
 
 from bridge.cli.exits import CommandFailed, Exit, UsageFault
+from bridge.config import Config
 from bridge.errors import StoreUnavailable
 from bridge.store.migrate import migrations
 from bridge.store.sqlite import BUSY_S
+from bridge.store.steps import statements
 
 SCHEME = "sqlite:///"
 
@@ -23,14 +25,14 @@ class Condition(StrEnum):
     CURRENT = "is up to date"
 
 
-def sqlite_path(url: str) -> Path | None:
-    """The file behind a database URL; None: it is not a file."""
-    return Path(url.removeprefix(SCHEME)) if url.startswith(SCHEME) else None
+def path_of(config: Config) -> Path:
+    """The file of the database."""
+    return Path(config.database.get_secret_value().removeprefix(SCHEME))
 
 
-def must_exist(path: Path | None) -> None:
+def must_exist(path: Path) -> None:
     """Raises StoreUnavailable: a slip in its name must not make a new database."""
-    if path is not None and not path.exists():
+    if not path.exists():
         raise StoreUnavailable(f"{path}: does not exist")
 
 
@@ -50,6 +52,16 @@ def schema_of(path: Path) -> int:
     with reading(path) as connection:
         [version] = connection.execute("PRAGMA user_version").fetchone()
     return int(version)
+
+
+def in_use(path: Path) -> tuple[set[str], set[str]]:
+    """Clients and providers that have work in flight. Raises StoreUnavailable."""
+    queries = statements()
+    with reading(path) as connection:
+        watched = connection.execute(queries["work_in_flight"]).fetchall()
+        owing = connection.execute(queries["owing_clients"]).fetchall()
+    clients = {client for client, *_ in (*watched, *owing)}
+    return clients, {provider for _, provider in watched}
 
 
 @contextlib.contextmanager

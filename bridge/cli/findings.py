@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from bridge.cli.exits import lines
-from bridge.cli.files import Condition, condition_of, sqlite_path
+from bridge.cli.files import Condition, condition_of, in_use, path_of
 from bridge.cli.trying import Asker, Trial, asking
 from bridge.config import Config
-from bridge.errors import BridgeError, StoreLocked
+from bridge.errors import BridgeError, StoreLocked, StoreUnavailable
 from bridge.model import PollOutcome
 from bridge.providers.page import Page
 from bridge.store import open_store
@@ -36,19 +36,36 @@ class Finding:
 
 async def examined(config: Config, *, offline: bool) -> list[Finding]:
     """Everything there is to say of a configuration that can be read."""
-    clients = len(config.clients)
-    providers = sum(each.enabled for each in config.providers.values())
-    findings = [
-        Finding(
-            "config",
-            State.OK,
-            f"{counted(clients, 'client')}, {counted(providers, 'provider')}",
-        ),
-        await database_finding(config),
-    ]
+    findings = [*config_findings(config), await database_finding(config)]
     if not offline:
         findings += await provider_findings(config)
     return findings
+
+
+def config_findings(config: Config) -> list[Finding]:
+    """Whether `serve` would take it, with what is in the database."""
+    clients = len(config.clients)
+    providers = sum(each.enabled for each in config.providers.values())
+    counts = f"{counted(clients, 'client')}, {counted(providers, 'provider')}"
+    lost = [Finding("config", State.FAULT, what) for what in unconfigured(config)]
+    return lost or [Finding("config", State.OK, counts)]
+
+
+def unconfigured(config: Config) -> Iterator[str]:
+    """What `serve` refuses to start without. Found out beside a bridge that runs, too."""
+    path = path_of(config)
+    try:
+        if condition_of(path) is not Condition.CURRENT:
+            return
+        clients, providers = in_use(path)
+    except StoreUnavailable:
+        return  # a finding about the database, which is to come
+    advice = "but is not configured; put it back, or start once with --abandon"
+    running = {name for name, each in config.providers.items() if each.enabled}
+    for name in sorted(clients - config.clients.keys()):
+        yield f"clients.{name}: has work in flight, {advice}"
+    for name in sorted(providers - running):
+        yield f"providers.{name}: has tasks in flight, {advice}"
 
 
 def counted(count: int, what: str) -> str:
@@ -62,9 +79,9 @@ def counted(count: int, what: str) -> str:
 async def database_finding(config: Config) -> Finding:
     """Whether it opens and syncs. One that is not there, or old, is left as it is."""
     url = config.database.get_secret_value()
-    path = sqlite_path(url)
+    path = path_of(config)
     try:
-        condition = condition_of(path) if path else Condition.CURRENT
+        condition = condition_of(path)
         if condition is not Condition.CURRENT:
             return Finding("database", State.NOTE, f"{path}: {condition}")
         vault = Vault([key.get_secret_value() for key in config.encryption_keys])

@@ -39,19 +39,20 @@ def show(
 
     Each as whsec_… and, for tools that take a key only as text, decoded.
     """
-    from pathlib import Path
-
     from bridge import signature
     from bridge.cli.configuration import in_development, signing_secrets
-    from bridge.development import kept
 
-    if api_key:
-        say(kept(Path.cwd()).api_key)
-        return
     flags = {"config": config}
+    development = dev or api_key or in_development(flags)
+    secrets = signing_secrets(flags, dev=development)
+    if api_key:
+        key = secrets[0].api_key
+        say(as_json({"api_key": key}) if json else key)
+        return
     shown = [
         {"client": owner, "secret": value, "text": signature.text_of(value)}
-        for owner, value in signing_secrets(flags, dev=dev)
+        | ({"api_key": key} if development else {})
+        for owner, value, key in secrets
     ]
     if json:
         say(as_json(shown))
@@ -59,5 +60,5 @@ def show(
     for each in shown:
         text = each["text"] or "(not text; use the whsec_ form)"
         say(f"{each['client']}", f"  secret   {each['secret']}", f"  as text  {text}")
-    if dev or in_development(flags):
-        say(f"  API key  {kept(Path.cwd()).api_key}")
+        if development:
+            say(f"  API key  {each['api_key']}")

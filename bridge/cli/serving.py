@@ -87,8 +87,6 @@ def run(flags: dict[str, str | None], *, dev: bool, abandon: bool) -> None:
 
     logs.set_up(form=config.log.format, level=config.log.level)
     raise_open_files()
-    if dev:
-        say("poll-bridge for development, not for production")
     ready = partial(welcome, database=str(redacted(config)["database"])) if dev else logged
     with asyncio.Runner(loop_factory=quick_loop()) as runner:
         runner.run(
@@ -119,16 +117,15 @@ def logged(url: str) -> None:
 
 def welcome(url: str, *, database: str) -> None:
     """What somebody who tries it out needs next, to be pasted as it stands."""
-    from bridge.cli.configuration import listening
-
     name = program()
-    elsewhere = url != listening({})  # than where the other commands look by themselves
     receiver = f"http://127.0.0.1:{RECEIVER_PORT}/"
     say(
+        "",
+        "poll-bridge for development, not for production",
         f"  listening on  {url}",
         f"  database      {database}",
         f"  API key       {name} secret show",
-        *([f"  other shells  export BRIDGE_URL={url}"] if elsewhere else ()),
+        *([] if found_unasked(url) else [f"  other shells  export BRIDGE_URL={url}"]),
         "Try it: in a second terminal, in this directory,",
         f"  {name} listen",
         "and in a third one",
@@ -140,6 +137,19 @@ def welcome(url: str, *, database: str) -> None:
         "}'",
         "Ten seconds later the second terminal shows the webhook. Ctrl-C stops the bridge.",
     )
+
+
+def found_unasked(url: str) -> bool:
+    """Whether commands look there by themselves, also in a shell with other variables."""
+    from bridge.cli.configuration import listening, url_of
+    from bridge.cli.exits import UsageFault
+    from bridge.config import Config
+
+    default = url_of(Config.model_fields["listen"].default)
+    try:
+        return url == default == listening({})
+    except UsageFault:  # of a file that --dev does not read, but they do
+        return False
 
 
 def quick_loop() -> Callable[[], Any] | None:

@@ -87,7 +87,8 @@ def subscribe(
         say(as_json(subscription))
         return
     say_facts(facts(subscription))
-    if callback_url is None and wait is None:
+    told = callback_url is not None and wait is None
+    if subscription.get("state") == "active" and not told:
         note(f"to see its end: {program()} show {plain(subscription['id'])} --wait 60")
 
 
@@ -98,14 +99,25 @@ async def subscribed(
     headers: dict[str, str],
     wait: int | None,
 ) -> dict[str, Any]:
-    """The subscription as it is then: new, polled for the first time, or ended."""
+    """The subscription as it is then: new, ended, or still active after `wait` seconds."""
     from bridge.cli.reaching import reached
 
     async with reached(url, api_key) as api:
-        answer = await api.post(
-            "/subscribe", body, waiting(wait), headers=headers, wait_s=wait or 0
-        )
-    return holding("id", answer.body)
+        answer = await api.post("/subscribe", body, headers=headers)
+        made = holding("id", answer.body)
+        if wait is None:
+            return made
+        path = f"/subscriptions/{quote(str(made['id']), safe='')}"
+        try:
+            answer = await api.get(path, waiting(wait), wait_s=wait)
+        except CommandFailed as error:
+            raise CommandFailed(
+                *error.lines,
+                f"It is subscribed: {program()} show {made['id']}",
+                code=error.code,
+            ) from error
+    # Those about the request itself are told once, in the first answer.
+    return holding("id", answer.body) | {"warnings": made.get("warnings", [])}
 
 
 def list_(

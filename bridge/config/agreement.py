@@ -19,17 +19,17 @@ def disagreements(
 ) -> Iterator[Disagreement]:
     """`presets` are the pages that are built in."""
     clients, providers = _groups(given.get("clients")), _groups(given.get("providers"))
-    yield from _repeated(clients, _texts(given.get("encryption_keys")))
+    yield from _repeated(clients, {*_texts(given.get("encryption_keys")).values()})
     yield from _ungrantable(clients, {*providers, *presets})
     yield from _pageless(providers, presets)
 
 
 def _repeated(
-    clients: Mapping[str, Mapping[str, Any]], encryption_keys: list[str]
+    clients: Mapping[str, Mapping[str, Any]], encryption_keys: Collection[str]
 ) -> Iterator[Disagreement]:
     seen: dict[str, Path] = {}
     for name, client in clients.items():
-        for index, key in enumerate(_texts(client.get("api_keys"))):
+        for index, key in _texts(client.get("api_keys")).items():
             path = ("clients", name, "api_keys", index)
             if key in encryption_keys:
                 yield path, "also an encryption key, which no caller may know; draw another"
@@ -43,7 +43,7 @@ def _ungrantable(
 ) -> Iterator[Disagreement]:
     """A grant may name a preset that has no key yet."""
     for name, client in clients.items():
-        for index, provider in enumerate(_texts(client.get("providers"))):
+        for index, provider in _texts(client.get("providers")).items():
             if provider not in known:
                 path = ("clients", name, "providers", index)
                 yield path, f"no provider has this name{_near(provider, known)}"
@@ -70,12 +70,14 @@ def _groups(given: object) -> dict[str, Mapping[str, Any]]:
     return {name: each for name, each in groups if isinstance(each, Mapping)}
 
 
-def _texts(given: object) -> list[str]:
+def _texts(given: object) -> dict[int, str]:
+    """The items of a list by their index, without those that are empty or were faulty."""
     try:
         parts = listed(given)
     except ValueError:
-        return []
-    return [str(part) for part in parts] if isinstance(parts, list) else []
+        return {}
+    items = parts if isinstance(parts, list) else ()
+    return {index: str(part) for index, part in enumerate(items) if part}
 
 
 def _near(name: str, known: Collection[str]) -> str:

@@ -18,6 +18,8 @@ from bridge.config.scalar import typed
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Retries = Literal["default", "standard"] | tuple[float, ...]
 
+MOST_RETRIES = 100
+
 _HOST = re.compile(
     r"[a-z0-9_](?:[a-z0-9_-]{0,62})(?:\.[a-z0-9_][a-z0-9_-]{0,62})*", re.ASCII
 )
@@ -49,11 +51,12 @@ def address(given: object) -> Address:
         return given
     host, _, port = str(given).rpartition(":")
     bare = host[1:-1] if host[:1] == "[" and host[-1:] == "]" else host
-    numeric = re.fullmatch("[0-9]{1,5}", port, re.ASCII) and int(port) < 65_536
-    if not numeric or not _is_host(bare.lower()):
+    if not _is_host(bare.lower()):
         raise ValueError('write it "host:port", like "127.0.0.1:8080" or "[::1]:8080"')
     if ":" in host and bare == host:
         raise ValueError('an IPv6 address goes in brackets, like "[::1]:8080"')
+    if not re.fullmatch("[0-9]{1,5}", port, re.ASCII) or int(port) > 65_535:
+        raise ValueError("the port must be a number from 1 to 65535")
     return Address(bare, int(port))
 
 
@@ -138,11 +141,15 @@ def _retries(given: Any) -> Retries:
     if given in ("default", "standard"):
         return "standard" if given == "standard" else "default"
     steps = listed(given)
-    if not isinstance(steps, list | tuple) or len(steps) > 100:
-        raise ValueError(
-            '"default", "standard", or a list of up to 100 waits: [5s, 1m, 1h]'
-        )
-    return tuple(_seconds(step) for step in steps)
+    try:
+        if isinstance(steps, list | tuple) and len(steps) <= MOST_RETRIES:
+            return tuple(duration.seconds(step) for step in steps)
+    except ValueError:
+        pass
+    raise ValueError(
+        f"write default, standard or a list of durations, at most {MOST_RETRIES}: "
+        "[5s, 1m, 1h]"
+    )
 
 
 def _rate(given: Any) -> rate.Rate:

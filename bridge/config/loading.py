@@ -46,6 +46,8 @@ def load(
     path = _file(flags, environ, cwd)
     below = Tree() if path is None else read(path, environ, shown=_shown(path, cwd))
     above = from_environ(environ, below, presets)
+    if below.faults and not below.values:  # what is in the file nobody knows
+        raise refused(below, above)
     given = set(above.origins.values()) - {"PORT"}
     if path is None and not given and not above.faults:
         raise ConfigError(_nothing(cwd))
@@ -69,9 +71,14 @@ def settled(
     for path, what in pages(providers):
         tree.blame(path, what)
     if config is None or tree.faults:
-        ordered = sorted(dict.fromkeys(fault for _, fault in tree.faults), key=_line)
-        raise ConfigError(*(str(fault) for fault in ordered))
+        raise refused(tree)
     return config.model_copy(update={"providers": providers})
+
+
+def refused(*trees: Tree) -> ConfigError:
+    """Their faults, each once, in the order of the file."""
+    found = dict.fromkeys(fault for tree in trees for _, fault in tree.faults)
+    return ConfigError(*(str(fault) for fault in sorted(found, key=_line)))
 
 
 def _sound(tree: Tree) -> dict[str, Provider]:

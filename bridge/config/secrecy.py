@@ -55,8 +55,10 @@ def _callback_url(given: SecretStr) -> SecretStr:
 
 def _database_url(given: SecretStr) -> SecretStr:
     url = given.get_secret_value()
-    if re.fullmatch(r"postgres(ql)?://.+", url):
-        return given
+    if re.match("postgres(ql)?:", url):
+        raise ValueError(
+            "PostgreSQL is not in this version of poll-bridge; write sqlite:///bridge.db"
+        )
     path = re.fullmatch(r"sqlite:///([^?#]+)", url)
     if path is None:
         raise ValueError('write "sqlite:///bridge.db"')

@@ -24,7 +24,7 @@ _NAMES_ONLY = ("params", "page")
 def redacted(config: Config) -> dict[str, Any]:
     """Keys and values as they are written in the file, secrets as ``***``.
 
-    Of the database and of callback URLs the host is left: enough to see which it is.
+    Of callback URLs the host is left: enough to see which it is.
     """
     return _group(config)
 
@@ -58,14 +58,12 @@ def _value(value: Any) -> Any:
 
 def _address_of(secret: str) -> str:
     """
-    >>> _address_of("postgresql://me:pw@db:5432/bridge?x=y"), _address_of("whsec_abc")
-    ('postgresql://***@db:5432/***', '***')
+    >>> _address_of("https://hooks.example.com/secret?x=y"), _address_of("whsec_abc")
+    ('https://hooks.example.com/***', '***')
     """
     if secret.startswith("sqlite:"):
         return secret
-    if not re.match("(https?|postgres(ql)?)://", secret):
+    if not re.match("https?://", secret):
         return HIDDEN
-    place = urlsplit(secret).netloc.rpartition("@")
-    return (
-        f"{urlsplit(secret).scheme}://{HIDDEN + '@' if place[1] else ''}{place[2]}/{HIDDEN}"
-    )
+    parts = urlsplit(secret)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}/{HIDDEN}"

@@ -15,6 +15,7 @@ from bridge.providers.fields import query_string
 from bridge.providers.page import Page
 
 VALUE_CHARS, KEY_CHARS = 512, 4_096
+STEPS = (".", "..")  # in a path; encoding does not make them anything else
 
 # What no-code tools and templates write when a variable is empty.
 _UNFILLED = frozenset({"undefined", "null", "none", "nan", "[object object]", "{}"})
@@ -95,6 +96,8 @@ def _task_id_faults(page: Page, task_id: str) -> Iterator[FieldFault]:
         yield FieldFault("task_id", "give the id alone, not a URL")
     elif text != task_id:
         yield FieldFault("task_id", "there are spaces or line breaks around the id")
+    elif task_id in STEPS:
+        yield FieldFault("task_id", "`.` and `..` are not allowed")
     elif not _fits(page.task_id.fullmatch(task_id) is not None, task_id):
         yield FieldFault(
             "task_id", f"does not look like an id here: {page.task_id.pattern}"
@@ -124,11 +127,11 @@ def _hint(description: str | None) -> str:
 
 
 def _fits(matches: bool, value: str) -> bool:
-    return matches and 0 < len(value) <= VALUE_CHARS and value not in (".", "..")
+    return matches and 0 < len(value) <= VALUE_CHARS and value not in STEPS
 
 
 def _piece(value: str) -> str:
     """One percent-encoded segment. "." and ".." would be a step in the path instead."""
-    if value in ("", ".", ".."):
+    if value in ("", *STEPS):
         raise ValueError(f"{value!r} cannot be part of a path")
     return quote(value, safe="")

@@ -514,8 +514,7 @@ SELECT (SELECT count(*) FROM poll_schedule) AS watches,
 -- Sweep: what must not exist
 
 -- name: unwatched_subscriptions(limit)
-SELECT s.id, s.watch_id, s.include_raw, s.events LIKE '%task.updated%' AS updates, w.polls, w.created_at
-FROM subscriptions s
+SELECT s.id, s.watch_id, s.events, s.include_raw, w.polls, w.created_at FROM subscriptions s
 JOIN watches w ON w.id = s.watch_id
 WHERE s.state = 'active' AND (w.ended_at IS NOT NULL OR NOT EXISTS (
     SELECT 1 FROM poll_schedule p WHERE p.watch_id = s.watch_id))

@@ -159,7 +159,7 @@ def rewatch(box: Box, row: Row, now: float) -> Step[None]:
         next_at=now,
         claim_no=row["polls"],
         born_at=row["created_at"],
-        updates=int(row["updates"]),
+        updates=int(events.TASK_UPDATED in row["events"].split(" ")),
         raw=row["include_raw"],
     )
 

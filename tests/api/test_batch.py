@@ -2,8 +2,10 @@
 
 from typing import Any
 
+import orjson
 import pytest
 
+from bridge.net.guard import AddressForbidden
 from tests.api.conftest import CALLBACK, Api
 
 ITEM = {"provider": "amux", "task_id": "t0", "callback_url": CALLBACK}
@@ -60,16 +62,75 @@ async def test_a_batch_cannot_be_held(api: Api) -> None:
     assert answer.code == "invalid_request"
 
 
+KEY = {"Idempotency-Key": "batch-1"}
+
+
 async def test_an_idempotency_key_covers_each_item(api: Api) -> None:
     """A batch that is sent again, its answer having been lost, does nothing twice."""
-    key = {"Idempotency-Key": "batch-1"}
-    first = await api("POST", "/subscribe/batch", json=items(3), headers=key)
-    again = await api("POST", "/subscribe/batch", json=items(3), headers=key)
-    changed = await api("POST", "/subscribe/batch", json=[*items(2), ITEM], headers=key)
+    first = await api("POST", "/subscribe/batch", json=items(3), headers=KEY)
+    again = await api("POST", "/subscribe/batch", json=items(3), headers=KEY)
 
+    assert [item["status"] for item in first.json] == [202, 202, 202]
     assert first.json == again.json
-    assert [item["status"] for item in changed.json] == [202, 202, 422]
-    assert changed.json[2]["problem"]["code"] == "idempotency_key_reused"
+    assert len((await api("GET", "/subscriptions")).json["items"]) == 3
+
+
+@pytest.mark.parametrize(
+    ("once", "then"),
+    [
+        (items(2), items(1)),
+        (items(2), items(3)),
+        (items(2), [*items(1), ITEM | {"task_id": "new"}]),
+        (items(2), [ITEM | {"task_id": "new"}, *items(1)]),
+        ([5, *items(1)], [ITEM | {"task_id": "new"}, *items(1)]),
+        (items(1), [5, ITEM | {"task_id": "new"}]),
+    ],
+)
+async def test_another_batch_under_the_same_key_is_refused_whole(
+    api: Api, once: list[Any], then: list[Any]
+) -> None:
+    """Half of an answer would be that of another batch; nothing of it may be written."""
+    await api("POST", "/subscribe/batch", json=once, headers=KEY)
+    before = (await api("GET", "/subscriptions")).json
+    other = await api("POST", "/subscribe/batch", json=then, headers=KEY)
+
+    assert (other.status, other.code) == (422, "idempotency_key_reused")
+    assert (await api("GET", "/subscriptions")).json == before
+
+
+async def test_an_item_that_is_too_deep_to_be_written_harms_no_other(api: Api) -> None:
+    """What was read must also be compared, however odd it is."""
+    deep = ITEM | {"metadata": {"a": orjson.loads("[" * 600 + "]" * 600)}}
+    answer = await api("POST", "/subscribe/batch", json=[deep, ITEM], headers=KEY)
+    assert [item["status"] for item in answer.json] == [422, 202]
+
+
+async def test_what_was_refused_gets_another_try_with_the_same_batch(api: Api) -> None:
+    """Else the way to have the rest of a batch would be to send what there is already."""
+    sent = [ITEM | {"callback_url": "https://inside.example/"}, *items(1)]
+    api.names.trouble["inside.example"] = AddressForbidden("10.0.0.1")
+    first = await api("POST", "/subscribe/batch", json=sent, headers=KEY)
+    del api.names.trouble["inside.example"]
+    again = await api("POST", "/subscribe/batch", json=sent, headers=KEY)
+
+    assert [item["status"] for item in first.json] == [422, 202]
+    assert [item["status"] for item in again.json] == [202, 202]
+    assert again.json[0]["subscription"]["callback_url"] == "https://inside.example/"
+    assert again.json[1] == first.json[1]
+
+
+async def test_keys_that_look_like_a_place_in_a_batch_are_keys_of_their_own(
+    api: Api,
+) -> None:
+    """Whatever callers call their keys, one never stands for another."""
+    await api("POST", "/subscribe/batch", json=items(2), headers=KEY)
+    for name in ("0 batch-1", "1 batch-1", "batch-1#0", "batch-1#1"):
+        sent = [ITEM | {"task_id": "new"}]
+        other = await api(
+            "POST", "/subscribe/batch", json=sent, headers={"Idempotency-Key": name}
+        )
+        assert other.status == 200
+        assert other.json[0]["status"] in (200, 202)
 
 
 async def test_the_provider_key_of_the_header_is_for_all_items(api: Api) -> None:

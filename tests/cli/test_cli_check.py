@@ -27,7 +27,7 @@ from bridge.simulator.demo.child import free_port
 from bridge.simulator.provider import ProviderSimulator
 from bridge.simulator.words import Dialect
 from bridge.store.migrate import migrate
-from tests.cli.commands import invoke, locked, told
+from tests.cli.commands import Bridge, invoke, locked, told
 from tests.settings import ENOUGH
 
 REQUEST = PollRequest(method="GET", url="https://amux.test/t", headers={})
@@ -158,6 +158,31 @@ async def test_a_database_in_use_is_left_alone(tmp_path: Path) -> None:
 def migrated(folder: Path) -> None:
     with closing(sqlite3.connect(folder / "bridge.db", isolation_level=None)) as made:
         migrate(made)
+
+
+def test_what_serve_would_refuse_is_a_fault(tmp_path: Path) -> None:
+    """A client or provider gone from the file: best known before the restart, not by it."""
+    with Bridge(tmp_path, BRIDGE_LISTEN="127.0.0.1:0", **ENOUGH) as bridge:
+        env = ENOUGH | {"BRIDGE_URL": bridge.url}
+        task = ("subscribe", "amux", "t1", "--provider-key", "sk-1")
+        assert invoke(*task, env=env).exit_code == 0
+        assert invoke("check", "--offline", env=ENOUGH).exit_code == 0
+        without = {
+            "BRIDGE_ENCRYPTION_KEYS": ENOUGH["BRIDGE_ENCRYPTION_KEYS"],
+            "BRIDGE_CLIENTS__OTHER__API_KEYS": ENOUGH["BRIDGE_API_KEY"],
+            "BRIDGE_CLIENTS__OTHER__SIGNING_SECRETS": ENOUGH["BRIDGE_SIGNING_SECRET"],
+            "BRIDGE_PROVIDERS__RONG__API_KEY": "sk-2",
+            "BRIDGE_PROVIDERS__AMUX__ENABLED": "false",
+        }
+        while_it_runs = invoke("check", "--offline", env=without)
+        bridge.stop()
+    stopped = invoke("check", "--offline", env=without)
+    for result in (while_it_runs, stopped):
+        assert result.exit_code == 2
+        assert "✗ config    clients.default: has work in flight, but" in result.stdout
+        assert "✗ config    providers.amux: has tasks in flight, but" in result.stdout
+        assert "--abandon" in result.stdout
+    assert os.listdir(tmp_path) == ["bridge.db"]
 
 
 async def test_a_good_database_opens_and_waits_for_the_disk(tmp_path: Path) -> None:

@@ -90,7 +90,7 @@ def test_a_backup_replaces_nothing_unless_told(tmp_path: Path) -> None:
         ("sqlite:///missing.db", "copy.db", 3, "missing.db: does not exist"),
         ("sqlite:///text.db", "copy.db", 3, "text.db: file is not a database"),
         ("sqlite:///bridge.db", "no/such/folder/copy.db", 2, "cannot be written: No such"),
-        ("postgresql://db/bridge", "copy.db", 2, "use pg_dump"),
+        ("postgresql://db/bridge", "copy.db", 2, "PostgreSQL is not in this version"),
     ],
 )
 def test_a_backup_that_cannot_be_made_says_why(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.cli.serving import quick_loop
+from bridge.cli.serving import quick_loop, welcome
 from tests.cli.commands import Bridge, environment, finished, invoke
 from tests.settings import ENOUGH
 
@@ -84,8 +84,11 @@ def test_development_begins_with_what_to_paste(tmp_path: Path) -> None:
     """The first minute decides whether there is a second."""
     with Bridge(tmp_path, "--dev", PORT="0") as bridge:
         bridge.stop()
-    assert bridge.said.startswith("poll-bridge for development, not for production\n")
-    assert f"curl {bridge.url}/subscribe" in bridge.said
+    _, heading, welcome = bridge.said.partition("poll-bridge for development, not for")
+    assert heading
+    told = welcome.partition("Ctrl-C stops the bridge.")[0]
+    assert f"curl {bridge.url}/subscribe" in told
+    assert '"event"' not in told  # no line of the log in between
     assert f"export BRIDGE_URL={bridge.url}" in bridge.said
     assert "succeed-10s" in bridge.said
     for line in (tmp_path / "bridge.secrets.yaml").read_text().splitlines()[2:]:
@@ -111,7 +114,35 @@ def test_on_a_terminal_it_runs_for_development(tmp_path: Path) -> None:
     process.communicate(timeout=20)
     os.close(ours)
     assert process.returncode == 0
-    assert said.startswith(b"poll-bridge for development")
+    assert said.strip().startswith(b"poll-bridge for development")
+
+
+@pytest.mark.parametrize(
+    ("url", "variables", "text", "named"),
+    [
+        ("http://127.0.0.1:8080", {}, None, False),
+        ("http://127.0.0.1:9000", {"BRIDGE_LISTEN": "127.0.0.1:9000"}, None, True),
+        ("http://127.0.0.1:9000", {"PORT": "9000"}, None, True),
+        ("http://127.0.0.1:8080", {}, "listen: 127.0.0.1:9000", True),
+        ("http://127.0.0.1:8080", {}, "listen: nowhere", True),
+    ],
+)
+def test_other_shells_are_told_where_it_is_unless_they_look_there(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    url: str,
+    variables: dict[str, str],
+    text: str | None,
+    named: bool,
+) -> None:
+    """What this shell has exported, the second terminal knows nothing of."""
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    if text is not None:
+        (tmp_path / "config.yaml").write_text(text)
+    welcome(url, database="sqlite:///bridge.db")
+    assert (f"export BRIDGE_URL={url}\n" in capsys.readouterr().out) is named
 
 
 @pytest.mark.skipif(not Path("/proc/self/limits").exists(), reason="only Linux tells")

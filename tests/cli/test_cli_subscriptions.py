@@ -1,12 +1,15 @@
 """`subscribe`, `list`, `show` and `health` against a real bridge."""
 
 import json
+import re
 from typing import Any
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
-from bridge.cli.exits import CommandFailed
-from bridge.cli.subscriptions import holding
+from bridge.cli.exits import CommandFailed, Exit
+from bridge.cli.subscriptions import holding, subscribed
 from tests.cli.commands import Bridge, invoke, told
 
 
@@ -20,9 +23,7 @@ def at(served: Bridge, monkeypatch: pytest.MonkeyPatch) -> str:
 
 def test_a_task_is_subscribed_and_seen_to_its_end(at: str) -> None:
     """The whole way, with nothing but the command line."""
-    ended = told("subscribe", "sandbox", "succeed-0s", "--wait", "20")
-    if ended["state"] == "active":  # the first poll came before the end
-        ended = told("show", ended["id"], "--wait", "20")
+    ended = told("subscribe", "sandbox", "succeed-1s", "--wait", "20")
     assert (ended["state"], ended["outcome"]) == ("ended", "succeeded")
     shown = invoke("show", ended["id"])
     assert "outcome " in shown.stdout
@@ -59,6 +60,38 @@ def test_without_a_callback_the_way_to_the_end_is_shown(at: str) -> None:
     assert "state " in result.stdout
     called = ("--callback-url", "http://127.0.0.1:9/")
     assert invoke("subscribe", "sandbox", "slow-60s-called", *called).stderr == ""
+    waited = invoke("subscribe", "sandbox", "slow-60s-called", *called, "--wait", "0")
+    assert "to see its end: poll-bridge show sub_" in waited.stderr
+    seen = invoke("subscribe", "sandbox", "fail-0s-seen", "--wait", "20")
+    assert ("outcome " in seen.stdout, seen.stderr) == (True, "")
+
+
+def test_warnings_of_the_request_outlast_the_wait(at: str) -> None:
+    """Whoever waits sees the answer of a second question, which knows nothing of them."""
+    filtered = ("--event", "task.failed", "-c", "http://127.0.0.1:9/")
+    shown = told("subscribe", "sandbox", "slow-60s-warned", *filtered, "--wait", "0")
+    codes = [each["code"] for each in shown["warnings"]]
+    assert codes == ["end_events_filtered"]
+
+
+async def test_what_was_subscribed_is_named_if_the_bridge_goes_away() -> None:
+    """It is promised all the same; without its id nobody would find it again."""
+    waits: list[str] = []
+
+    async def subscribe(_: web.Request) -> web.Response:
+        return web.json_response({"id": "sub_1", "state": "active"}, status=202)
+
+    async def stopping(request: web.Request) -> web.Response:
+        waits.append(request.query["wait"])
+        return web.json_response({"code": "not_ready", "detail": "stopping"}, status=503)
+
+    app = web.Application()
+    app.router.add_post("/subscribe", subscribe)
+    app.router.add_get("/subscriptions/sub_1", stopping)
+    async with TestServer(app) as server:
+        with pytest.raises(CommandFailed, match="poll-bridge show sub_1") as caught:
+            await subscribed(str(server.make_url("/")), "any-key", {}, {}, 7)
+    assert (caught.value.code, waits) == (Exit.UNAVAILABLE, ["7"])
 
 
 def test_the_list_is_filtered_and_paged(at: str) -> None:
@@ -90,6 +123,20 @@ def test_a_delivery_is_shown_with_its_attempts(at: str) -> None:
     assert (refused.exit_code, "not of a delivery" in refused.stderr) == (2, True)
 
 
+def test_a_delivery_is_tried_once_more(at: str) -> None:
+    """After the receiver was mended, nobody wants to wait for the schedule."""
+    callback = ("--callback-url", "http://127.0.0.1:9/mended")
+    ended = told("subscribe", "sandbox", "fail-0s-again", *callback, "--wait", "20")
+    delivery = ended["delivery"]["id"]
+    assert told("retry", delivery)["id"] == delivery
+    result = invoke("retry", delivery)
+    assert (result.exit_code, f"id  {delivery}" in re.sub(" +", "  ", result.stdout)) == (
+        0,
+        True,
+    )
+    assert f"to see it: poll-bridge show {delivery}" in result.stderr
+
+
 @pytest.mark.parametrize(
     ("args", "code", "says"),
     [
@@ -103,6 +150,8 @@ def test_a_delivery_is_shown_with_its_attempts(at: str) -> None:
         (("show", "sub_none"), 1, "subscription_not_found"),
         (("show", "../livez"), 1, "not_found"),
         (("show", "msg_none"), 1, "delivery_not_found"),
+        (("retry", "msg_none"), 1, "delivery_not_found"),
+        (("retry", "sub_none"), 2, "msg_…"),
         (("list", "--api-key", "another-key-of-nobody"), 1, "401 unauthorized"),
     ],
 )

@@ -146,6 +146,27 @@ def test_the_secrets_of_development_are_shown_with_the_api_key(tmp_path: Path) -
     assert made.encryption_key not in shown
     assert invoke("secret", "show", "--api-key").stdout == f"{made.api_key}\n"
     assert told("sign", stdin=BODY)["webhook-signature"]
+    [entry] = told("secret", "show")
+    assert (entry["api_key"], entry["client"]) == (made.api_key, "default")
+    assert told("secret", "show", "--api-key") == {"api_key": made.api_key}
+
+
+def test_the_api_key_shown_is_the_one_in_effect(tmp_path: Path) -> None:
+    """With another one in the environment the minted one is refused, pasted or not."""
+    minted(tmp_path)
+    env = {"BRIDGE_API_KEY": f"{ENOUGH['BRIDGE_API_KEY']},an-older-key-of-ours-1"}
+    shown = invoke("secret", "show", "--api-key", env=env).stdout
+    assert shown == f"{ENOUGH['BRIDGE_API_KEY']}\n"
+    assert (
+        f"API key  {ENOUGH['BRIDGE_API_KEY']}\n" in invoke("secret", "show", env=env).stdout
+    )
+
+
+def test_without_development_there_is_no_api_key_to_show(tmp_path: Path) -> None:
+    """Those of a configuration are not for a terminal's history."""
+    result = invoke("secret", "show", "--api-key", env=ENOUGH)
+    assert (result.exit_code, "`serve --dev` makes it" in result.stderr) == (2, True)
+    assert "api_key" not in told("secret", "show", env=ENOUGH)[0]
 
 
 def test_a_faulty_configuration_is_not_passed_over(tmp_path: Path) -> None:

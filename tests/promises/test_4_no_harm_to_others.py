@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bridge.lanes import Lane, share
-from bridge.model import Answer, PollOutcome, PollRequest
+from bridge.model import Answer, DeliveryState, PollOutcome, PollRequest
 from bridge.net.body import ByteBudget
 from bridge.simulator.reactions import Reaction
 from bridge.upstream import Upstream
@@ -317,3 +317,19 @@ async def test_one_watch_that_can_no_longer_be_asked_about_stops_nobody(
         assert (
             seen[1].http_status == 404
         )  # it was asked about; the simulator has no such path
+
+
+async def test_one_delivery_that_nobody_can_sign_stops_nobody(
+    tmp_path: Path, clock: FakeClock
+) -> None:
+    """An operator repeats by hand what was owed to a client that is gone since."""
+    async with wired(tmp_path, clock) as node:
+        url = f"{node.receiver.url}/ok"
+        lost = await node.subscribe("no-url-0s", url, client="long-gone")
+        fine = await node.subscribe("no-url-0s", url)
+        await node.turn(5)
+        delivery = await node.delivery(lost)
+        assert delivery.state is DeliveryState.RETRYING
+        assert "no longer configured" in str(delivery.log[0].detail)
+        assert (await node.delivery(fine)).state is DeliveryState.ACCEPTED
+        assert len(node.receiver.requests) == 1

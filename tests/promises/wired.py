@@ -17,11 +17,13 @@ from bridge.simulator.receiver import ReceiverSimulator
 from bridge.store import open_store
 from bridge.vault import Vault
 from tests.conftest import ENCRYPTION_KEY, FakeClock
-from tests.net.hostile import name_server
+from tests.net.hostile import NameServer, name_server
 from tests.world import SECRETS, key_of, running, until, wish
 
 API_KEYS = {name: f"test-api-key-of-{name}" for name in SECRETS}
 LOOPBACK = {"allow_hosts": ["127.0.0.1"]}
+LIMITS = {"active": 3, "requests": "1000/s"}
+GRANTS = {name: ["amux"] for name in SECRETS}
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,7 @@ class Wired:
     clock: FakeClock
     provider: ProviderSimulator
     receiver: ReceiverSimulator
+    names: NameServer
 
     async def subscribe(
         self, task_id: str, url: str, *, client: str = "shop", **changes: Any
@@ -78,7 +81,14 @@ class Wired:
         return found
 
 
-def config(url: str, *, callbacks: Mapping[str, Any] = LOOPBACK, **provider: Any) -> Config:
+def config(
+    url: str,
+    *,
+    callbacks: Mapping[str, Any] = LOOPBACK,
+    limits: Mapping[str, Any] = LIMITS,
+    grants: Mapping[str, Sequence[str]] = GRANTS,
+    **provider: Any,
+) -> Config:
     """Two clients, and `amux` at `url`, whose key both may use."""
     amux = {
         "preset": "amux",
@@ -90,8 +100,8 @@ def config(url: str, *, callbacks: Mapping[str, Any] = LOOPBACK, **provider: Any
         name: {
             "api_keys": [API_KEYS[name]],
             "signing_secrets": [secret],
-            "providers": ["amux"],
-            "limits": {"active": 3, "requests": "1000/s"},
+            "providers": grants[name],
+            "limits": limits,
         }
         for name, secret in SECRETS.items()
     }
@@ -110,16 +120,21 @@ async def wired(
     folder: Path,
     clock: FakeClock,
     names: Mapping[str, Sequence[str] | None] | None = None,
+    *,
+    provider_url: str | None = None,
     **settings: Any,
 ) -> AsyncIterator[Wired]:
-    """`names` is all there is in the DNS; `settings` are those of `config`."""
+    """`names` is all there is in the DNS; `settings` are those of `config`.
+
+    `provider_url` may put another server in the place of the simulated provider.
+    """
     async with AsyncExitStack() as stack:
         enter = stack.enter_async_context
         provider = await enter(ProviderSimulator(clock))
         secrets = tuple(SECRETS.values())
         receiver = await enter(ReceiverSimulator(clock, secrets=secrets, independent=False))
         dns = await enter(name_server(names or {}))
-        chosen = config(provider.url, **settings)
+        chosen = config(provider_url or provider.url, **settings)
         current = Current(chosen, configured(chosen))
         url, vault = f"sqlite:///{folder / 'bridge.db'}", Vault([ENCRYPTION_KEY])
         store, _ = await enter(open_store(url, vault))
@@ -133,4 +148,4 @@ async def wired(
             outward=await enter(callback_egress(chosen, resolver)),
             draining=lambda: False,
         )
-        yield Wired(bridge, clock, provider, receiver)
+        yield Wired(bridge, clock, provider, receiver, dns)

@@ -80,6 +80,13 @@ def test_a_step_in_the_path_is_no_task_id(name: str, step: str) -> None:
         poll_request(preset(name), BASE_URL, step, {}, None)
 
 
+@pytest.mark.parametrize("step", [".", ".."])
+def test_a_step_in_the_path_is_refused_as_what_it_is(step: str) -> None:
+    """The page's pattern fits it, and so explains nothing."""
+    [fault] = check_task(OPEN, step, {"region": "eu"})
+    assert (fault.field, fault.message) == ("task_id", "`.` and `..` are not allowed")
+
+
 def test_a_question_has_the_key_and_asks_for_english_json() -> None:
     """Some gateways translate their errors, and our rules read them."""
     request = poll_request(preset("amux"), BASE_URL + "/", "abcd1234efgh", {}, KEY)
