@@ -23,7 +23,6 @@ from bridge.metrics import Metrics
 from bridge.model import Answer, Destination, PollRequest, Wish
 from bridge.poller import Poller
 from bridge.providers.configured import configured
-from bridge.service import wind_down
 
 API_KEY = "an-api-key-of-the-benchmarks"
 HOOK = "/hooks/0123456789abcdef0123456789abcdef"
@@ -138,14 +137,15 @@ async def opened(place: Place) -> AsyncIterator[Bridge]:
 @asynccontextmanager
 async def running(bridge: Bridge) -> AsyncIterator[None]:
     """All its loops turn."""
-    stop = asyncio.Event()
-    workers = (bridge.poller.worker, bridge.dispatcher.worker, bridge.upkeep)
+    stop, workers = asyncio.Event(), (bridge.poller.worker, bridge.dispatcher.worker)
     async with asyncio.TaskGroup() as group:
-        for worker in workers:
-            group.create_task(worker.run(stop))
+        for loop in (*workers, bridge.upkeep):
+            group.create_task(loop.run(stop))
         yield
         stop.set()
-        wind_down(bridge)
+        bridge.dispatcher.stopping.set()
+        for worker in workers:
+            worker.wake.set()
 
 
 def task_id(number: int) -> str:

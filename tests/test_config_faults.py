@@ -203,8 +203,6 @@ def test_a_weak_or_unusable_secret_is_refused(
     ("text", "advice"),
     [
         ('listen: "8080"', 'write it "host:port"'),
-        ("listen: 127.0.0.1:99999", 'write it "host:port"'),
-        ("listen: 127.0.0.1:x", 'write it "host:port"'),
         ("listen: a b:80", 'write it "host:port"'),
         ('listen: ":80"', 'write it "host:port"'),
         ("listen: ::1:80", "goes in brackets"),

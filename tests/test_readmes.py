@@ -9,6 +9,7 @@ import pytest
 import typer
 
 from bridge.cli.app import app
+from bridge.simulator.script import magic
 
 ROOT = Path(__file__).parent.parent
 ENGLISH, CHINESE = "README.md", "README.zh-CN.md"
@@ -108,3 +109,24 @@ def test_every_command_that_is_shown_exists() -> None:
     assert {
         " ".join(each): unknown_words(each) for each in shown if unknown_words(each)
     } == {}
+
+
+@pytest.mark.parametrize("name", BOTH)
+def test_every_promise_says_how_it_is_tested(name: str) -> None:
+    """
+    A promise without a test is an advertisement.
+    """
+    promises = text_of(name).split("\n## ")[-1]
+    rows = re.findall(r"(?m)^\| (.+) \|(.*)\|$", promises)[1:]
+    assert len(rows) == 11
+    assert [promise for promise, tested in rows if not tested.strip()] == []
+
+
+def test_the_sandbox_ids_that_are_shown_are_those_there_are() -> None:
+    """
+    Somebody's first request is one of them; a slip in it ends as "not found".
+    """
+    part = text_of(ENGLISH).split("`sandbox` provider")[1].split("\n\n")[0]
+    shown = re.findall(r"`([^`]+)`", part)
+    assert len(shown) >= 9
+    assert [each for each in shown if magic(each) is None] == []

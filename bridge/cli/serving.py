@@ -2,7 +2,7 @@
 
 import contextlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Annotated, Any
 
@@ -125,7 +125,7 @@ def welcome(url: str, *, database: str) -> None:
         f"  listening on  {url}",
         f"  database      {database}",
         f"  API key       {name} secret show",
-        *([] if found_unasked(url) else [f"  other shells  export BRIDGE_URL={url}"]),
+        *(f"  other shells  export {each}" for each in exports(url)),
         "Try it: in a second terminal, in this directory,",
         f"  {name} listen",
         "and in a third one",
@@ -137,6 +137,16 @@ def welcome(url: str, *, database: str) -> None:
         "}'",
         "Ten seconds later the second terminal shows the webhook. Ctrl-C stops the bridge.",
     )
+
+
+def exports(url: str) -> Iterator[str]:
+    """What commands in another shell would get wrong by themselves."""
+    from bridge.cli.configuration import variables
+
+    if not found_unasked(url):
+        yield f"BRIDGE_URL={url}"
+    if ("clients", "default", "api_keys") in variables().origins:
+        yield "BRIDGE_API_KEY, as here"
 
 
 def found_unasked(url: str) -> bool:

@@ -18,6 +18,8 @@ from bridge.cli.output import (
     say_table,
 )
 
+COLUMNS = ("id", "provider", "task_id", "state", "status", "outcome")
+
 
 def subscribe(
     provider: Annotated[str, typer.Argument(metavar="PROVIDER", help="Who runs the task.")],
@@ -168,17 +170,7 @@ def list_(
     if json:
         say(as_json(page))
         return
-    headings = (
-        "id",
-        "provider",
-        "task",
-        "state",
-        "status",
-        "outcome",
-        "delivery",
-        "created",
-    )
-    say_table(headings, [row(each) for each in page["items"]])
+    say_table((*COLUMNS, "delivery", "created"), [row(each) for each in page["items"]])
     if cursor := page.get("next_cursor"):
         note(f"there are more: --cursor {plain(cursor)}")
 
@@ -232,9 +224,8 @@ def holding(key: str, body: Any) -> dict[str, Any]:
 
 
 def row(subscription: dict[str, Any]) -> list[Any]:
-    names = ("id", "provider", "task_id", "state", "status", "outcome")
     delivery = subscription["delivery"]["state"]
-    return [*(subscription[name] for name in names), delivery, subscription["created_at"]]
+    return [*(subscription[name] for name in COLUMNS), delivery, subscription["created_at"]]
 
 
 def waiting(wait: int | None) -> dict[str, str]:

@@ -6,6 +6,7 @@ from types import MappingProxyType
 
 from bridge.model import Answer
 from bridge.simulator.parts import Body, request_id
+from bridge.simulator.script import advice
 from bridge.simulator.words import Dialect
 
 JSON = "application/json; charset=utf-8"
@@ -36,12 +37,17 @@ def marks(dialect: Dialect, task_id: str) -> Mapping[str, str]:
 
 
 def not_found(dialect: Dialect, task_id: str) -> Answer:
-    """As documented for the flat dialects; as new-api's code really does for its others."""
+    """As documented for the flat dialects; as new-api's code really does for its others.
+
+    The sandbox also says how a magic id is written, if it looks as if one was meant.
+    """
     if dialect is Dialect.ARK:
         message = f"The specified task {task_id} is not found."
         return _ark(404, "NotFound.id", message, "NotFound", task_id)
     if dialect in _DOCUMENTED:
-        return _error(dialect, 404, f"Task {task_id} not found", "task_not_found", task_id)
+        why = advice(task_id) if dialect is Dialect.SANDBOX else None
+        message = f"Task {task_id} not found" + (f": {why}" if why else "")
+        return _error(dialect, 404, message, "task_not_found", task_id)
     body: Body = {"code": "task_not_exist", "message": "task_not_exist", "data": None}
     return said(dialect, 400, body, task_id=task_id)
 

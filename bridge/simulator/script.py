@@ -124,6 +124,18 @@ def magic(task_id: str) -> Task | None:
     return script(float(match["span"] or usual_s), _file_stem(task_id))
 
 
+def advice(task_id: str) -> str | None:
+    """How to write an id that begins like a magic one but is none.
+
+    >>> advice("succeed-1m")
+    'the time is in seconds, like succeed-60s'
+    """
+    match = _NEARLY.match(task_id)
+    if match is None or magic(task_id):
+        return None
+    return f"the time is in seconds, like {match['word']}-60s"
+
+
 def _file_stem(task_id: str) -> str:
     return re.sub(r"[^A-Za-z0-9_.-]", "-", task_id)
 
@@ -150,6 +162,12 @@ def _ending(status: Status) -> Callable[[float, str], Task]:
         return course(end_s, Step(status=status))
 
     return script
+
+
+def _error(end_s: float, _: str) -> Task:
+    """A failure that is nobody's verdict on the content."""
+    code, text = "InternalServiceError", "The service met an internal error; try again."
+    return course(end_s, Step(status=Status.FAILED, error_code=code, error_text=text))
 
 
 def _vanish(end_s: float, _: str) -> Task:
@@ -201,6 +219,7 @@ WORDS: Mapping[str, tuple[float, Callable[[float, str], Task]]] = MappingProxyTy
         "succeed": (10.0, _succeed),
         "slow": (60.0, _succeed),
         "fail": (10.0, _ending(Status.FAILED)),
+        "error": (10.0, _error),
         "expire": (5.0, _ending(Status.EXPIRED)),
         "cancel": (5.0, _ending(Status.CANCELLED)),
         "vanish": (5.0, _vanish),
@@ -217,3 +236,4 @@ _MAGIC = re.compile(
     r"(?:-(?P<span>[0-9]{1,6}(?:\.[0-9]{1,3})?)s(?:[-_.:#].*)?|-[^0-9].*|[_.:#].*)?",
     re.ASCII,
 )
+_NEARLY = re.compile(rf"(?P<word>{'|'.join(WORDS)})-[0-9]", re.ASCII)

@@ -12,7 +12,7 @@ FAULTS: list[tuple[dict[str, Any], str, str]] = [
     ({"provider": None}, "provider", "is required"),
     ({"task_id": 123}, "task_id", "must be text"),
     ({"task_id": "a/b"}, "task_id", "does not look like an id"),
-    ({"task_id": ".."}, "task_id", "does not look like an id"),
+    ({"task_id": ".."}, "task_id", "not allowed"),
     ({"callbackUrl": "x"}, "callbackUrl", "did you mean callback_url?"),
     ({"webhook": "x"}, "webhook", "did you mean callback_url?"),
     ({"zzz": "x"}, "zzz", "known: provider, task_id"),

@@ -182,7 +182,7 @@ def test_what_serve_would_refuse_is_a_fault(tmp_path: Path) -> None:
         assert "✗ config    clients.default: has work in flight, but" in result.stdout
         assert "✗ config    providers.amux: has tasks in flight, but" in result.stdout
         assert "--abandon" in result.stdout
-    assert os.listdir(tmp_path) == ["bridge.db"]
+    assert set(os.listdir(tmp_path)) == {"bridge.db", "bridge.db.lock"}
 
 
 async def test_a_good_database_opens_and_waits_for_the_disk(tmp_path: Path) -> None:

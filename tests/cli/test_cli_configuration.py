@@ -72,7 +72,8 @@ def test_beside_serve_dev_its_secrets_are_used_without_asking(
     assert [each.value for each in signing_secrets({}, dev=False)] == [secret]
     environ(monkeypatch, **ENOUGH)
     assert not in_development({})
-    assert signing_secrets({}, dev=False) == [("default", SIGNING_SECRET)]
+    [one] = signing_secrets({}, dev=False)
+    assert (one.owner, one.value) == ("default", SIGNING_SECRET)
 
 
 def test_secrets_are_not_minted_by_asking_for_them(tmp_path: Path) -> None:

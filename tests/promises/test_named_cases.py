@@ -5,6 +5,7 @@ import shutil
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import closing
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -188,9 +189,11 @@ async def test_a_days_old_backup_repeats_ids_and_invents_none(world: World) -> N
     before = [await world.subscribe(f"t{n}", events=updates) for n in range(5)]
     await world.pass_time(60)
     backup = world.path.with_name("backup.db")
-    with closing(sqlite3.connect(world.path)) as source:
-        with closing(sqlite3.connect(backup)) as target:
-            source.backup(target)
+    with (
+        closing(sqlite3.connect(world.path)) as source,
+        closing(sqlite3.connect(backup)) as target,
+    ):
+        source.backup(target)
     world.providers.says = w.succeeded
     await world.pass_time(DAY_S, step_s=600)
     told = {one.id: [post.id for post in world.ends(one)] for one in before}
@@ -263,9 +266,7 @@ async def test_an_n8n_flow_that_is_not_yet_waiting_is_asked_again_soon(
     await world.pass_time(12, step_s=0.5)
     posts = world.ends(made)
     assert [post.status for post in posts] == [409, 409, 200]
-    assert all(
-        later.at - one.at <= 2.5 for one, later in zip(posts, posts[1:], strict=False)
-    )
+    assert all(later.at - one.at <= 2.5 for one, later in pairwise(posts))
 
 
 async def test_what_the_provider_cannot_say_leaves_the_subscription_open(

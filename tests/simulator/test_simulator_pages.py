@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 
-from bridge.model import Observation, PollOutcome, Status
+from bridge.model import ErrorCode, Observation, PollOutcome, Status
 from bridge.providers.answer import observe
 from bridge.providers.catalogue import preset
 from bridge.simulator.answers import answer
+from bridge.simulator.mount import Mount
 from bridge.simulator.parts import Site
 from bridge.simulator.script import Fault, Step, World
 from bridge.simulator.words import Dialect
@@ -129,3 +130,39 @@ def test_cancelled_and_expired_where_they_can_be_said(page: str, status: Status)
     dialect = Dialect.SANDBOX if page == "sandbox" else Dialect.ARK
     seen = observed(page, dialect, status=status)
     assert (seen.outcome, seen.status) == (PollOutcome.ENDED, status)
+
+
+@pytest.mark.parametrize(
+    ("task_id", "code"),
+    [
+        ("fail-1s", ErrorCode.CONTENT_REJECTED),
+        ("error-1s", ErrorCode.TASK_FAILED),
+    ],
+)
+def test_both_kinds_of_failure_can_be_rehearsed(task_id: str, code: ErrorCode) -> None:
+    """
+    A flow that pays back the one and retries the other has to see both.
+    """
+    error = sandbox(task_id).error
+    assert error is not None
+    assert error.code is code
+
+
+def test_a_magic_id_that_is_written_wrong_says_so() -> None:
+    """
+    It is what the person at the other end reads beside "not found".
+    """
+    seen = sandbox("succeed-1m")
+    assert seen.outcome is PollOutcome.NOT_FOUND
+    assert "the time is in seconds, like succeed-60s" in (seen.detail or "")
+
+
+def sandbox(task_id: str) -> Observation:
+    """What the sandbox says of a task after a minute."""
+    mount = Mount(Dialect.SANDBOX)
+    mount.answer(task_id, 100.0, site=SITE)
+    found = mount.answer(task_id, 160.0, site=SITE)
+    base_url = SITE.base_url
+    return observe(
+        PAGE("sandbox"), found, base_url=base_url, task_id=task_id, want_raw=False, now=160
+    )

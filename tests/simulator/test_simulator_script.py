@@ -3,7 +3,16 @@
 import pytest
 
 from bridge.model import Status
-from bridge.simulator.script import NEVER_FOUND, RUBBISH, Fault, Step, Task, World, magic
+from bridge.simulator.script import (
+    NEVER_FOUND,
+    RUBBISH,
+    Fault,
+    Step,
+    Task,
+    World,
+    advice,
+    magic,
+)
 
 BORN = 1_800_000_000.0
 
@@ -23,6 +32,7 @@ def at(task_id: str, age_s: float) -> World:
         ("slow-60s", 60, Status.SUCCEEDED),
         ("fail-10s", 10, Status.FAILED),
         ("fail", 10, Status.FAILED),
+        ("error-10s", 10, Status.FAILED),
         ("expire-5s", 5, Status.EXPIRED),
         ("cancel-5s#7", 5, Status.CANCELLED),
         ("no-url-3s", 3, Status.SUCCEEDED),
@@ -143,3 +153,18 @@ def test_never_found_is_not_found_for_ever() -> None:
     It is what every unknown id gets.
     """
     assert NEVER_FOUND.world("x", first_seen_at=0, now=1e9).step.fault is Fault.NOT_FOUND
+
+
+@pytest.mark.parametrize("task_id", ["succeed-1m", "succeed-500ms", "fail-10", "no-url-2h"])
+def test_a_magic_id_that_is_written_wrong_is_told_how_to_write_it(task_id: str) -> None:
+    """
+    "Not found" alone sends people looking for a fault in their configuration.
+    """
+    assert "in seconds, like" in (advice(task_id) or "")
+
+
+def test_an_id_that_is_no_attempt_at_a_magic_one_gets_no_advice() -> None:
+    """
+    The words of the sandbox mean nothing to whoever has sent a real task there.
+    """
+    assert advice("video_69095b4c") is advice("failure-1m") is advice("missing") is None

@@ -622,6 +622,24 @@ async def test_a_key_is_wiped_when_the_last_subscriber_leaves(
         assert column(path, "SELECT sealed FROM credentials") == [None]
 
 
+async def test_pruning_leaves_no_row_behind(path: Path, clock: FakeClock) -> None:
+    """A year of strangers' hosts, keys and tasks must not be found in the file."""
+    async with opened(path) as store:
+        scene = Scene(store, clock)
+        await scene.add("a", provider_key="sk-own", events=("task.ended", "task.updated"))
+        await scene.poll(pending(progress=1))
+        await scene.deliver(ACCEPTED)
+        await scene.poll(succeeded(), after_s=GAP_S)
+        await scene.deliver(BROKEN)
+        await scene.deliver(ACCEPTED, after_s=5.0)
+        await store.prune(before=scene.now + 1)
+        tables = "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name"
+        for table in column(path, tables):
+            if table not in ("meta", "sqlite_sequence"):
+                query = f"SELECT count(*) FROM {table}"  # noqa: S608 - names of ours
+                assert column(path, query) == [0], table
+
+
 async def test_a_restored_backup_repeats_its_ids(path: Path, clock: FakeClock) -> None:
     """Receivers that remember ids see each event once, however old the backup is."""
     copy = path.with_name("restored.db")

@@ -1,0 +1,300 @@
+"""Promise 11: a stall is noticed; what must not exist is found, mended and counted."""
+
+import asyncio
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import cast
+
+import aiohttp
+import pytest
+import uvicorn
+from starlette.applications import Starlette
+
+from bridge.api.app import create_app
+from bridge.health import STALLED_S, Health
+from bridge.model import Outcome, SubscriptionState
+from bridge.running import Server, Stop, run
+from bridge.store.sqlite import Sqlite
+from tests import world as w
+from tests.api.conftest import served
+from tests.conftest import FakeClock
+from tests.promises.wired import wired
+from tests.world import Gate, World
+
+LOOPS = ("poller", "dispatcher", "upkeep")
+
+
+class Bug(Exception):
+    """Nobody expects it."""
+
+
+def server() -> tuple[Server, socket.socket]:
+    config = uvicorn.Config(Starlette(), lifespan="off", log_config=None)
+    return Server(config), socket.create_server(("127.0.0.1", 0))
+
+
+async def reachable(listening: tuple[str, int]) -> bool:
+    try:
+        _, writer = await asyncio.open_connection(*listening)
+    except OSError:
+        return False
+    writer.close()
+    return True
+
+
+async def test_a_bug_in_one_loop_stops_the_others_and_the_server() -> None:
+    """A node that serves but polls no more looks healthy, and loses everything."""
+    stop, cancelled = Stop(), asyncio.Event()
+    http, listening = server()
+    address = listening.getsockname()
+
+    async def sound(_stop: asyncio.Event) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            cancelled.set()
+
+    async def broken(_stop: asyncio.Event) -> None:
+        assert await reachable(address)
+        raise Bug
+
+    with pytest.raises(BaseExceptionGroup) as failed:
+        await run(
+            [sound, broken], [(http, listening)], stop, grace_s=5, on_stop=lambda: None
+        )
+    assert failed.group_contains(Bug)
+    assert cancelled.is_set()
+    assert not await reachable(address)
+
+
+def test_the_process_of_a_broken_loop_ends_with_an_error() -> None:
+    """Which is what a supervisor restarts it for."""
+    script = """
+import asyncio
+from bridge.running import Stop, run
+
+async def broken(stop):
+    raise ValueError("a bug")
+
+asyncio.run(run([broken], [], Stop(), grace_s=5, on_stop=lambda: None))
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, timeout=20, check=False
+    )
+    assert ended.returncode == 1
+    assert b"a bug" in ended.stderr
+
+
+@pytest.mark.parametrize("still", LOOPS)
+def test_a_loop_that_has_not_turned_for_a_minute_is_named(still: str) -> None:
+    """The others turning on does not hide it."""
+    health = Health()
+    for loop in LOOPS:
+        health.beat(loop, 1_000.0)
+    for loop in set(LOOPS) - {still}:
+        health.beat(loop, 1_050.0)
+    assert not health.stalled(1_000.0 + STALLED_S)
+    assert health.stalled(1_000.5 + STALLED_S) == {still: STALLED_S + 0.5}
+
+
+async def test_a_database_that_stands_still_is_seen_at_livez(
+    tmp_path: Path, clock: FakeClock
+) -> None:
+    """It neither answers nor fails: every loop waits, and only a restart may help."""
+    async with (
+        wired(tmp_path, clock) as node,
+        served(create_app(node.bridge.deps)) as url,
+        aiohttp.ClientSession() as http,
+    ):
+
+        async def live() -> tuple[int, set[str]]:
+            async with http.get(f"{url}/livez") as answer:
+                return answer.status, set((await answer.json()).get("stalled", ()))
+
+        async with node.running():
+            await node.subscribe("slow-60s", f"{node.receiver.url}/ok")
+            await node.until(lambda: node.provider.requests == 1)
+            assert await live() == (200, set())
+            free = threading.Event()
+            writer = cast(Sqlite, node.bridge.store.database)._writer
+            stuck = asyncio.create_task(writer.run(lambda _: free.wait()))
+            clock.advance(30)
+            assert (await live())[0] == 200
+            clock.advance(31)
+            assert await live() == (503, set(LOOPS))
+            free.set()
+            await stuck
+            asked = node.provider.requests
+            await node.until(lambda: node.provider.requests > asked)
+            assert await live() == (200, set())
+
+
+async def test_a_node_with_every_slot_taken_is_not_taken_for_dead(world: World) -> None:
+    """Restarting it would only ask everybody again."""
+    gate = Gate()
+
+    async def hang(_: str) -> w.Answer:
+        await gate.wait()
+        return w.pending("t")
+
+    world.providers.says = hang
+    await asyncio.gather(*(world.subscribe(f"t{n}") for n in range(200)))
+    async with world.running():
+        await world.until(lambda: gate.held >= 60)
+        until = world.clock.now() + 3 * STALLED_S
+        await world.until(lambda: world.clock.now() >= until, step_s=4)
+        assert not world.health.stalled(world.clock.now())
+        gate.open()
+
+
+def figure(world: World, name: str) -> float | None:
+    return world.metrics.registry.get_sample_value(name)
+
+
+async def test_how_long_the_oldest_work_has_waited_is_a_figure(world: World) -> None:
+    """The number of rows tells nothing; their age tells that somebody is late."""
+    await world.subscribe("t", first_poll_s=10.0)
+    world.providers.says = w.succeeded
+    await world.upkeep.turn()
+    assert figure(world, "bridge_poll_backlog_age_seconds") == 0
+    world.clock.advance(100)
+    await world.upkeep.turn()
+    assert figure(world, "bridge_poll_backlog_age_seconds") == 90
+    await world.poller.worker.drain()
+    world.clock.advance(60)
+    await world.upkeep.turn()
+    assert figure(world, "bridge_poll_backlog_age_seconds") == 0
+    assert figure(world, "bridge_delivery_backlog_age_seconds") == 60
+    assert figure(world, "bridge_deliveries_owed") == 1
+    await world.turn()
+    world.clock.advance(60)
+    await world.upkeep.turn()
+    assert figure(world, "bridge_delivery_backlog_age_seconds") == 0
+
+
+FORGET_EVENT = """
+    DELETE FROM attempts; DELETE FROM delivery_schedule; DELETE FROM deliveries;
+    DELETE FROM events;
+    UPDATE subscriptions
+    SET state = 'active', outcome = NULL, finished_at = NULL, check_at = deadline_at
+"""
+# While the task runs; and what the subscription must come to all the same.
+WHILE_RUNNING = {
+    "nobody polls for it": "DELETE FROM poll_schedule",
+    "nobody minds its deadline": "UPDATE subscriptions SET check_at = NULL",
+}
+# After its end, before it was told.
+AFTER_THE_END = {
+    "it missed the end of its watch": FORGET_EVENT,
+    "it missed an end that is forgotten": FORGET_EVENT
+    + "; UPDATE watches SET answer = NULL, memory_until = NULL",
+    "its end is owed to nobody": """
+        DELETE FROM delivery_schedule; DELETE FROM deliveries""",
+    "its delivery is not scheduled": "DELETE FROM delivery_schedule",
+}
+
+
+@pytest.fixture
+async def damaged(tmp_path: Path, clock: FakeClock) -> AsyncIterator[World]:
+    one = await World(tmp_path, clock).up()
+    yield one
+    await one.down()
+
+
+async def damage(world: World, script: str) -> None:
+    writer = cast(Sqlite, world.store.database)._writer
+
+    def run_it(connection: w.Any) -> None:
+        for statement in script.split(";"):
+            connection.execute(statement)
+
+    await writer.run(run_it)
+
+
+async def mended(world: World) -> float:
+    """Let the minutely sweep find everything; how much it has counted."""
+    for _ in range(3):
+        world.clock.advance(61)
+        await world.upkeep.turn()
+    counted = figure(world, "bridge_sweep_repairs_total")
+    assert counted is not None
+    world.clock.advance(61)
+    await world.upkeep.turn()
+    assert figure(world, "bridge_sweep_repairs_total") == counted
+    return counted
+
+
+@pytest.mark.parametrize("kind", WHILE_RUNNING)
+async def test_a_running_task_that_was_lost_is_found_again(
+    damaged: World, kind: str
+) -> None:
+    """Whatever bug, or hand in the database, did it: the end is told."""
+    made = await damaged.subscribe("t", deadline_s=1_000.0)
+    await damaged.pass_time(20)
+    await damage(damaged, WHILE_RUNNING[kind])
+    assert await mended(damaged) == 1
+    await damaged.pass_time(1_400, step_s=50)
+    [post] = damaged.ends(made)
+    assert post.event["type"] == "task.timed_out"
+    assert (await damaged.show(made)).outcome is Outcome.TIMED_OUT
+
+
+@pytest.mark.parametrize("kind", AFTER_THE_END)
+async def test_an_end_that_was_lost_is_told(damaged: World, kind: str) -> None:
+    """Under the id it has had all along."""
+    made = await damaged.subscribe("t", deadline_s=1_000.0)
+    damaged.providers.says = w.succeeded
+    damaged.clock.advance(1)
+    await damaged.poller.worker.drain()
+    await damage(damaged, AFTER_THE_END[kind])
+    assert await mended(damaged) in (1, 2)
+    await damaged.pass_time(60)
+    [post] = damaged.ends(made)
+    assert (post.event["type"], post.id) == ("task.succeeded", f"msg_{made.id[4:]}_0")
+
+
+async def test_a_retry_that_was_lost_is_made(damaged: World) -> None:
+    made = await damaged.subscribe("t")
+    damaged.providers.says, damaged.receivers.says = w.succeeded, lambda _: 500
+    await damaged.pass_time(4)
+    await damage(damaged, "DELETE FROM delivery_schedule")
+    assert await mended(damaged) == 1
+    damaged.receivers.says = lambda _: 200
+    await damaged.pass_time(60)
+    assert [post.status for post in damaged.ends(made)] == [500, 200]
+
+
+async def test_what_nobody_waits_for_is_polled_no_more(damaged: World) -> None:
+    made = await damaged.subscribe("t")
+    await damaged.pass_time(10)
+    await damage(
+        damaged,
+        """UPDATE subscriptions SET state = 'stopped', finished_at = 1, check_at = NULL""",
+    )
+    assert await mended(damaged) == 1
+    asked = len(damaged.providers.asked)
+    await damaged.pass_time(60)
+    assert len(damaged.providers.asked) == asked
+    assert (await damaged.show(made)).state is SubscriptionState.STOPPED
+
+
+async def test_in_an_ordinary_life_there_is_nothing_to_mend(world: World) -> None:
+    """Ends, retries, stops, deadlines, a restart: none of them is damage."""
+    answers = [w.pending, w.rubbish, w.throttled, w.pending, w.succeeded]
+    world.receivers.says = lambda url: 500 if "/blog/" in url else 200
+    for n in range(12):
+        client = "blog" if n % 3 else "shop"
+        one = await world.subscribe(f"t{n % 4}", client=client, deadline_s=40.0 + 9 * n)
+        if n % 5 == 0:
+            await world.stop(one)
+    for answer in answers:
+        world.providers.says = answer
+        await world.pass_time(70)
+    await world.down()
+    await world.up()
+    await world.pass_time(300, step_s=20)
+    assert figure(world, "bridge_sweep_repairs_total") == 0
