@@ -29,6 +29,7 @@ def set_up(*, form: str, level: str, stream: TextIO = sys.stderr) -> None:
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             without_secrets,
             structlog.processors.format_exc_info,
+            *([without_config] if text else []),
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
@@ -39,6 +40,14 @@ def set_up(*, form: str, level: str, stream: TextIO = sys.stderr) -> None:
     logging.basicConfig(level=logging.WARNING, stream=stream, format="%(name)s %(message)s")
     for name in ("aiohttp", "uvicorn", "asyncio"):
         logging.getLogger(name).setLevel(logging.ERROR)
+
+
+def without_config(
+    _logger: Any, _method: str, event: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    """A person at a terminal knows it, and would miss the lines below it."""
+    event.pop("config", None)
+    return event
 
 
 def without_secrets(

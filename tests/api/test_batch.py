@@ -119,6 +119,14 @@ async def test_what_was_refused_gets_another_try_with_the_same_batch(api: Api) -
     assert again.json[1] == first.json[1]
 
 
+async def test_a_batch_of_which_nothing_was_taken_leaves_its_key_free(api: Api) -> None:
+    """As with a single request: it may be mended and sent again."""
+    refused = await api("POST", "/subscribe/batch", json=[5, {}], headers=KEY)
+    mended = await api("POST", "/subscribe/batch", json=items(2), headers=KEY)
+    assert [item["status"] for item in refused.json] == [400, 422]
+    assert [item["status"] for item in mended.json] == [202, 202]
+
+
 async def test_keys_that_look_like_a_place_in_a_batch_are_keys_of_their_own(
     api: Api,
 ) -> None:
