@@ -72,6 +72,16 @@ async def test_the_last_of_two_equal_keys_counts(api: Api) -> None:
     assert (await api("POST", "/subscribe", data=sent, headers=JSON)).status == 202
 
 
+async def test_a_number_beyond_64_bits_becomes_a_float(api: Api) -> None:
+    """As docs/api.md warns; the largest that fits is kept to the last digit."""
+    sent = (
+        GOOD[:-1] + b', "metadata": {"a": 18446744073709551615, "b": 18446744073709551616}}'
+    )
+    answer = await api("POST", "/subscribe", data=sent, headers=JSON)
+    largest, beyond = answer.json["metadata"].values()
+    assert (largest, beyond, type(beyond)) == (2**64 - 1, 2.0**64, float)
+
+
 async def test_a_body_without_a_content_type_is_read_as_json(api: Api) -> None:
     """Bare HTTP libraries send none."""
     _, _, host = api.url.rpartition("/")

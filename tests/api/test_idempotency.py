@@ -25,6 +25,16 @@ async def test_the_same_key_gets_the_same_answer(api: Api) -> None:
     assert api.woken == ["poller"]
 
 
+async def test_a_replay_of_a_repeat_is_answered_as_any_replay(api: Api) -> None:
+    """As docs/api.md says: 202, though the first answer under this key was 200."""
+    await api.subscribe()
+    repeat = await api("POST", "/subscribe", json=BODY, headers=KEY)
+    again = await api("POST", "/subscribe", json=BODY, headers=KEY)
+    assert (repeat.status, again.status) == (200, 202)
+    assert again.headers["idempotency-replayed"] == "true"
+    assert again.json["id"] == repeat.json["id"]
+
+
 async def test_a_key_is_good_for_one_body(api: Api) -> None:
     """Answering another request with the first one's answer would lose it."""
     await api("POST", "/subscribe", json=BODY, headers=KEY)

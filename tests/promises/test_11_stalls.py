@@ -7,7 +7,7 @@ import sys
 import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import aiohttp
 import pytest
@@ -16,7 +16,7 @@ from starlette.applications import Starlette
 
 from bridge.api.app import create_app
 from bridge.health import STALLED_S, Health
-from bridge.model import Outcome, SubscriptionState
+from bridge.model import Answer, Outcome, SubscriptionState
 from bridge.running import Server, Stop, run
 from bridge.store.sqlite import Sqlite
 from tests import world as w
@@ -137,7 +137,7 @@ async def test_a_node_with_every_slot_taken_is_not_taken_for_dead(world: World) 
     """Restarting it would only ask everybody again."""
     gate = Gate()
 
-    async def hang(_: str) -> w.Answer:
+    async def hang(_: str) -> Answer:
         await gate.wait()
         return w.pending("t")
 
@@ -191,7 +191,7 @@ WHILE_RUNNING = {
 AFTER_THE_END = {
     "it missed the end of its watch": FORGET_EVENT,
     "it missed an end that is forgotten": FORGET_EVENT
-    + "; UPDATE watches SET answer = NULL, memory_until = NULL",
+    + "; UPDATE watches SET answer = NULL, memory_until = NULL",  # noqa: S608
     "its end is owed to nobody": """
         DELETE FROM delivery_schedule; DELETE FROM deliveries""",
     "its delivery is not scheduled": "DELETE FROM delivery_schedule",
@@ -208,7 +208,7 @@ async def damaged(tmp_path: Path, clock: FakeClock) -> AsyncIterator[World]:
 async def damage(world: World, script: str) -> None:
     writer = cast(Sqlite, world.store.database)._writer
 
-    def run_it(connection: w.Any) -> None:
+    def run_it(connection: Any) -> None:
         for statement in script.split(";"):
             connection.execute(statement)
 
