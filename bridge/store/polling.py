@@ -153,30 +153,39 @@ def record_credential(claimed: ClaimedPoll, move: Move, now: float) -> Step[None
     """What the answer says of the key and of its limits, which concerns the whole lane."""
     if move.key_worked:
         yield ask("key_worked", credential_id=claimed.credential_id, now=now)
-    elif move.key_refused:
-        [lane] = yield ask("credential_pause", credential_id=claimed.credential_id)
-        if lane["probes"] and asked_before_the_pause(claimed, lane):
-            return
-        confirmed = lane["probes"] or lane["refused_by"] not in (None, claimed.watch_id)
-        probes = lane["probes"] + 1 if confirmed else 0
-        yield ask(
-            "key_refused",
-            credential_id=claimed.credential_id,
-            watch_id=claimed.watch_id,
-            now=now,
-            paused_until=now + move.refusal_pause_s(probes) if probes else 0.0,
-            probes=probes,
-        )
-    elif move.throttled:
-        [lane] = yield ask("credential_pause", credential_id=claimed.credential_id)
-        throttles = lane["throttles"] if now - lane["paused_until"] < CALM_S else 0
-        counts = not asked_before_the_pause(claimed, lane)
-        yield ask(
-            "throttle_credential",
-            credential_id=claimed.credential_id,
-            paused_until=now + move.throttle_pause_s(throttles if counts else 0),
-            throttles=max(throttles + counts, 1),
-        )
+    elif move.key_refused or move.throttled:
+        for lane in (yield ask("credential_pause", credential_id=claimed.credential_id)):
+            if move.key_refused:
+                yield from refuse(claimed, move, lane, now)
+            else:
+                yield from throttle(claimed, move, lane, now)
+
+
+def refuse(claimed: ClaimedPoll, move: Move, lane: Row, now: float) -> Step[None]:
+    """A second watch, or a probe, confirms it; only then does the lane rest."""
+    if lane["probes"] and asked_before_the_pause(claimed, lane):
+        return
+    confirmed = lane["probes"] or lane["refused_by"] not in (None, claimed.watch_id)
+    probes = lane["probes"] + 1 if confirmed else 0
+    yield ask(
+        "key_refused",
+        credential_id=claimed.credential_id,
+        watch_id=claimed.watch_id,
+        now=now,
+        paused_until=now + move.refusal_pause_s(probes) if probes else 0.0,
+        probes=probes,
+    )
+
+
+def throttle(claimed: ClaimedPoll, move: Move, lane: Row, now: float) -> Step[None]:
+    throttles = lane["throttles"] if now - lane["paused_until"] < CALM_S else 0
+    counts = not asked_before_the_pause(claimed, lane)
+    yield ask(
+        "throttle_credential",
+        credential_id=claimed.credential_id,
+        paused_until=now + move.throttle_pause_s(throttles if counts else 0),
+        throttles=max(throttles + counts, 1),
+    )
 
 
 def asked_before_the_pause(claimed: ClaimedPoll, lane: Row) -> bool:

@@ -182,6 +182,7 @@ FORGET_EVENT = """
     UPDATE subscriptions
     SET state = 'active', outcome = NULL, finished_at = NULL, check_at = deadline_at
 """
+FORGET_ANSWER = "UPDATE watches SET answer = NULL, memory_until = NULL"
 # While the task runs; and what the subscription must come to all the same.
 WHILE_RUNNING = {
     "nobody polls for it": "DELETE FROM poll_schedule",
@@ -190,8 +191,7 @@ WHILE_RUNNING = {
 # After its end, before it was told.
 AFTER_THE_END = {
     "it missed the end of its watch": FORGET_EVENT,
-    "it missed an end that is forgotten": FORGET_EVENT
-    + "; UPDATE watches SET answer = NULL, memory_until = NULL",  # noqa: S608
+    "it missed an end that is forgotten": ";".join([FORGET_EVENT, FORGET_ANSWER]),
     "its end is owed to nobody": """
         DELETE FROM delivery_schedule; DELETE FROM deliveries""",
     "its delivery is not scheduled": "DELETE FROM delivery_schedule",
