@@ -17,7 +17,8 @@ from bridge import signature
 from bridge.assembly import USER_AGENT, Bridge
 from bridge.config.models import Callbacks
 
-CONNECTIONS = Callbacks().slots // 2  # as many as one client may have in flight
+# One client may have half of the slots, and a quarter of these is kept for idle hosts.
+CONNECTIONS = Callbacks().slots // 2 * 3 // 4
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

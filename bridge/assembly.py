@@ -6,7 +6,7 @@ Nothing else in the package knows where its collaborators come from.
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from random import SystemRandom
+from random import Random
 from urllib.parse import urlsplit
 
 from bridge import __version__
@@ -85,7 +85,7 @@ def parts(
     outward: Egress,
     draining: Callable[[], bool],
 ) -> Bridge:
-    config, dice = current.config, SystemRandom()
+    config, dice = current.config, Random()
     bell, health, metrics = Bell(), Health(), Metrics()
     dispatcher = Dispatcher(
         store,

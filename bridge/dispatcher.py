@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from random import Random
 from typing import Protocol
 
@@ -66,6 +67,7 @@ class Dispatcher:
         self._store, self._sender, self._secrets = store, sender, secrets
         self._schedule, self._timeout_s = schedule, timeout_s
         self._clock, self._dice, self._metrics = clock, dice, metrics
+        self._attempts = cache(metrics.attempts.labels)
         self._most, self._host_most = slots, host_slots
         self._slots = Slots(self._places)
         self._in_flight: dict[int, Lane] = {}  # by delivery
@@ -169,7 +171,7 @@ class Dispatcher:
                 return
 
     def _note(self, claimed: ClaimedDelivery, reply: Reply, verdict: Verdict) -> None:
-        self._metrics.attempts.labels(outcome=verdict.outcome.value).inc()
+        self._attempts(verdict.outcome.value).inc()
         now = self._clock.now()
         if verdict.state is DeliveryState.ACCEPTED:
             self._metrics.delivery_lag.observe(max(now - claimed.created_at, 0.0))

@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 IDLE_S = 5.0  # the longest wait between two looks, woken or not
 FAULT_S = 1.0  # before the next look when the store did not answer
-BREATH_S = 0.005  # under load, so that a claim takes several finished slots' worth
+BREATH_S = 0.005  # the longest wait under load for a claim to be worth its cost
 
 log = structlog.get_logger(__name__)
 
@@ -44,6 +44,7 @@ class Worker(Generic[T]):
         self._name, self._claim, self._work = name, claim, work
         self._clock, self._health = clock, health
         self._busy = 0
+        self._half, self._half_done = 0, asyncio.Event()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set, then finish what is in flight.
@@ -60,8 +61,16 @@ class Worker(Generic[T]):
                     in_flight.create_task(self._run_one(item))
                 if turn.wait_s > 0:
                     await self._clock.wait(self.wake, min(turn.wait_s, IDLE_S))
-                if self._busy:
-                    await self._clock.wait(stop, BREATH_S)
+                await self._breathe()
+
+    async def _breathe(self) -> None:
+        """Let half of what is in flight finish, so that the next claim takes several.
+
+        The other half keeps the connections busy while it is made.
+        """
+        if self._busy:
+            self._half, self._half_done = self._busy // 2, asyncio.Event()
+            await self._clock.wait(self._half_done, BREATH_S)
 
     async def drain(self) -> int:
         """Work until nothing is due; how many items that was. For tests."""
@@ -91,4 +100,6 @@ class Worker(Generic[T]):
             log.exception("work.failed", loop=self._name)
         finally:
             self._busy -= 1
+            if self._busy <= self._half:
+                self._half_done.set()
             self.wake.set()  # a slot is free

@@ -434,7 +434,7 @@ SELECT s.id, s.key, s.client, s.events, s.state, s.outcome, s.created_at, s.dead
     CASE WHEN s.state = 'ended' THEN s.status ELSE w.status END AS status,
     w.progress, w.outcome AS poll_outcome, w.http_status, w.detail,
     w.outcome_since, w.outcome_from, w.polls, w.polled_at AS last_polled_at, p.next_at, p.claim_no,
-    p.polled_at, c.paused_until, e.body AS event
+    p.polled_at, c.paused_until, e.body AS event, s.updates
 FROM subscriptions s
 JOIN watches w ON w.id = s.watch_id
 JOIN credentials c ON c.id = w.credential_id

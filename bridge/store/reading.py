@@ -153,7 +153,9 @@ def last_poll_of(row: Row) -> LastPoll | None:
 def summary_of(row: Row) -> Step[DeliverySummary]:
     if row["destination_id"] is None:
         return DeliverySummary(id=None, state=DeliveryState.NONE)
-    for delivery in (yield ask("newest_delivery", subscription_id=row["id"])):
+    told = row["event"] is not None or row["updates"] > 0
+    newest = ask("newest_delivery", subscription_id=row["id"])
+    for delivery in (yield newest) if told else ():
         return DeliverySummary(
             id=message_id(f"sub_{row['key']}", delivery["sequence"]),
             state=DeliveryState(delivery["state"]),

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, cast
 
@@ -18,6 +19,7 @@ from bridge.api.app import create_app
 from bridge.health import STALLED_S, Health
 from bridge.model import Answer, Outcome, SubscriptionState
 from bridge.running import Server, Stop, run
+from bridge.store import Store
 from bridge.store.sqlite import Sqlite
 from tests import world as w
 from tests.api.conftest import served
@@ -101,6 +103,19 @@ def test_a_loop_that_has_not_turned_for_a_minute_is_named(still: str) -> None:
     assert health.stalled(1_000.5 + STALLED_S) == {still: STALLED_S + 0.5}
 
 
+@asynccontextmanager
+async def stuck(store: Store) -> AsyncIterator[None]:
+    """Nothing that is to be written comes back."""
+    free = threading.Event()
+    writer = cast(Sqlite, store.database)._writer
+    held = asyncio.create_task(writer.run(lambda _: free.wait()))
+    try:
+        yield
+    finally:
+        free.set()
+        await held
+
+
 async def test_a_database_that_stands_still_is_seen_at_livez(
     tmp_path: Path, clock: FakeClock
 ) -> None:
@@ -119,17 +134,13 @@ async def test_a_database_that_stands_still_is_seen_at_livez(
             await node.subscribe("slow-60s", f"{node.receiver.url}/ok")
             await node.until(lambda: node.provider.requests == 1)
             assert await live() == (200, set())
-            free = threading.Event()
-            writer = cast(Sqlite, node.bridge.store.database)._writer
-            stuck = asyncio.create_task(writer.run(lambda _: free.wait()))
-            clock.advance(30)
-            assert (await live())[0] == 200
-            clock.advance(31)
-            assert await live() == (503, set(LOOPS))
-            free.set()
-            await stuck
-            asked = node.provider.requests
-            await node.until(lambda: node.provider.requests > asked)
+            async with stuck(node.bridge.store):
+                for _ in range(12):  # each of them looks for work, and waits for it
+                    clock.advance(1)
+                    assert await live() == (200, set())
+                clock.advance(STALLED_S)
+                assert await live() == (503, set(LOOPS))
+            await node.until(lambda: not node.bridge.health.stalled(clock.now()))
             assert await live() == (200, set())
 
 
@@ -273,7 +284,8 @@ async def test_what_nobody_waits_for_is_polled_no_more(damaged: World) -> None:
     await damaged.pass_time(10)
     await damage(
         damaged,
-        """UPDATE subscriptions SET state = 'stopped', finished_at = 1, check_at = NULL""",
+        """UPDATE subscriptions
+        SET state = 'stopped', finished_at = created_at, check_at = NULL""",
     )
     assert await mended(damaged) == 1
     asked = len(damaged.providers.asked)

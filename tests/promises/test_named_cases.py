@@ -5,8 +5,8 @@ import shutil
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import closing
-from itertools import pairwise
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -18,11 +18,16 @@ from bridge.model import (
     DeliveryState,
     Outcome,
     PollOutcome,
+    Status,
+    Subscription,
     SubscriptionState,
 )
-from bridge.store import Store
+from bridge.simulator.reactions import Reaction
+from bridge.simulator.script import Fault, Step, Task
+from bridge.store.sqlite import Sqlite
 from tests import world as w
 from tests.conftest import FakeClock
+from tests.promises.wired import wired
 from tests.world import Gate, World
 
 HOUR_S = 3_600.0
@@ -101,6 +106,73 @@ async def test_a_stop_that_races_the_end_is_either_in_time_or_not(world: World) 
     assert all([(await world.show(one)).outcome for one in made[1::2]])
 
 
+async def test_who_joins_at_any_moment_around_the_end_is_told(world: World) -> None:
+    """Before it is recorded, in the same batch, just after: all hear of it, once."""
+    gate = Gate()
+    world.providers.says = after(gate, w.succeeded("t"))
+    await world.subscribe("t", path="first")
+
+    async def join(number: int) -> Subscription:
+        for _ in range(number):
+            await asyncio.sleep(0)
+        return await world.subscribe("t", path=f"joined-{number}")
+
+    async with world.running():
+        await world.until(lambda: gate.held == 1)
+        joining = [asyncio.create_task(join(number)) for number in range(60)]
+        for _ in range(20):
+            await asyncio.sleep(0)
+        gate.open()
+        joined = await asyncio.gather(*joining)
+        await world.until(lambda: len(world.receivers.taken) == 61)
+    outcomes = [one.outcome for one in joined]
+    assert {None, Outcome.SUCCEEDED} == set(outcomes), "some on either side of the end"
+    for made in joined:
+        assert len(world.ends(made)) == 1
+
+
+@pytest.mark.parametrize("moment", ["asked", "ended", "sending", "told"])
+async def test_a_stop_at_each_moment_leaves_what_was_and_sends_no_more(
+    world: World, moment: str
+) -> None:
+    """What was recorded stays; what is owed is dropped; what is on its way may arrive."""
+    asking, sending = Gate(), Gate()
+
+    async def receive(_url: str) -> int:
+        await sending.wait()
+        return 500 if moment == "sending" else 200
+
+    world.providers.says = after(asking, w.succeeded("t"))
+    world.receivers.says = receive
+    made = await world.subscribe("t")
+    async with world.running():
+        await world.until(lambda: asking.held == 1)
+        if moment == "asked":
+            assert await world.stop(made)
+        asking.open()
+        if moment == "ended":
+            while (await world.show(made)).outcome is None:
+                pass
+            assert await world.stop(made)
+        if moment in ("sending", "told"):
+            await world.until(lambda: sending.held == 1)
+        if moment == "sending":
+            assert await world.stop(made)
+        sending.open()
+        if moment == "told":
+            await world.until(lambda: bool(world.receivers.taken))
+            assert await world.stop(made)
+        until = world.clock.now() + 60
+        await world.until(lambda: world.clock.now() >= until, step_s=1)
+    shown = await world.show(made)
+    stopped, ended = SubscriptionState.STOPPED, SubscriptionState.ENDED
+    assert shown.state is (stopped if moment == "asked" else ended)
+    assert shown.delivery.state is (
+        DeliveryState.ACCEPTED if moment == "told" else DeliveryState.STOPPED
+    )
+    assert len(world.ends(made)) == (moment in ("sending", "told"))
+
+
 async def test_a_stop_racing_a_subscribe_leaves_the_watch_to_who_stayed(
     world: World,
 ) -> None:
@@ -158,6 +230,34 @@ async def test_a_retry_by_hand_during_an_attempt_waits_its_turn(world: World) ->
     assert third.started_at - first.finished_at >= 5  # the first step of the schedule
 
 
+async def test_a_retry_by_hand_before_the_first_attempt_is_one_post_at_a_time(
+    world: World,
+) -> None:
+    """Both are due at once after an outage; the receiver has one to answer at a time."""
+    together, most = 0, 0
+
+    async def receive(_url: str) -> int:
+        nonlocal together, most
+        together += 1
+        most = max(most, together)
+        await world.store.backlog(world.clock.now())
+        together -= 1
+        return 500
+
+    world.providers.says, world.receivers.says = w.succeeded, receive
+    made = await world.subscribe("t")
+    world.clock.advance(1)
+    await world.poller.worker.drain()
+    assert await world.retry(made)
+    world.clock.advance(600)
+    await world.pass_time(4, step_s=0.5)
+    assert most == 1
+    delivery = await world.delivery(made)
+    assert [one.manual for one in delivery.log].count(True) == 1
+    assert [one.number for one in delivery.log] == [1, 2]
+    assert delivery.next_attempt_at is not None
+
+
 async def test_a_death_between_the_receivers_200_and_our_record_repeats_the_id(
     world: World,
 ) -> None:
@@ -198,12 +298,15 @@ async def test_a_days_old_backup_repeats_ids_and_invents_none(world: World) -> N
     await world.pass_time(DAY_S, step_s=600)
     told = {one.id: [post.id for post in world.ends(one)] for one in before}
     assert all(len(ids) == 1 for ids in told.values())
+    known = {post.id for post in world.receivers.posts}
     await world.down()
     shutil.copy(backup, world.path)
     world.receivers.posts.clear()
     await world.up()
     await world.pass_time(60)
     assert {one.id: [post.id for post in world.ends(one)] for one in before} == told
+    ids = {post.id for post in world.receivers.posts}
+    assert ids <= known
 
 
 @pytest.mark.parametrize("hours", [-1, 1])
@@ -224,6 +327,36 @@ async def test_a_wall_clock_an_hour_off_ends_and_stalls_nothing(
     assert post.signed_at == pytest.approx(post.at + hours * HOUR_S, abs=1)
 
 
+@pytest.mark.parametrize("hours", [-1, 1])
+async def test_a_machine_that_comes_back_with_its_clock_off_ends_and_stalls_nothing(
+    world: World, hours: int
+) -> None:
+    """What is scheduled does not wait for the difference, and no time was really up."""
+    made = await world.subscribe("t", deadline_s=3 * HOUR_S)
+    short = await world.subscribe("short", deadline_s=1_800.0)
+    await world.pass_time(120)
+    await world.down()
+    asked, wall = len(world.providers.asked), world.clock.now() + 60 + hours * HOUR_S
+    await world.up()
+    started_at = max(wall, world.reached_at)  # as SystemClock does it
+    assert started_at >= world.clock.now() - 61
+    world.clock.advance(max(started_at - world.clock.now(), 0.0))
+    world.clock.offset = wall - world.clock.now()
+    await world.down()
+    await world.up()
+    world.providers.says = lambda task: (
+        w.succeeded(task) if task == "short" else w.pending(task)
+    )
+    await world.pass_time(20)
+    assert len(world.providers.asked) >= asked + 3
+    assert (await world.show(made)).state is SubscriptionState.ACTIVE
+    assert (await world.show(short)).outcome is Outcome.SUCCEEDED
+    world.providers.says = w.succeeded
+    await world.pass_time(10)
+    [post] = world.ends(made)
+    assert post.signed_at == pytest.approx(world.clock.wall(), abs=11)
+
+
 def test_a_clock_that_came_back_behind_goes_on_from_what_was_reached() -> None:
     """What was scheduled by the old clock must not wait for the difference."""
     reached = SystemClock().now() + HOUR_S
@@ -236,50 +369,106 @@ async def test_a_disk_full_when_a_200_is_recorded_sends_nothing_twice(
     world: World,
 ) -> None:
     """It was delivered; until that is written down, nobody may claim it again."""
-    world.providers.says = w.succeeded
+    writer = cast(Sqlite, world.store.database)._writer
+    limits: list[int] = []
+
+    def limit_pages(connection: sqlite3.Connection) -> None:
+        [pages] = connection.execute("PRAGMA page_count").fetchone()
+        limits.append(pages)
+        connection.execute(f"PRAGMA max_page_count = {pages}")
+
+    async def fills_the_disk(_url: str) -> int:
+        await writer.run(limit_pages)
+        return 200
+
+    world.receivers.answer = b"x" * 4096  # which takes pages to keep
+    world.providers.says, world.receivers.says = w.succeeded, fills_the_disk
     made = await world.subscribe("t")
-    refusals = iter([True, True, True])
-    recorded = world.store.record_attempt
-
-    class Full(Store):
-        async def record_attempt(self, *args: object, **named: object) -> None:
-            if next(refusals, False):
-                raise StoreUnavailable("database or disk is full")
-            await recorded(*args, **named)  # type: ignore[arg-type]
-
-    world.store.__class__ = Full
     async with world.running():
-        await world.until(lambda: next(refusals, None) is None, step_s=0.5)
-        await world.until(lambda: bool(world.receivers.taken), step_s=0.5)
+        await world.until(lambda: bool(world.receivers.taken))
+        until = world.clock.now() + 60  # well beyond the attempt's lease
+        await world.until(lambda: world.clock.now() >= until, step_s=1)
+        with pytest.raises(StoreUnavailable, match="full"):
+            await world.subscribe("fills it", metadata={"x": "y" * 9_000})
+        assert (await world.delivery(made)).state is DeliveryState.WAITING
+        await writer.run(lambda one: one.execute("PRAGMA max_page_count = 1000000"))
+        world.receivers.says = lambda _: 200
+        until = world.clock.now() + 60
+        await world.until(lambda: world.clock.now() >= until, step_s=1)
+    assert limits
     assert len(world.ends(made)) == 1
-    assert (await world.delivery(made)).state is DeliveryState.ACCEPTED
+    delivery = await world.delivery(made)
+    assert (delivery.state, len(delivery.log)) == (DeliveryState.ACCEPTED, 1)
 
 
 async def test_an_n8n_flow_that_is_not_yet_waiting_is_asked_again_soon(
-    world: World,
+    tmp_path: Path, clock: FakeClock
 ) -> None:
     """409 until its Wait node listens: seconds, not the next step of the schedule."""
-    statuses = iter([409, 409, 200])
-    world.providers.says = w.succeeded
-    world.receivers.says = lambda _: next(statuses)
-    made = await world.subscribe("t", path="webhook-waiting/9")
-    await world.pass_time(12, step_s=0.5)
-    posts = world.ends(made)
-    assert [post.status for post in posts] == [409, 409, 200]
-    assert all(later.at - one.at <= 2.5 for one, later in pairwise(posts))
+    async with wired(tmp_path, clock) as node:
+        made = await node.subscribe("no-url-0s", f"{node.receiver.url}/n8n/9")
+        for _ in range(24):
+            await node.turn(0.5)
+        first, second = node.receiver.requests
+        assert (first.status, second.status) == (409, 200)
+        assert 1 <= second.at - first.at <= 2.5
+        assert first.webhook_id == second.webhook_id
+        assert first.fault is second.fault is None
+        delivery = await node.delivery(made)
+        assert delivery.state is DeliveryState.ACCEPTED
+        assert "Wait node" in str(delivery.log[0].hint)
 
 
-async def test_what_the_provider_cannot_say_leaves_the_subscription_open(
-    world: World,
+async def test_an_n8n_flow_whose_answer_was_lost_is_not_started_again(
+    tmp_path: Path, clock: FakeClock
 ) -> None:
-    """An answer too large, and then the truth."""
-    world.providers.says = lambda _: Answer(http_status=200, too_large=True)
-    made = await world.subscribe("t")
-    await world.pass_time(30)
-    shown = await world.show(made)
-    assert shown.state is SubscriptionState.ACTIVE
-    assert shown.last_poll is not None
-    assert shown.last_poll.outcome is PollOutcome.ANSWER_TOO_LARGE
-    world.providers.says = w.succeeded
-    await world.pass_time(120)
-    assert len(world.ends(made)) == 1
+    """It went on with the event; what it says to the repeat shows that it has."""
+    finished = b'{"message": "The execution \\"9 has finished already."}'
+    async with wired(tmp_path, clock) as node:
+        script = [Reaction(lost=True), Reaction(status=409, body=finished)]
+        node.receiver.script("/webhook-waiting/9", script)
+        url = f"{node.receiver.url}/webhook-waiting/9"
+        made = await node.subscribe("no-url-0s", url)
+        for _ in range(8):
+            await node.turn(5)
+        assert len(node.receiver.requests) == 2
+        assert (await node.delivery(made)).state is DeliveryState.PRESUMED
+
+
+async def test_three_names_that_nobody_answers_for_delay_no_fourth(
+    tmp_path: Path, clock: FakeClock
+) -> None:
+    """Three are enough to stop a resolver that asks in threads."""
+    names = {**dict.fromkeys(("a.test", "b.test", "c.test")), "d.test": ["127.0.0.1"]}
+    callbacks = {"allow_networks": ["127.0.0.0/8"]}
+    async with wired(tmp_path, clock, names, callbacks=callbacks) as node:
+        port = node.receiver.url.rpartition(":")[2]
+        made = {
+            name: await node.subscribe("no-url-0s", f"http://{name}:{port}/ok")
+            for name in names
+        }
+        async with node.running(), asyncio.timeout(0.9):  # a look-up may take a second
+            await node.until(lambda: bool(node.receiver.requests))
+        outcomes = [(await node.delivery(one)).last_outcome for one in made.values()]
+        assert outcomes == [AttemptOutcome.DNS_ERROR] * 3 + [AttemptOutcome.ACCEPTED]
+
+
+async def test_an_answer_too_large_is_no_end_and_the_truth_is_told_later(
+    tmp_path: Path, clock: FakeClock
+) -> None:
+    """Sixty-four MiB of blanks, over HTTP; half of that is the most that is read."""
+    async with wired(tmp_path, clock) as node:
+        good = Step(status=Status.SUCCEEDED, video="v.mp4")
+        phases = ((0.0, Step(fault=Fault.HUGE)), (10.0, good))
+        node.provider.add("t", Task(phases=phases))
+        made = await node.subscribe("t", f"{node.receiver.url}/ok")
+        await node.turn(5)
+        shown = await node.show(made)
+        assert shown.state is SubscriptionState.ACTIVE
+        assert shown.last_poll is not None
+        assert shown.last_poll.outcome is PollOutcome.ANSWER_TOO_LARGE
+        await node.turn(30)
+        await node.turn(5)
+        assert (await node.show(made)).outcome is Outcome.SUCCEEDED
+        [received] = node.receiver.requests
+        assert received.fault is None
