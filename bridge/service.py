@@ -3,7 +3,7 @@
 import asyncio
 import socket
 from collections.abc import Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 
 import structlog
 import uvicorn
@@ -58,7 +58,8 @@ async def serve(
             grace_s=config.shutdown_grace_s,
             on_stop=lambda: wind_down(bridge, hangup),
         )
-        await bridge.store.note_time(bridge.clock.now())
+        with suppress(StoreUnavailable):  # a full disk is no reason to fail at the end
+            await bridge.store.note_time(bridge.clock.now())
     log.info("service.stopped")
 
 

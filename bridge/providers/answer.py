@@ -6,12 +6,12 @@ looks for the status, a word the page knows as an end.
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from bridge.model import Answer, Observation, PollOutcome, Status
 from bridge.net.retry_after import retry_after_s
-from bridge.providers.body import detail, line, parsed, raw
+from bridge.providers.body import detail, is_bulky, line, parsed, raw
 from bridge.providers.failure import task_error
 from bridge.providers.fields import normal
 from bridge.providers.lookup import Lookup, first, first_word, word
@@ -33,6 +33,8 @@ def observe(
     http = answer.http_status
     if http is None or answer.too_large or answer.failure is not None:
         return no_answer(answer)
+    if is_bulky(answer.body):
+        return no_answer(replace(answer, too_large=True))
     patience_s = _patience_s(answer, now)
     body = parsed(answer.body)
     if not 200 <= http < 300:

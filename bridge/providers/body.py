@@ -25,6 +25,9 @@ _KEY = re.compile(
 _BREAKS = re.compile(r"[\x00-\x20\x7f-\xa0\u2028\u2029]+")
 
 
+MOST_PARTS = 200_000  # of one answer: objects, lists, items
+
+
 class _Nothing:
     """The body is no JSON. (null is JSON, and None.)"""
 
@@ -47,6 +50,17 @@ def parsed(body: bytes) -> Any:
         return json.loads(body.decode("utf-8-sig", "replace"))
     except (ValueError, RecursionError):
         return NOTHING
+
+
+def is_bulky(body: bytes) -> bool:
+    """Whether reading it would hold up the event loop for longer than a blink.
+
+    What is small as bytes may be millions of objects: 32 MiB of `[],` take seconds and a
+    gigabyte. A video in base64 is one long string, and no trouble.
+    """
+    if len(body) <= SECOND_TRY_BYTES:
+        return False
+    return sum(map(body.count, (b"{", b"[", b","))) > MOST_PARTS
 
 
 def is_html(content_type: str, body: bytes) -> bool:

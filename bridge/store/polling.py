@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection
 
 import orjson
 
+from bridge.cadence import CLOSING_PAUSE_MAX_S
 from bridge.lanes import Lane
 from bridge.model import ClaimedPoll, Observation, PollOutcome, Status
 from bridge.store.box import Box
@@ -112,6 +113,7 @@ def record_poll(
         watch_id=claimed.watch_id,
         claim_no=claimed.claim_no,
         next_at=move.next_at,
+        latest=now + CLOSING_PAUSE_MAX_S,
         failures=move.failures,
         strikes=move.strikes,
     )

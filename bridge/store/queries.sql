@@ -34,10 +34,10 @@ ON CONFLICT (fingerprint) DO UPDATE SET sealed = coalesce(credentials.sealed, ex
 RETURNING id;
 
 -- Locks the watch: whoever subscribes, stops or ends waits here for the other.
--- name: put_watch(identity, credential_id, provider, task_id, params, model, now)
-INSERT INTO watches (identity, credential_id, provider, task_id, params, model, created_at)
-VALUES (:identity, :credential_id, :provider, :task_id, :params, :model, :now)
-ON CONFLICT (identity) DO UPDATE SET model = coalesce(watches.model, excluded.model)
+-- name: put_watch(identity, credential_id, provider, task_id, params, now)
+INSERT INTO watches (identity, credential_id, provider, task_id, params, created_at)
+VALUES (:identity, :credential_id, :provider, :task_id, :params, :now)
+ON CONFLICT (identity) DO UPDATE SET identity = excluded.identity
 RETURNING id, credential_id, ended_at, memory_until, answer, submitted_at, polls;
 
 -- name: lock_watch(watch_id)
@@ -156,9 +156,12 @@ WHERE watch_id = :watch_id;
 -- name: rearm_poll(watch_id, next_at)!
 UPDATE poll_schedule SET next_at = :next_at WHERE watch_id = :watch_id;
 
--- name: reschedule_poll(watch_id, claim_no, next_at, failures, strikes)
+-- While a deadline waits for a last look, no pause goes beyond `latest`.
+-- name: reschedule_poll(watch_id, claim_no, next_at, latest, failures, strikes)
 UPDATE poll_schedule
-SET next_at = coalesce(CAST(:next_at AS DOUBLE PRECISION), next_at), failures = :failures, strikes = :strikes
+SET next_at = CASE WHEN CAST(:next_at AS DOUBLE PRECISION) IS NULL THEN next_at
+        WHEN closing_at IS NOT NULL AND :next_at > :latest THEN :latest ELSE :next_at END,
+    failures = :failures, strikes = :strikes
 WHERE watch_id = :watch_id AND claim_no = :claim_no
 RETURNING watch_id;
 
@@ -252,7 +255,7 @@ WHERE delivery_id = :delivery_id AND manual = 0;
 
 -- name: due_deadlines(now, limit)
 SELECT s.id, s.watch_id, s.created_at, s.deadline_at, s.closing_at, w.provider, w.outcome,
-    c.refused_at, c.worked_at
+    c.probes, c.worked_at
 FROM subscriptions s
 JOIN watches w ON w.id = s.watch_id
 JOIN credentials c ON c.id = w.credential_id
@@ -262,9 +265,10 @@ ORDER BY s.check_at LIMIT :limit;
 -- name: check_later(subscription_id, check_at, closing_at)!
 UPDATE subscriptions SET check_at = :check_at, closing_at = :closing_at WHERE id = :subscription_id;
 
--- name: poll_now(watch_id, now, closing_at)!
+-- A last look stands first in its lane: `at` is longer ago than anybody waits.
+-- name: poll_now(watch_id, at, closing_at)!
 UPDATE poll_schedule
-SET next_at = CASE WHEN next_at < :now THEN next_at ELSE :now END,
+SET next_at = CASE WHEN next_at < :at THEN next_at ELSE :at END,
     closing_at = CASE WHEN closing_at < :closing_at THEN closing_at ELSE :closing_at END
 WHERE watch_id = :watch_id;
 
@@ -508,7 +512,8 @@ SELECT DISTINCT l.client FROM delivery_schedule q JOIN lanes l ON l.id = q.lane_
 SELECT (SELECT count(*) FROM poll_schedule) AS watches,
     (SELECT count(*) FROM delivery_schedule) AS deliveries,
     (SELECT min(next_at) FROM delivery_schedule WHERE next_at <= :now) AS oldest_delivery_at,
-    (SELECT min(next_at) FROM poll_schedule WHERE next_at <= :now) AS oldest_poll_at,
+    (SELECT min(next_at) FROM poll_schedule
+     WHERE next_at <= :now AND closing_at IS NULL) AS oldest_poll_at,
     (SELECT count(*) FROM deliveries WHERE state = 'exhausted') AS exhausted;
 
 -- Sweep: what must not exist

@@ -33,12 +33,13 @@ class Listener:
 
 
 def listener_of(box: Box, row: Row) -> Listener:
+    extras = extras_of(box, row["sealed"])
     return Listener(
         id=row["id"],
         key=row["key"],
         provider=row["provider"],
         task_id=row["task_id"],
-        model=row["model"],
+        model=row["model"] or extras["model"],
         status=row["status"] and Status(row["status"]),
         progress=row["progress"],
         submitted_at=row["submitted_at"],
@@ -47,7 +48,7 @@ def listener_of(box: Box, row: Row) -> Listener:
         gone=row["gone_at"] is not None,
         events=tuple(row["events"].split(" ")),
         include_raw=bool(row["include_raw"]),
-        metadata=extras_of(box, row["sealed"])["metadata"],
+        metadata=extras["metadata"],
         created_at=row["created_at"],
         deadline_at=row["deadline_at"],
         closing_at=row["closing_at"],
@@ -55,8 +56,9 @@ def listener_of(box: Box, row: Row) -> Listener:
 
 
 def extras_of(box: Box, sealed: bytes | None) -> dict[str, Any]:
-    """What a subscription keeps sealed: `metadata` and its own `signing_secrets`."""
+    """What a subscription keeps sealed: `metadata`, its own `signing_secrets`, and the
+    `model` its caller named, which is no other client's business."""
     if sealed is None:
-        return {"metadata": {}, "signing_secrets": []}
+        return {"metadata": {}, "signing_secrets": [], "model": None}
     extras: dict[str, Any] = box.open(sealed, "subscription")
     return extras

@@ -152,7 +152,6 @@ def put_watch(box: Box, wish: Wish, now: float) -> Step[Row]:
         provider=wish.provider,
         task_id=wish.task_id,
         params=params,
-        model=wish.model,
         now=now,
     )
     return watch
@@ -202,11 +201,12 @@ def destination_of(box: Box, wish: Wish) -> Step[dict[str, Any]]:
 
 
 def sealed_extras(box: Box, wish: Wish) -> bytes | None:
-    if not wish.metadata and not wish.signing_secrets:
+    if not (wish.metadata or wish.signing_secrets or wish.model):
         return None
     extras = {
         "metadata": dict(wish.metadata),
         "signing_secrets": list(wish.signing_secrets),
+        "model": wish.model,
     }
     return box.seal(extras, "subscription")
 

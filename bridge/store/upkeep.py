@@ -15,6 +15,7 @@ from bridge.transition import own_outcome
 
 CHUNK = 500  # rows of one transaction, so that upkeep never holds up anybody for long
 LAST_WORD_S = 300.0  # how long after its deadline a subscription waits for an answer
+FIRST_IN_LANE_S = 86_400.0  # how long before now a last look is said to be due
 KEY_CHANCE_S = 600.0  # for a key that has never worked
 AMISS = (
     "unwatched_subscriptions",
@@ -54,7 +55,10 @@ def check_deadlines(
                 "check_later", subscription_id=row["id"], check_at=check_at, closing_at=now
             )
             yield ask(
-                "poll_now", watch_id=row["watch_id"], now=now, closing_at=row["deadline_at"]
+                "poll_now",
+                watch_id=row["watch_id"],
+                at=now - FIRST_IN_LANE_S,
+                closing_at=row["deadline_at"],
             )
         else:
             overdue.append(row)
@@ -64,7 +68,8 @@ def check_deadlines(
 
 def key_is_lost(row: Row) -> bool:
     """The key worked before and is refused now: the operator may still mend it."""
-    return row["refused_at"] is not None and row["worked_at"] is not None
+    refused = row["probes"] > 0 or row["outcome"] == PollOutcome.AUTH
+    return refused and row["worked_at"] is not None
 
 
 def end_by_our_word(box: Box, rows: Iterable[Row], now: float) -> Step[list[str]]:

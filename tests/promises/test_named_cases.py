@@ -472,3 +472,31 @@ async def test_an_answer_too_large_is_no_end_and_the_truth_is_told_later(
         assert (await node.show(made)).outcome is Outcome.SUCCEEDED
         [received] = node.receiver.requests
         assert received.fault is None
+
+
+async def test_a_queue_longer_than_the_last_five_minutes_ends_nobody_unasked(
+    tmp_path: Path, clock: FakeClock
+) -> None:
+    """A credential that cannot keep up must still ask whoever's time is up."""
+    config = w.config_with(rate_limit="1/s")
+    world = await World(tmp_path, clock, config=config).up()
+    made = [await world.subscribe(f"t{n}", deadline_s=600.0) for n in range(200)]
+    others = [await world.subscribe(f"other{n}") for n in range(400)]
+    await world.pass_time(590, step_s=10)
+    world.providers.says = w.succeeded
+    await world.pass_time(330, step_s=1)
+    outcomes = {(await world.show(one)).outcome for one in made}
+    assert outcomes == {Outcome.SUCCEEDED}
+    assert len(others) == 400
+    await world.down()
+
+
+async def test_one_stray_401_does_not_hold_a_deadline(world: World) -> None:
+    """Only a refusal that is confirmed, or still the last word, waits to be mended."""
+    await world.subscribe("neighbour")
+    made = await world.subscribe("t", deadline_s=600.0)
+    await world.pass_time(20)
+    moods = iter([w.refused("t")])
+    world.providers.says = lambda _: next(moods, w.silence("t"))
+    await world.pass_time(1_200, step_s=10)
+    assert (await world.show(made)).outcome is Outcome.TIMED_OUT

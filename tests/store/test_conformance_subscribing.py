@@ -235,15 +235,16 @@ async def test_a_second_subscriber_does_not_move_the_next_poll(scene: Scene) -> 
     assert later.next_poll_at == scene.now + 3
 
 
-async def test_the_first_label_of_a_model_is_kept(scene: Scene) -> None:
-    """A label is for learning durations; it is no part of the identity."""
-    await scene.add()
+async def test_a_label_is_its_callers_own(scene: Scene) -> None:
+    """What one client calls its model is not for the webhooks of another."""
     await scene.add(model="veo", metadata={"n": 2})
-    await scene.add(model="sora", metadata={"n": 3})
+    await scene.add(client="blog")
     await scene.poll(succeeded())
-    for shown in await scene.list_subscriptions():
-        assert shown.event is not None
-        assert shown.event["data"]["model"] == "veo"
+    labels = {one.client: one.event for one in await scene.list_subscriptions()}
+    assert labels["shop"] is not None
+    assert labels["shop"]["data"]["model"] == "veo"
+    assert labels["blog"] is not None
+    assert labels["blog"]["data"]["model"] is None
 
 
 async def test_a_known_end_is_answered_from_memory(scene: Scene) -> None:
