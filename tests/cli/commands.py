@@ -48,10 +48,18 @@ def environment(**changes: str) -> dict[str, str]:
     return kept | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"} | changes
 
 
+HEAR = "signal.signal(signal.SIGINT, signal.SIG_DFL); os.execv(sys.argv[1], sys.argv[1:])"
+
+
 def started(*args: str, cwd: Path, env: Mapping[str, str]) -> "subprocess.Popen[str]":
-    """The real command, what it says on either stream in one."""
+    """The real command, what it says on either stream in one.
+
+    It hears Ctrl-C even where the tests run in the background of a shell, which has its
+    jobs ignore that.
+    """
+    hearing = ("-c", "import signal, os, sys; " + HEAR, sys.executable, "-m", "bridge")
     return subprocess.Popen(
-        [sys.executable, "-m", "bridge", *args],
+        [sys.executable, *hearing, *args],
         cwd=cwd,
         env=environment(**env),
         stdin=subprocess.DEVNULL,
