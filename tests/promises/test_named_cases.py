@@ -32,6 +32,7 @@ from tests.world import Gate, World
 
 HOUR_S = 3_600.0
 DAY_S = 86_400.0
+FINISHED = b'{"message": "The execution \\"9 has finished already."}'
 
 
 @pytest.fixture
@@ -283,6 +284,26 @@ async def test_a_death_between_the_receivers_200_and_our_record_repeats_the_id(
     assert [post.id for post in world.ends(made)] == [delivery.id]
 
 
+async def test_after_such_a_death_a_flow_that_says_it_has_finished_is_believed(
+    world: World,
+) -> None:
+    """A flow of n8n takes an event once. The log shows that it may have had it."""
+
+    def dies(_url: str) -> int:
+        raise w.Crash
+
+    world.providers.says, world.receivers.says = w.succeeded, dies
+    made = await world.subscribe("t")
+    with pytest.raises(BaseExceptionGroup):
+        await world.pass_time(10)
+    await world.down()
+    world.receivers.says, world.receivers.answer = lambda _: 409, FINISHED
+    await world.up()
+    await world.pass_time(60)
+    assert (await world.delivery(made)).state is DeliveryState.PRESUMED
+    assert len(world.ends(made)) == 1
+
+
 async def test_a_days_old_backup_repeats_ids_and_invents_none(world: World) -> None:
     """Everything since is told a second time, and nothing under another id."""
     updates = ("task.ended", "task.updated")
@@ -423,9 +444,8 @@ async def test_an_n8n_flow_whose_answer_was_lost_is_not_started_again(
     tmp_path: Path, clock: FakeClock
 ) -> None:
     """It went on with the event; what it says to the repeat shows that it has."""
-    finished = b'{"message": "The execution \\"9 has finished already."}'
     async with wired(tmp_path, clock) as node:
-        script = [Reaction(lost=True), Reaction(status=409, body=finished)]
+        script = [Reaction(lost=True), Reaction(status=409, body=FINISHED)]
         node.receiver.script("/webhook-waiting/9", script)
         url = f"{node.receiver.url}/webhook-waiting/9"
         made = await node.subscribe("no-url-0s", url)
