@@ -197,7 +197,15 @@ def give_up(claimed: ClaimedDelivery, verdict: Verdict, now: float) -> Step[None
 
 def close_destination(claimed: ClaimedDelivery, now: float) -> Step[None]:
     """Nothing more goes to this URL with these headers of this client."""
-    yield ask("close_destination", destination_id=claimed.destination_id, now=now)
+    closed = yield ask(
+        "close_destination",
+        destination_id=claimed.destination_id,
+        delivery_id=claimed.delivery_id,
+        number=claimed.attempt,
+        now=now,
+    )
+    if not closed:
+        return
     dropped = yield ask(
         "drop_gone_deliveries", destination_id=claimed.destination_id, now=now
     )
@@ -219,7 +227,7 @@ def ask_for_attempt(
     state = DeliveryState(delivery["state"])
     if state in (DeliveryState.STOPPED, DeliveryState.SUPERSEDED, DeliveryState.FILTERED):
         raise RequestError("delivery_not_retryable", f"the delivery is {state.value}")
-    yield ask("reopen_destination", destination_id=delivery["destination_id"])
+    yield ask("reopen_destination", destination_id=delivery["destination_id"], now=now)
     yield ask(
         "ask_attempt", delivery_id=delivery["id"], lane_id=delivery["lane_id"], now=now
     )

@@ -63,13 +63,14 @@ INSERT INTO lanes (client, host) VALUES (:client, :host)
 ON CONFLICT (client, host) DO UPDATE SET client = excluded.client
 RETURNING id;
 
--- name: put_destination(fingerprint, lane_id, sealed)
-INSERT INTO destinations (fingerprint, lane_id, sealed) VALUES (:fingerprint, :lane_id, :sealed)
-ON CONFLICT (fingerprint) DO UPDATE SET gone_at = NULL
+-- name: put_destination(fingerprint, lane_id, sealed, now)
+INSERT INTO destinations (fingerprint, lane_id, sealed, reopened_at)
+VALUES (:fingerprint, :lane_id, :sealed, :now)
+ON CONFLICT (fingerprint) DO UPDATE SET gone_at = NULL, reopened_at = excluded.reopened_at
 RETURNING id;
 
--- name: reopen_destination(destination_id)!
-UPDATE destinations SET gone_at = NULL WHERE id = :destination_id AND gone_at IS NOT NULL;
+-- name: reopen_destination(destination_id, now)!
+UPDATE destinations SET gone_at = NULL, reopened_at = :now WHERE id = :destination_id;
 
 -- name: add_subscription(key, client, identity, watch_id, destination_id, events, method, format, include_raw, sealed, now, deadline_at)!
 INSERT INTO subscriptions (key, client, identity, watch_id, destination_id, events, method, format,
@@ -377,8 +378,13 @@ DELETE FROM delivery_schedule WHERE id = :schedule_id AND claim_no = :claim_no R
 -- name: pause_lane(lane_id, paused_until)!
 UPDATE lanes SET paused_until = :paused_until WHERE id = :lane_id AND paused_until < :paused_until;
 
--- name: close_destination(destination_id, now)!
-UPDATE destinations SET gone_at = :now WHERE id = :destination_id;
+-- A 410 to an attempt that was begun before somebody asked for this URL anew says nothing
+-- of what they asked for.
+-- name: close_destination(destination_id, now, delivery_id, number)
+UPDATE destinations SET gone_at = :now
+WHERE id = :destination_id AND reopened_at <= (
+    SELECT started_at FROM attempts WHERE delivery_id = :delivery_id AND number = :number)
+RETURNING id;
 
 -- name: drop_gone_deliveries(destination_id, now)
 UPDATE deliveries SET state = 'gone', updated_at = :now

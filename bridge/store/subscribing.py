@@ -51,7 +51,7 @@ def subscribe(
         yield from add(box, wish, key, identity, now)
     elif wish.destination is not None:
         # A caller that asks again for this URL means it: it is no longer gone.
-        yield ask("put_destination", **(yield from destination_of(box, wish)))
+        yield ask("put_destination", now=now, **(yield from destination_of(box, wish)))
     if idempotency is not None:
         yield from remember(box, wish.client, idempotency, key, now)
     subscription = yield from read_subscription(box, key, wish.client)
@@ -108,7 +108,7 @@ def add(box: Box, wish: Wish, key: str, identity: bytes, now: float) -> Step[Non
     destination = None
     if wish.destination is not None:
         [destination] = yield ask(
-            "put_destination", **(yield from destination_of(box, wish))
+            "put_destination", now=now, **(yield from destination_of(box, wish))
         )
     yield ask(
         "add_subscription",

@@ -520,3 +520,23 @@ async def test_one_stray_401_does_not_hold_a_deadline(world: World) -> None:
     world.providers.says = lambda _: next(moods, w.silence("t"))
     await world.pass_time(1_200, step_s=10)
     assert (await world.show(made)).outcome is Outcome.TIMED_OUT
+
+
+async def test_a_410_from_before_does_not_silence_who_asked_anew(world: World) -> None:
+    """The receiver came back, and said so by subscribing, while an attempt was open."""
+    gate = Gate()
+
+    async def gone(_url: str) -> int:
+        await gate.wait()
+        return 410
+
+    world.providers.says, world.receivers.says = w.succeeded, gone
+    await world.subscribe("t1")
+    async with world.running():
+        await world.until(lambda: gate.held == 1)
+        world.clock.advance(1)
+        newer = await world.subscribe("t2")
+        world.receivers.says = lambda _: 200
+        gate.open()
+        await world.until(lambda: newer.id in world.receivers.taken, step_s=0.5)
+    assert (await world.delivery(newer)).state is DeliveryState.ACCEPTED

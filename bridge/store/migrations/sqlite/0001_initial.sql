@@ -83,6 +83,7 @@ CREATE TABLE destinations (
     fingerprint BYTEA NOT NULL UNIQUE,
     lane_id     BIGINT NOT NULL REFERENCES lanes (id),
     sealed      BYTEA NOT NULL,
+    reopened_at DOUBLE PRECISION NOT NULL,
     gone_at     DOUBLE PRECISION
 );
 CREATE INDEX destinations_lane ON destinations (lane_id);
