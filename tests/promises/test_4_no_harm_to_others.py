@@ -159,37 +159,6 @@ async def test_at_a_shared_host_the_client_that_hangs_does_not_come_first(
         gate.open()
 
 
-async def test_a_slot_that_falls_free_goes_to_who_holds_least(
-    world: World, gate: Gate
-) -> None:
-    """Not to who waits longest: that is who hangs, each time one of its own times out."""
-    timeouts = asyncio.Semaphore(0)
-
-    async def receive(url: str) -> int:
-        await (timeouts.acquire() if "//dead" in url else gate.wait())
-        return 500
-
-    def dead() -> int:
-        return sum("//dead" in post.url for post in world.receivers.posts)
-
-    world.providers.says, world.receivers.says = w.succeeded, receive
-    for host in range(12):
-        await asyncio.gather(
-            *(world.subscribe(f"d{n}", host=f"dead{host}.test") for n in range(20))
-        )
-    async with world.running():
-        await world.until(lambda: len(timeouts._waiters or ()) >= FEW_LEFT)
-        await asyncio.gather(*(world.subscribe(f"t{n}", host="a.test") for n in range(9)))
-        await world.until(lambda: gate.held >= 1)
-        for _ in range(12):
-            timeouts.release()
-        await world.until(lambda: dead() == 12)
-        await world.until(lambda: gate.held >= 4)
-        gate.open()
-        for _ in range(12 * 20):
-            timeouts.release()
-
-
 async def test_retries_that_hang_leave_room_for_first_attempts(
     world: World, gate: Gate
 ) -> None:
