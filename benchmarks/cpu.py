@@ -39,7 +39,7 @@ def measured(options: argparse.Namespace) -> list[Row]:
         place = Place(folder, interval=node.AT_ONCE)
         done_aside(node.add_watches, place, range(options.watches))
         found = [done_aside(parts, place, options.seconds) for _ in range(options.rounds)]
-    target = {WHOLE: Target("40", "20")}
+    target = {WHOLE: Target("≤ 40", "≤ 20")}
     return [
         Row(what, "µs", [one[what] for one in found], target=target.get(what, Target()))
         for what in found[0]

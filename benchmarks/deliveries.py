@@ -37,7 +37,7 @@ def measured(options: argparse.Namespace) -> list[Row]:
         )
     ours, bare = zip(*pairs, strict=True)
     what = f"deliveries, backlog of {options.backlog:,}"
-    return speeds(what, ours, bare, Target("0.40", "0.70"))
+    return speeds(what, ours, bare, Target("≥ 0.40×", "≥ 0.70×"))
 
 
 def receive(parent: Connection) -> None:

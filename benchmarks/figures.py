@@ -12,11 +12,11 @@ from typing import NamedTuple, TypeVar
 A = TypeVar("A")
 B = TypeVar("B")
 
-HEADINGS = ("what", "unit", "poll-bridge", "beside it", "ratio", "at least", "aim")
+HEADINGS = ("what", "unit", "poll-bridge", "beside it", "ratio", "target", "aim")
 
 
 class Target(NamedTuple):
-    """What DESIGN asks of a row, in words."""
+    """What a row should come to in words: enough, and well."""
 
     least: str = ""
     aim: str = ""

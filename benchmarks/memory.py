@@ -58,7 +58,7 @@ def measured(options: argparse.Namespace) -> Iterator[Row]:
             f"memory after {options.seconds:g} s of polling {many:,} watches",
             "MiB",
             [resident(place, options.seconds) for _ in range(options.rounds)],
-            target=Target("400 at 1,000,000", "150"),
+            target=Target("≤ 400 at 1,000,000", "≤ 150"),
         )
 
 
@@ -74,7 +74,7 @@ def rows_of_claims(claims: dict[int, Sequence[Claim]]) -> Iterator[Row]:
     fewest, *_ = claims
     for many, found in claims.items():
         beside = claims[fewest] if many != fewest else ()
-        what, most = f"claim of {BATCH}, {many:,} watches", Target("grows as log n")
+        what, most = f"claim of {BATCH}, {many:,} watches", Target("no faster than log n")
         yield Row(what, "ms", [c.wall for c in found], [c.wall for c in beside], most)
         yield Row("… processor time", "ms", [c.cpu for c in found], [c.cpu for c in beside])
 
@@ -123,7 +123,7 @@ async def claiming(place: Place, times: int) -> Claim:
 
 def sizes(place: Place, watches: int) -> Iterator[Row]:
     """Of the whole file for one watch, and of its tables with their indexes."""
-    asked = Target("1,024 at 1,000,000")
+    asked = Target("≤ 1,024 at 1,000,000")
     size = place.kept.stat().st_size / watches
     yield Row(f"bytes on disk for one of {watches:,} watches", "B", [size], target=asked)
     with closing(sqlite3.connect(place.kept)) as database:

@@ -98,7 +98,7 @@ class Place:
 
 @contextmanager
 def folder() -> Iterator[Path]:
-    """A new one on a real disk: /tmp may be memory, where a sync costs nothing."""
+    """A new one, below BENCH_DIR if /tmp is memory, where a sync would cost nothing."""
     with TemporaryDirectory(prefix="bench-", dir=os.environ.get("BENCH_DIR")) as path:
         yield Path(path)
 

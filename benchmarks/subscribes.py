@@ -44,7 +44,7 @@ def measured(options: argparse.Namespace) -> list[Row]:
         )
     ours, echo = zip(*pairs, strict=True)
     what = f"durable subscribes, {options.connections} connections"
-    return speeds(what, ours, echo, Target("0.30", "0.60"))
+    return speeds(what, ours, echo, Target("≥ 0.30×", "≥ 0.60×"))
 
 
 def bridge_subscribes(place: Place, connections: int, seconds: float) -> Speed:

@@ -333,3 +333,32 @@ async def test_one_delivery_that_nobody_can_sign_stops_nobody(
         assert "no longer configured" in str(delivery.log[0].detail)
         assert (await node.delivery(fine)).state is DeliveryState.ACCEPTED
         assert len(node.receiver.requests) == 1
+
+
+@pytest.mark.parametrize("where", ["poll", "delivery"])
+async def test_a_fault_of_ours_with_one_piece_of_work_stops_nobody(
+    world: World, where: str
+) -> None:
+    """Some stranger's answer has set off a bug; its task is tried again, the rest go on."""
+    faulty = [True]
+
+    def trips(name: str) -> None:
+        if faulty[0] and "odd" in name:
+            raise ZeroDivisionError
+
+    def provider(task_id: str) -> Answer:
+        trips(task_id if where == "poll" else "")
+        return w.succeeded(task_id)
+
+    def receiver(url: str) -> int:
+        trips(url if where == "delivery" else "")
+        return 200
+
+    world.providers.says, world.receivers.says = provider, receiver
+    odd = await world.subscribe("odd", host="odd.test")
+    fine = [await world.subscribe(f"t{n}", host=f"{n}.test") for n in range(5)]
+    async with world.running():
+        await told_within(world, SOON_S, *(one.id for one in fine))
+        assert not world.ends(odd)
+        faulty[0] = False
+        await told_within(world, 60, odd.id)

@@ -71,6 +71,23 @@ async def test_an_answer_slower_than_the_gap_is_asked_for_once_and_counts(
     assert len(world.ends(made)) == 1
 
 
+async def test_an_answer_asked_for_before_the_deadline_says_nothing_of_it(
+    world: World,
+) -> None:
+    """It comes after it, and says that the task runs. The task may have ended since."""
+    gate = Gate()
+    world.providers.says = after(gate, w.pending("t"))
+    made = await world.subscribe("t", deadline_s=30.0)
+    async with world.running():
+        await world.until(lambda: gate.held == 1)
+        await world.until(lambda: world.clock.now() > made.deadline_at + 5, step_s=1)
+        world.providers.says = w.succeeded
+        gate.open()
+        await world.until(lambda: bool(world.receivers.taken), step_s=1)
+    assert (await world.show(made)).outcome is Outcome.SUCCEEDED
+    assert world.providers.asked == ["t", "t"]
+
+
 async def test_who_joins_while_the_end_is_on_its_way_is_told_too(world: World) -> None:
     """Between the answer and its record a subscription must not slip through."""
     gate = Gate()
