@@ -7,7 +7,7 @@ Then its parts one by one; what they leave of the whole are tasks, figures and l
 import argparse
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 
 from benchmarks import node, program
@@ -18,7 +18,6 @@ from benchmarks.node import Place
 from bridge import transition
 from bridge.assembly import Bridge
 from bridge.config.models import Polling
-from bridge.lanes import Lane
 from bridge.model import ClaimedPoll
 from bridge.providers.answer import observe
 from bridge.providers.request import poll_request
@@ -74,17 +73,10 @@ async def polling(bridge: Bridge, seconds: float) -> float:
 
 async def claiming(bridge: Bridge) -> tuple[float, ClaimedPoll]:
     """For one of a batch."""
-
-    def choose(lanes: Sequence[Lane]) -> list[tuple[Lane, int]]:
-        return [(lane, BATCH) for lane in lanes]
-
     items: list[ClaimedPoll] = []
     began_at = time.process_time()
     for _ in range(CLAIMS):
-        claims = await bridge.store.claim_polls(
-            now=bridge.clock.now(), choose=choose, gap=lambda *_: AT_ONCE_S
-        )
-        items += claims.items
+        items += (await node.claim_polls(bridge, BATCH, gap_s=AT_ONCE_S)).items
     return (time.process_time() - began_at) / len(items) * 1e6, items[0]
 
 

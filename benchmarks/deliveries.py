@@ -16,6 +16,8 @@ from benchmarks.node import Place
 from bridge import signature
 from bridge.assembly import USER_AGENT, Bridge
 from bridge.config.models import Callbacks
+from bridge.lanes import Window
+from bridge.store import Pick
 
 # One client may have half of the slots, and a quarter of these is kept for idle hosts.
 CONNECTIONS = Callbacks().slots // 2 * 3 // 4
@@ -58,9 +60,10 @@ async def owing(place: Place, backlog: int) -> tuple[dict[str, str], bytes]:
 
 
 async def one_webhook(bridge: Bridge) -> tuple[dict[str, str], bytes]:
-    claims = await bridge.store.claim_deliveries(
-        now=bridge.clock.now(), lease_s=0, choose=lambda lanes: [(lanes[0], 1)]
-    )
+    now = bridge.clock.now()
+    ready = await bridge.store.delivery_lanes(now=now, window=Window())
+    picks = [Pick(ready.lanes[0], 1)]
+    claims = await bridge.store.claim_deliveries(picks, now=now, lease_s=0)
     [claimed] = claims.items
     signed = signature.headers(
         message_id=claimed.message_id,

@@ -19,7 +19,6 @@ from benchmarks.aside import done_aside, looped, serve_command, serving
 from benchmarks.figures import Row, Target
 from benchmarks.machine import resident_mib
 from benchmarks.node import Place
-from bridge.lanes import Lane
 
 BATCH = 256  # as many as may be in flight
 CLAIMS = 40  # in a row
@@ -104,17 +103,11 @@ def claimed(place: Place, times: int) -> Claim:
 
 async def claiming(place: Place, times: int) -> Claim:
     """The median of several claims in a row, each of watches that are due."""
-
-    def choose(lanes: Sequence[Lane]) -> list[tuple[Lane, int]]:
-        return [(lane, BATCH) for lane in lanes]
-
     taken: list[tuple[float, float]] = []
     async with node.opened(place) as bridge:
         for _ in range(times):
             began = (time.perf_counter(), time.process_time())
-            await bridge.store.claim_polls(
-                now=bridge.clock.now(), choose=choose, gap=lambda *_: LATER_S
-            )
+            await node.claim_polls(bridge, BATCH, gap_s=LATER_S)
             ended = (time.perf_counter(), time.process_time())
             taken.append((ended[0] - began[0], ended[1] - began[1]))
     wall, cpu = (median(column) * 1_000 for column in zip(*taken, strict=True))

@@ -19,10 +19,12 @@ from benchmarks.aside import looped
 from bridge import logs
 from bridge.assembly import Bridge, Current, built
 from bridge.config import load
+from bridge.lanes import Window
 from bridge.metrics import Metrics
-from bridge.model import Answer, Destination, PollRequest, Wish
+from bridge.model import Answer, ClaimedPoll, Destination, PollRequest, Wish
 from bridge.poller import Poller
 from bridge.providers.configured import configured
+from bridge.store import Claims, Pick
 
 API_KEY = "an-api-key-of-the-benchmarks"
 HOOK = "/hooks/0123456789abcdef0123456789abcdef"
@@ -209,6 +211,14 @@ async def poll(bridge: Bridge, count: int) -> None:
 async def end_all(bridge: Bridge) -> None:
     """Every watch that is due ends, and its webhooks are owed."""
     await poller(bridge, Canned("completed")).worker.drain()
+
+
+async def claim_polls(bridge: Bridge, count: int, *, gap_s: float) -> Claims[ClaimedPoll]:
+    """As the poller does: look for lanes, then claim so many of each."""
+    now = bridge.clock.now()
+    ready = await bridge.store.poll_lanes(now=now, window=Window())
+    picks = [Pick(lane, count) for lane in ready.lanes]
+    return await bridge.store.claim_polls(picks, now=now, gap=lambda *_: gap_s)
 
 
 class Canned:

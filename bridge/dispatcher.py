@@ -1,6 +1,7 @@
 """Due deliveries → one signed request each → what the receiver's answer means."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from random import Random
@@ -8,11 +9,11 @@ from typing import Protocol
 
 import structlog
 
-from bridge import formats, retry, signature
+from bridge import formats, lanes, retry, signature
 from bridge.clock import Clock
 from bridge.errors import StoreUnavailable
 from bridge.health import Health
-from bridge.lanes import Lane, ready, share
+from bridge.lanes import Lane, Window, share
 from bridge.metrics import Metrics
 from bridge.model import (
     AttemptOutcome,
@@ -23,11 +24,14 @@ from bridge.model import (
 )
 from bridge.retry import Schedule, Verdict
 from bridge.slots import Place, Slots
-from bridge.store import Store
+from bridge.store import Claims, Pick, Store
 from bridge.worker import IDLE_S, Turn, Worker
 
 LEASE_MARGIN_S = 15.0  # beyond the timeout: to record what came of the attempt
 RECORD_AGAIN_S = 1.0
+NOBODY = -1  # the id of no lane
+FAULT = "a fault in poll-bridge while sending this; its log says more"
+UNREADABLE = "not sent: it is sealed with an encryption key that is no longer configured"
 UNSIGNABLE = "not sent: its client is no longer configured, so nothing could sign it"
 
 log = structlog.get_logger(__name__)
@@ -80,28 +84,51 @@ class Dispatcher:
         now = self._clock.now()
         if len(self._in_flight) >= self._most:
             return Turn((), IDLE_S)
-        claims = await self._store.claim_deliveries(
-            now=now,
-            lease_s=self._timeout_s + LEASE_MARGIN_S,
-            choose=self._choose,
-            in_flight=frozenset(self._in_flight),
-        )
+        ready = await self._store.delivery_lanes(now=now, window=self._window())
+        claims: Claims[ClaimedDelivery] = Claims()
+        if picks := self._picks(ready.lanes):
+            claims = await self._store.claim_deliveries(
+                picks,
+                now=now,
+                lease_s=self._timeout_s + LEASE_MARGIN_S,
+                in_flight=frozenset(self._in_flight),
+            )
         for item in claims.items:
             self._in_flight[item.delivery_id] = lane = lane_of(item)
             self._slots.take(lane)
-        return Turn(claims.items, self._wait_s(claims.lanes))
+        wait_s = lanes.wait_s(
+            ready,
+            claims.moved,
+            now=self._clock.now(),
+            has_room=lambda lane: self._room(lane) > 0,
+            open_to=self._open_to,
+        )
+        return Turn(claims.items, IDLE_S if wait_s is None else wait_s)
 
-    def _choose(self, lanes: Sequence[Lane]) -> Sequence[tuple[Lane, int]]:
-        """First attempts before retries, and those first who have least in flight."""
-        now = self._clock.now()
+    def _window(self) -> Window:
+        """Lanes that are busy may be full, and so may all those to a busy host."""
+        busy = Counter(lane.owner for lane in self._in_flight.values())
+        hosts = len({lane.key for lane in self._in_flight.values()})
+        closed = frozenset(client for client in busy if not self._open_to(client))
+        return Window({client: count + hosts for client, count in busy.items()}, closed)
+
+    def _open_to(self, client: str) -> bool:
+        """Whether the client may begin an attempt at a host where nothing is in flight."""
+        return self._slots.room(Lane(NOBODY, client, "")) > 0
+
+    def _picks(self, ready: Sequence[Lane]) -> Sequence[Pick]:
+        """First attempts before retries, then those who have least in flight."""
         chosen: list[tuple[Lane, int]] = []
         for retries in (False, True):
-            due = [lane for lane in ready(lanes, now) if lane.retry is retries]
-            due.sort(key=self._slots.held_by)
+            due = [lane for lane in ready if lane.retry is retries]
+            due.sort(key=lambda one: (self._slots.held_by(one), one.ready_at))
             free = self._most - len(self._in_flight) - sum(count for _, count in chosen)
-            shares = share(due, free, self._slots.room)
-            chosen = self._slots.grant([*chosen, *shares])
-        return chosen
+            chosen = self._slots.grant([*chosen, *share(due, free, self._room)])
+        return [Pick(lane, count) for lane, count in chosen]
+
+    def _room(self, lane: Lane) -> int:
+        room = self._slots.room(lane)
+        return min(room, 1 - self._slots.held_by(lane)) if lane.probing else room
 
     def _places(self, lane: Lane) -> Sequence[Place]:
         """What this lane's attempts take a slot of."""
@@ -112,11 +139,6 @@ class Dispatcher:
             Place(("client", lane.owner), client, client // 4, client // 4, client // 8),
             Place(("host", lane.key), host, host // 8, from_retries=host // 4),
         )
-
-    def _wait_s(self, lanes: Sequence[Lane]) -> float:
-        now = self._clock.now()
-        open_ = (lane for lane in lanes if self._slots.room(lane))
-        return min((max(lane.ready_at - now, 0.0) for lane in open_), default=IDLE_S)
 
     async def _deliver(self, claimed: ClaimedDelivery) -> None:
         try:
@@ -131,9 +153,19 @@ class Dispatcher:
             self._slots.give_back(self._in_flight.pop(claimed.delivery_id))
 
     async def _attempt(self, claimed: ClaimedDelivery) -> Reply:
+        """Whatever goes wrong is a failed attempt, which the schedule counts."""
         secrets = claimed.signing_secrets or self._secrets(claimed.client)
+        if not claimed.readable:
+            return Reply(outcome=AttemptOutcome.REFUSED, detail=UNREADABLE)
         if not secrets:
             return Reply(outcome=AttemptOutcome.REFUSED, detail=UNSIGNABLE)
+        try:
+            return await self._send(claimed, secrets)
+        except Exception:
+            log.exception("work.failed", loop="dispatcher", message=claimed.message_id)
+            return Reply(outcome=AttemptOutcome.UNKNOWN, detail=FAULT)
+
+    async def _send(self, claimed: ClaimedDelivery, secrets: Sequence[str]) -> Reply:
         body: bytes | None = formats.payload(claimed.format, claimed.body)
         query: bytes | None = None
         url = claimed.destination.url
@@ -192,4 +224,4 @@ class Dispatcher:
 
 def lane_of(item: ClaimedDelivery) -> Lane:
     retries = item.failures > 0 or item.conflicts > 0
-    return Lane(item.lane_id, item.destination.host, 0.0, retry=retries, owner=item.client)
+    return Lane(item.lane_id, item.client, item.destination.host, retry=retries)

@@ -13,7 +13,7 @@ END = 0
 _SUBSCRIPTION = re.compile(r"sub_([A-Za-z0-9]{1,64})")
 _HOOK = re.compile(r"[a-z]{1,16}_([A-Za-z0-9]{1,64})")
 _MESSAGE = re.compile(
-    r"msg_([A-Za-z0-9]{1,64})_(0|[1-9][0-9]{0,17})(?:_([A-Za-z0-9]{1,64}))?"
+    r"msg_([A-Za-z0-9]{1,64})_(0|[1-9][0-9]{0,8})(?:_([A-Za-z0-9]{1,64}))?"
 )
 
 

@@ -2,43 +2,79 @@
 
 A lane is a queue that is slow, paused or refused as one: a credential's polls, or one
 client's deliveries to one host. Work is claimed lane by lane, so that a thousand rows
-waiting in one never stand before a single row of another.
+waiting in one never stand before a single row of another. There may be very many lanes, so
+only those with work due are looked at, and of one owner only the first few.
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+LOOK = 64  # ready lanes of one owner to look at, beside those that are busy already
 
 
 @dataclass(frozen=True, slots=True)
 class Lane:
     """A lane that has work scheduled.
 
-    `key` names what is limited together (a provider, a host); `owner` who it works for.
+    `owner` is whose it is (a provider, a client), `key` what else is limited together (a
+    provider, a host). A client's first attempts and its retries are two lanes of one id.
     """
 
     id: int
+    owner: str
     key: str
-    due_at: float  # its earliest row
-    paused_until: float = 0.0
+    ready_at: float = 0.0  # when there is work due, no pause, and budget for one request
     probing: bool = False  # let one through, to see whether it works again
     retry: bool = False
-    owner: str = ""
 
     @property
-    def ready_at(self) -> float:
-        return max(self.due_at, self.paused_until)
+    def place(self) -> tuple[int, bool]:
+        return self.id, self.retry
 
 
-def ready(lanes: Iterable[Lane], now: float) -> list[Lane]:
-    """The lanes with work due now, longest waiting first."""
-    return sorted(
-        (lane for lane in lanes if lane.ready_at <= now), key=lambda lane: lane.due_at
-    )
+@dataclass(frozen=True, slots=True)
+class Window:
+    """How many ready lanes of each owner to look at: none of one who may begin nothing.
+
+    Lanes that are busy may have no room left, so the window is as much wider: whoever
+    waits behind them is seen.
+    """
+
+    busy: Mapping[str, int] = field(default_factory=dict)  # lanes at most, by owner
+    closed: frozenset[str] = frozenset()
+
+    def of(self, owner: str) -> int:
+        return 0 if owner in self.closed else LOOK + self.busy.get(owner, 0)
 
 
-def next_at(lanes: Iterable[Lane], now: float) -> float | None:
-    """When the next lane that is not ready now will be."""
-    return min((lane.ready_at for lane in lanes if lane.ready_at > now), default=None)
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The lanes with work due now, of each owner those that wait longest."""
+
+    lanes: Sequence[Lane]
+    clipped: frozenset[str]  # owners that have more of them than were looked at
+    next_at: float | None  # when the next lane will be ready
+
+
+def wait_s(
+    ready: Ready,
+    moved: Mapping[tuple[int, bool], float | None],
+    *,
+    now: float,
+    has_room: Callable[[Lane], bool],
+    open_to: Callable[[str], bool],
+) -> float | None:
+    """Seconds until there may be more to claim; None: nothing is scheduled.
+
+    `moved` says when lanes that were claimed from will be ready again. What waits for a
+    free slot needs no time: whoever frees one looks again. `open_to` says whether an owner
+    has room for a lane that is not busy.
+    """
+    if any(open_to(owner) for owner in ready.clipped):
+        return 0.0
+    times = [moved.get(lane.place, lane.ready_at) for lane in ready.lanes if has_room(lane)]
+    soonest = min((at for at in (*times, ready.next_at) if at is not None), default=None)
+    return None if soonest is None else max(soonest - now, 0.0)
 
 
 def share(
@@ -49,7 +85,7 @@ def share(
     Lanes that want little leave the rest to the others; what does not divide goes to
     those that come first, so in order of waiting nobody is passed over for ever.
 
-    >>> a, b, c = (Lane(n, "x", due_at=float(n)) for n in range(3))
+    >>> a, b, c = (Lane(n, "x", "x") for n in range(3))
     >>> shares = share([a, b, c], 9, lambda lane: 2 if lane is a else 9)
     >>> [(lane.id, count) for lane, count in shares]
     [(0, 2), (1, 4), (2, 3)]

@@ -296,7 +296,7 @@ class Delivery:
     subscription_id: str
     client: str
     type: str
-    callback_url: str = field(repr=False)
+    callback_url: str | None = field(repr=False)  # None: it cannot be read any more
     host: str
     state: DeliveryState
     attempts: int
@@ -320,7 +320,8 @@ class ClaimedPoll:
     provider: str
     task_id: str
     params: Mapping[str, str]
-    own_key: str | None = field(repr=False)  # the caller's; None: the configured one
+    own: bool  # a caller's own account, not the configured one
+    own_key: str | None = field(repr=False)  # its key; None: it cannot be read any more
     key_worked: bool  # the provider has accepted this credential before
     key_refused_at: float | None
     key_refused_by: int | None  # the watch that saw it first
@@ -344,6 +345,7 @@ class ClaimedDelivery:
     schedule_id: int
     delivery_id: int
     claim_no: int
+    claimed_at: float
     attempt: int  # from 1
     manual: bool
     failures: int  # finished attempts that advanced the schedule
@@ -361,6 +363,7 @@ class ClaimedDelivery:
     format: str
     signing_secrets: tuple[str, ...] = field(repr=False)  # empty: the client's
     body: bytes = field(repr=False)  # the standard event
+    readable: bool = True  # False: what it is made of is sealed with a key that is gone
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

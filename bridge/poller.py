@@ -4,6 +4,7 @@ The claim has already scheduled the next poll, so an answer that brings no news 
 second write, and a crash between the two costs one poll.
 """
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from random import Random
@@ -11,23 +12,27 @@ from typing import Protocol
 
 import structlog
 
-from bridge import cadence, transition
+from bridge import cadence, lanes, transition
 from bridge.bell import Bell
-from bridge.budget import Budget
 from bridge.clock import Clock
 from bridge.health import Health, Pulse
-from bridge.lanes import Lane, ready, share
+from bridge.lanes import Lane, Window, share
 from bridge.metrics import Metrics
 from bridge.model import Answer, ClaimedPoll, Observation, PollOutcome, PollRequest
 from bridge.providers.answer import observe
 from bridge.providers.provider import Provider
 from bridge.providers.redaction import without_key
 from bridge.providers.request import poll_request
+from bridge.rate import Rate
 from bridge.slots import Place, Slots
-from bridge.store import Store
+from bridge.store import Claims, Pick, Store
 from bridge.worker import IDLE_S, Turn, Worker
 
-BUDGETS_KEPT = 1_000  # of credentials that have nothing to poll any more
+NOBODY = -1  # the id of no lane
+KEY_LOST = (
+    "the key that came with the task cannot be read any more; subscribe again with it"
+)
+FAULT = "a fault in poll-bridge while asking about this task; its log says more"
 
 log = structlog.get_logger(__name__)
 
@@ -63,8 +68,6 @@ class Poller:
         self._most, self._lane_most = slots, lane_slots
         self._slots = Slots(self._places)
         self._in_flight: dict[int, Lane] = {}  # by watch
-        self._budgets: dict[int, tuple[Provider, Budget]] = {}
-        self._started_at = clock.now()  # what a former process has spent is not known
         self._words: set[tuple[str, str]] = set()
         self._pulses: dict[str, Pulse] = {}
         self.worker = Worker("poller", self._claim, self._poll, clock=clock, health=health)
@@ -76,70 +79,58 @@ class Poller:
         now = self._clock.now()
         if len(self._in_flight) >= self._most:
             return Turn((), IDLE_S)
-        claims = await self._store.claim_polls(
-            now=now,
-            choose=self._choose,
-            gap=self._gap,
-            in_flight=frozenset(self._in_flight),
-        )
-        self._forget_budgets(claims.lanes)
+        ready = await self._store.poll_lanes(now=now, window=self._window())
+        claims: Claims[ClaimedPoll] = Claims()
+        if picks := self._picks(ready.lanes):
+            claims = await self._store.claim_polls(
+                picks, now=now, gap=self._gap, in_flight=frozenset(self._in_flight)
+            )
         for item in claims.items:
             self._in_flight[item.watch_id] = lane = lane_of(item)
             self._slots.take(lane)
-            if budget := self._budget(item.credential_id, item.provider):
-                budget.take(1, now)
-        return Turn(claims.items, self._wait_s(claims.lanes))
+        wait_s = lanes.wait_s(
+            ready,
+            claims.moved,
+            now=self._clock.now(),
+            has_room=lambda lane: self._room(lane) > 0,
+            open_to=self._open_to,
+        )
+        return Turn(claims.items, IDLE_S if wait_s is None else wait_s)
 
-    def _choose(self, lanes: Sequence[Lane]) -> Sequence[tuple[Lane, int]]:
-        """Those first who have least in flight."""
-        now, free = self._clock.now(), self._most - len(self._in_flight)
-        due = sorted(ready(lanes, now), key=self._slots.held_by)
-        return self._slots.grant(share(due, free, lambda lane: self._room(lane, now)))
+    def _window(self) -> Window:
+        busy = Counter(lane.owner for lane in self._in_flight.values())
+        return Window(busy, frozenset(name for name in busy if not self._open_to(name)))
+
+    def _open_to(self, provider: str) -> bool:
+        """Whether a credential of it that has nothing in flight may begin a poll."""
+        return self._slots.room(Lane(NOBODY, provider, provider)) > 0
+
+    def _picks(self, ready: Sequence[Lane]) -> Sequence[Pick]:
+        """Those first who have least in flight, then those who have waited longest."""
+        free = self._most - len(self._in_flight)
+        due = sorted(ready, key=lambda one: (self._slots.held_by(one), one.ready_at))
+        chosen = self._slots.grant(share(due, free, self._room))
+        return [
+            Pick(lane, count, self._slots.held_by(lane), self._rate(lane.owner))
+            for lane, count in chosen
+        ]
 
     def _places(self, lane: Lane) -> Sequence[Place]:
         """What this credential's polls take a slot of."""
         most, provider = self._most, max(self._most // 2, self._lane_most)
         return (
             Place("node", most, for_idle=most // 4),
-            Place(("provider", lane.key), provider, for_idle=provider // 4),
+            Place(("provider", lane.owner), provider, for_idle=provider // 4),
         )
 
-    def _room(self, lane: Lane, now: float) -> int:
-        """How many polls of this credential may begin now."""
-        room = min(self._left(lane), self._slots.room(lane))
-        budget = self._budget(lane.id, lane.key)
-        return min(room, budget.available(now)) if budget else room
+    def _room(self, lane: Lane) -> int:
+        """How many polls of this credential may begin now, as far as slots go."""
+        left = (1 if lane.probing else self._lane_most) - self._slots.held_by(lane)
+        return min(left, self._slots.room(lane))
 
-    def _left(self, lane: Lane) -> int:
-        return (1 if lane.probing else self._lane_most) - self._slots.held_by(lane)
-
-    def _wait_s(self, lanes: Sequence[Lane]) -> float:
-        """Seconds until a lane may have work that it has room for."""
-        now, wait_s = self._clock.now(), IDLE_S
-        for lane in lanes:
-            if self._left(lane) > 0 and self._slots.room(lane):
-                budget = self._budget(lane.id, lane.key)
-                at = max(lane.ready_at, budget.free_at(now)) if budget else lane.ready_at
-                wait_s = min(wait_s, max(at - now, 0.0))
-        return wait_s
-
-    def _budget(self, credential_id: int, name: str) -> Budget | None:
+    def _rate(self, name: str) -> Rate | None:
         provider = self._providers().get(name)
-        if provider is None or provider.rate is None:
-            return None
-        known = self._budgets.get(credential_id)
-        if known is None or known[0].rate != provider.rate:
-            spent_at = self._clock.now() if known else self._started_at
-            budget = Budget(provider.rate, spent_at)
-            known = self._budgets[credential_id] = (provider, budget)
-        return known[1]
-
-    def _forget_budgets(self, lanes: Sequence[Lane]) -> None:
-        if len(self._budgets) > BUDGETS_KEPT + len(lanes):
-            alive = {lane.id for lane in lanes}
-            self._budgets = {
-                key: known for key, known in self._budgets.items() if key in alive
-            }
+        return provider.rate if provider else None
 
     def _gap(self, name: str, age_s: float) -> float:
         provider = self._providers().get(name)
@@ -149,16 +140,28 @@ class Poller:
     async def _poll(self, claimed: ClaimedPoll) -> None:
         try:
             provider = self._providers().get(claimed.provider)
-            seen = await self._seen(provider, claimed)
+            seen = await self._sound(provider, claimed)
             self._count(claimed, seen)
             await self._record(provider, claimed, seen)
         finally:
             self._slots.give_back(self._in_flight.pop(claimed.watch_id))
 
+    async def _sound(self, provider: Provider | None, claimed: ClaimedPoll) -> Observation:
+        """`_seen`, or a failed poll: a bug that some stranger's answer has set off must be
+        seen, and asked about with growing pauses.
+        """
+        try:
+            return await self._seen(provider, claimed)
+        except Exception:
+            log.exception("work.failed", loop="poller", watch=claimed.watch_id)
+            return Observation(outcome=PollOutcome.TRANSIENT, detail=FAULT)
+
     async def _seen(self, provider: Provider | None, claimed: ClaimedPoll) -> Observation:
         if provider is None:
             return unaskable(f"the provider {claimed.provider} is no longer configured")
-        key = claimed.own_key or provider.key
+        key = claimed.own_key if claimed.own else provider.key
+        if claimed.own and key is None:
+            return unaskable(KEY_LOST)
         try:
             request = poll_request(
                 provider.page,
@@ -244,7 +247,7 @@ class Poller:
 
 
 def lane_of(item: ClaimedPoll) -> Lane:
-    return Lane(item.credential_id, item.provider, 0.0)
+    return Lane(item.credential_id, item.provider, item.provider)
 
 
 def unaskable(detail: str) -> Observation:

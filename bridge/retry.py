@@ -25,11 +25,11 @@ JITTER, JITTER_MOST_S = 0.1, 300.0  # spread so that equal deliveries do not com
 # Retry-After beyond this says more of a server's default than of its trouble.
 PATIENCE_S = 3600.0
 
-# A lane is one client's deliveries to one host. One receiver's Retry-After may lengthen its
-# own wait to an hour, but at a shared host (a chat service, a hosted n8n) it must not
-# silence the client's other receivers for longer than a minute.
-LANE_PAUSE_MOST_S = 60.0
-LANE_PAUSE_S = 1.0  # after a 429 that does not say how long
+# A throttled URL rests, together with what else is owed to it. If several of one client at
+# one host are, so do all of them, but not for longer than a minute: at a shared host (a
+# chat service, a hosted n8n) some may be well.
+REST_S, REST_MOST_S = 1.0, 60.0  # after a 429 that does not say how long; it doubles
+LANE_REST_MOST_S = 60.0
 
 # An outage of ours may use up the age; it never takes the short steps from a receiver.
 SHORT_STEP_S = 900.0
@@ -87,7 +87,8 @@ class Verdict:
     conflicts: int
     outcome: AttemptOutcome  # the reply's, or `presumed`
     hint: str | None = None
-    lane_pause_s: float | None = None  # rest the whole lane for this long
+    throttled: bool = False  # the destination is to rest
+    asked_s: float | None = None  # … for so long, as it said itself
 
 
 _SETTLES = {
@@ -113,7 +114,8 @@ def decide(
         conflicts=delivery.conflicts,
         outcome=reply.outcome,
         hint=hint(reply, delivery.method),
-        lane_pause_s=_lane_pause_s(reply),
+        throttled=_throttled(reply),
+        asked_s=reply.retry_after_s,
     )
     if verdict.state is not None or delivery.manual:
         return verdict
@@ -147,11 +149,21 @@ def _wait_s(step_s: float, reply: Reply, dice: float) -> float:
     return wait_s + dice * min(JITTER * wait_s, JITTER_MOST_S)
 
 
-def _lane_pause_s(reply: Reply) -> float | None:
-    """How long all deliveries of this client to this host are to rest."""
-    asked_s = max(0.0, reply.retry_after_s or 0.0)
-    if reply.http_status == 429:
-        return min(asked_s or LANE_PAUSE_S, LANE_PAUSE_MOST_S)
-    if reply.http_status == 503 and asked_s:
-        return min(asked_s, LANE_PAUSE_MOST_S)
-    return None
+def _throttled(reply: Reply) -> bool:
+    if reply.http_status == 503:
+        return (reply.retry_after_s or 0.0) > 0
+    return reply.http_status == 429
+
+
+def rest_s(throttles: int, verdict: Verdict) -> float:
+    """Seconds for which a destination rests that was throttled `throttles` times before
+    in a row. `Retry-After` is believed up to an hour.
+    """
+    if verdict.asked_s:
+        return min(max(REST_S, verdict.asked_s), PATIENCE_S)
+    return min(REST_S * 2.0 ** min(throttles, 30), REST_MOST_S)
+
+
+def lane_rest_s(verdict: Verdict) -> float:
+    """Seconds for which all deliveries of this client to this host are to rest."""
+    return min(rest_s(0, verdict), LANE_REST_MOST_S)

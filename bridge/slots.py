@@ -6,7 +6,6 @@ place are not for everybody: some are kept for lanes with nothing in flight, one
 some from retries and some from first attempts. Whoever else works always finds one.
 """
 
-import threading
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import NamedTuple, TypeVar
@@ -27,32 +26,26 @@ class Place(NamedTuple):
 
 
 class Slots:
-    """What is in flight. `places` gives where a lane's requests take a slot each.
-
-    A claim chooses on the database's thread while the event loop gives back: hence a lock.
-    """
+    """What is in flight. `places` gives where a lane's requests take a slot each."""
 
     def __init__(self, places: Callable[[Lane], Sequence[Place]]) -> None:
         self._places = places
         self._taken: Counter[tuple[Hashable, bool]] = Counter()  # by place, retries apart
         self._held: Counter[int] = Counter()  # by lane
-        self._lock = threading.RLock()
 
     def held_by(self, lane: Lane) -> int:
         return self._held[lane.id]
 
     def take(self, lane: Lane, count: int = 1) -> None:
-        with self._lock:
-            self._held[lane.id] += count
-            for place in self._places(lane):
-                self._taken[place.key, lane.retry] += count
+        self._held[lane.id] += count
+        for place in self._places(lane):
+            self._taken[place.key, lane.retry] += count
 
     def give_back(self, lane: Lane, count: int = 1) -> None:
         """What nobody holds any more leaves no trace: there are hosts without number."""
-        with self._lock:
-            less(self._held, lane.id, count)
-            for place in self._places(lane):
-                less(self._taken, (place.key, lane.retry), count)
+        less(self._held, lane.id, count)
+        for place in self._places(lane):
+            less(self._taken, (place.key, lane.retry), count)
 
     def room(self, lane: Lane) -> int:
         """How many requests of `lane` may begin now."""
@@ -68,14 +61,13 @@ class Slots:
         Nothing is taken: it is not known yet whether there is so much to begin.
         """
         granted: list[tuple[Lane, int]] = []
-        with self._lock:
-            for lane, count in wanted:
-                allowed = min(count, self.room(lane))
-                if allowed:
-                    self.take(lane, allowed)
-                    granted.append((lane, allowed))
-            for lane, count in granted:
-                self.give_back(lane, count)
+        for lane, count in wanted:
+            allowed = min(count, self.room(lane))
+            if allowed:
+                self.take(lane, allowed)
+                granted.append((lane, allowed))
+        for lane, count in granted:
+            self.give_back(lane, count)
         return granted
 
     def _left(self, place: Place, retry: bool, kept: int = 0) -> int:

@@ -85,7 +85,7 @@ def after(
         key_refused=seen.outcome is PollOutcome.AUTH,
         throttled=rests_account(seen),
         closes=closing(claimed, seen, policy, strikes, now),
-        retry_after_s=seen.retry_after_s,
+        retry_after_s=account_rest_s(seen),
         dice=dice,
     )
 
@@ -97,6 +97,15 @@ def rests_account(seen: Observation) -> bool:
     """
     down = seen.outcome is PollOutcome.TRANSIENT and seen.retry_after_s is not None
     return down or seen.outcome is PollOutcome.THROTTLED
+
+
+def account_rest_s(seen: Observation) -> float | None:
+    """How long the provider wants the account to rest. A server that is down may say so of
+    one task only, and must not rest all others for longer than a minute.
+    """
+    if seen.outcome is PollOutcome.TRANSIENT and seen.retry_after_s is not None:
+        return min(seen.retry_after_s, cadence.THROTTLED_PAUSE_MAX_S)
+    return seen.retry_after_s
 
 
 def is_update(claimed: ClaimedPoll, seen: Observation) -> bool:

@@ -60,6 +60,17 @@ class Vault:
         except InvalidTag:
             raise SealBroken(f"{place}: changed, or moved from another place") from None
 
+    @property
+    def newest_id(self) -> bytes:
+        return self._head[len(VERSION) :]
+
+    def has(self, key_id: bytes) -> bool:
+        return VERSION + key_id in self._ciphers
+
+    def knows(self, sealed: bytes) -> bool:
+        """Whether the key is there that it was sealed with."""
+        return bytes(sealed[:_HEAD]) in self._ciphers
+
     def stale(self, sealed: bytes) -> bool:
         """Whether it is sealed with an older key than the first, and wants a rekey."""
         return not sealed.startswith(self._head)

@@ -75,11 +75,11 @@ class Worker(Generic[T]):
     async def drain(self) -> int:
         """Work until nothing is due; how many items that was. For tests."""
         done = 0
-        while items := (await self._claim()).items:
+        while (turn := await self._claim()).items or turn.wait_s == 0:
             async with asyncio.TaskGroup() as group:
-                for item in items:
+                for item in turn.items:
                     group.create_task(self._work(item))
-            done += len(items)
+            done += len(turn.items)
         return done
 
     async def _turn(self) -> Turn[T]:

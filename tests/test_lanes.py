@@ -1,13 +1,15 @@
 """Lanes: who may work now, and a split of slots that wastes none and starves nobody."""
 
+from collections.abc import Collection, Mapping
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.lanes import Lane, next_at, ready, share
+from bridge.lanes import LOOK, Lane, Ready, Window, share, wait_s
 
 
-def lane(number: int, due_at: float = 0.0, paused_until: float = 0.0) -> Lane:
-    return Lane(number, "x", due_at=due_at, paused_until=paused_until)
+def lane(number: int, ready_at: float = 0.0, *, retry: bool = False) -> Lane:
+    return Lane(number, "x", "x", ready_at=ready_at, retry=retry)
 
 
 ROOMS = st.lists(st.integers(-3, 12), max_size=12)
@@ -60,27 +62,57 @@ def test_without_lanes_or_slots_there_is_nothing_to_share() -> None:
     assert counts([5, 5], free=-1) == [0, 0]
 
 
-def test_ready_are_the_due_ones_longest_waiting_first() -> None:
-    """Paused lanes wait, however long their rows have been due."""
-    lanes = [
-        lane(1, due_at=9.0),
-        lane(2, due_at=5.0),
-        lane(3, due_at=1.0, paused_until=11.0),
-        lane(4, due_at=7.0, paused_until=10.0),
-        lane(5, due_at=10.0),
-        lane(6, due_at=10.1),
-    ]
-    assert [one.id for one in ready(lanes, now=10.0)] == [2, 4, 1, 5]
+def test_a_window_sees_past_the_lanes_that_are_busy() -> None:
+    """All that an owner has in flight may be in front, with no room left."""
+    window = Window({"shop": 100, "full": 128}, frozenset({"full"}))
+    assert window.of("shop") == LOOK + 100
+    assert window.of("blog") == LOOK
+    assert window.of("full") == 0
 
 
-def test_the_next_is_the_earliest_that_is_not_ready() -> None:
-    """This is how long the loop may sleep: a pause counts, what is ready does not."""
-    lanes = [lane(1, due_at=1.0), lane(2, due_at=2.0, paused_until=30.0), lane(3, 20.0)]
-    assert next_at(lanes, now=10.0) == 20.0
-    assert next_at(lanes, now=20.0) == 30.0
-    assert next_at(lanes, now=30.0) is None
+def waits(
+    lanes: list[Lane],
+    *,
+    moved: Mapping[tuple[int, bool], float | None] | None = None,
+    clipped: Collection[str] = (),
+    next_at: float | None = None,
+    full: Collection[int] = (),
+) -> float | None:
+    return wait_s(
+        Ready(lanes, frozenset(clipped), next_at),
+        moved or {},
+        now=100.0,
+        has_room=lambda one: one.id not in full,
+        open_to=lambda owner: owner == "open",
+    )
 
 
-def test_a_lane_is_ready_when_it_is_due_and_no_longer_paused() -> None:
-    assert lane(1, due_at=5.0, paused_until=3.0).ready_at == 5.0
-    assert lane(1, due_at=5.0, paused_until=8.0).ready_at == 8.0
+def test_what_has_room_and_is_due_is_not_waited_for() -> None:
+    """More of it was due than could be claimed at once."""
+    assert waits([lane(1, 90.0)], moved={(1, False): 99.0}) == 0.0
+    assert waits([lane(1, 90.0)]) == 0.0
+
+
+def test_what_is_full_waits_for_whoever_ends_and_not_for_the_time() -> None:
+    """A wait of nothing here would spin for as long as a receiver hangs."""
+    assert waits([lane(1, 90.0)], full=[1]) is None
+    assert waits([lane(1, 90.0)], full=[1], next_at=130.0) == 30.0
+
+
+def test_the_next_is_the_earliest_of_all() -> None:
+    """Lanes that were claimed from are ready again, or others for the first time."""
+    lanes = [lane(1, 90.0), lane(2, 91.0), lane(2, 91.0, retry=True)]
+    moved = {(1, False): 120.0, (2, False): None, (2, True): 112.0}
+    assert waits(lanes, moved=moved) == 12.0
+    assert waits(lanes, moved=moved, next_at=105.0) == 5.0
+
+
+def test_nothing_scheduled_is_no_time_at_all() -> None:
+    assert waits([]) is None
+    assert waits([lane(1, 90.0)], moved={(1, False): None}) is None
+
+
+def test_an_owner_with_more_lanes_than_were_seen_is_looked_at_again() -> None:
+    """… at once if it may begin more, and when something ends otherwise."""
+    assert waits([], clipped=["open"], next_at=130.0) == 0.0
+    assert waits([], clipped=["closed"], next_at=130.0) == 30.0

@@ -14,7 +14,16 @@ from bridge.model import (
     Destination,
     Reply,
 )
-from bridge.retry import QUICK_REPEATS, SCHEDULES, STANDARD, Schedule, Verdict, decide
+from bridge.retry import (
+    QUICK_REPEATS,
+    SCHEDULES,
+    STANDARD,
+    Schedule,
+    Verdict,
+    decide,
+    lane_rest_s,
+    rest_s,
+)
 
 NOW = 1_795_608_000.0
 DEFAULT = Schedule()
@@ -22,6 +31,7 @@ DELIVERY = ClaimedDelivery(
     schedule_id=1,
     delivery_id=1,
     claim_no=1,
+    claimed_at=NOW,
     attempt=1,
     manual=False,
     failures=0,
@@ -254,12 +264,12 @@ class TestByHand:
         assert accepted.state is DeliveryState.ACCEPTED
         assert gone.state is DeliveryState.GONE
 
-    def test_a_throttled_attempt_by_hand_pauses_the_lane_too(self) -> None:
+    def test_a_throttled_attempt_by_hand_is_heard_too(self) -> None:
         """
-        The receiver's wish for quiet is about its host, not about who asked.
+        The receiver's wish for quiet is not about who asked.
         """
         got = verdict(reply(THROTTLED, 429, retry_after_s=7), MANUAL)
-        assert (got.state, got.lane_pause_s) == (None, 7)
+        assert (got.state, got.throttled, rest_s(0, got)) == (None, True, 7)
 
 
 class TestRetryAfter:
@@ -298,34 +308,42 @@ class TestRetryAfter:
         assert (got.next_at, got.failures) == (NOW + 30, 0)
 
     @pytest.mark.parametrize(
-        ("status", "asked_s", "pause_s"),
+        ("status", "asked_s", "rests"),
         [
-            (429, None, 1),
-            (429, 0, 1),
-            (429, -5, 1),
-            (429, math.nan, 1),
-            (429, 0.5, 0.5),
-            (429, 30, 30),
-            (429, 61, 60),
-            (429, math.inf, 60),
+            (429, None, (1, 1)),
+            (429, 0, (1, 1)),
+            (429, -5, (1, 1)),
+            (429, math.nan, (1, 1)),
+            (429, 0.5, (1, 1)),
+            (429, 30, (30, 30)),
+            (429, 61, (61, 60)),
+            (429, math.inf, (3600, 60)),
             (503, None, None),
             (503, 0, None),
-            (503, 30, 30),
-            (503, 3600, 60),
+            (503, -5, None),
+            (503, 30, (30, 30)),
+            (503, 3600, (3600, 60)),
             (500, 30, None),
             (404, 30, None),
             (410, 30, None),
             (None, None, None),
         ],
     )
-    def test_429_and_503_rest_the_lane_for_a_minute_at_most(
-        self, status: int | None, asked_s: float | None, pause_s: float | None
+    def test_429_and_503_rest_the_destination_for_an_hour_and_its_lane_for_a_minute(
+        self, status: int | None, asked_s: float | None, rests: tuple[int, int] | None
     ) -> None:
         """
         One receiver at a shared host must not silence the client's others for an hour.
         """
         outcome = {429: THROTTLED, 410: AttemptOutcome.GONE}.get(status or 0, REFUSED)
-        assert verdict(reply(outcome, status, asked_s)).lane_pause_s == pause_s
+        got = verdict(reply(outcome, status, asked_s))
+        assert got.throttled is (rests is not None)
+        if rests is not None:
+            assert (rest_s(0, got), lane_rest_s(got)) == rests
+
+    def test_a_destination_that_does_not_say_how_long_rests_longer_each_time(self) -> None:
+        got = verdict(reply(THROTTLED, 429))
+        assert [rest_s(n, got) for n in (0, 1, 2, 5, 6, 999)] == [1, 2, 4, 32, 60, 60]
 
 
 class TestSchedules:

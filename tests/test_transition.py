@@ -35,6 +35,7 @@ def claimed(**changes: Any) -> ClaimedPoll:
         provider="amux",
         task_id="task-1",
         params={},
+        own=False,
         own_key=None,
         key_worked=True,
         key_refused_at=None,

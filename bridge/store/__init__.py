@@ -5,13 +5,14 @@ All SQL is in queries.sql; the modules beside it are the steps; `sqlite` runs th
 
 import secrets
 import string
-from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 from bridge.cadence import PollPolicy
 from bridge.errors import ConfigError, RequestError
+from bridge.lanes import Ready, Window
 from bridge.model import (
     ClaimedDelivery,
     ClaimedPoll,
@@ -25,12 +26,13 @@ from bridge.model import (
 from bridge.retry import Verdict
 from bridge.store import delivering, meta, polling, reading, rekeying, subscribing, upkeep
 from bridge.store.box import Box
-from bridge.store.claims import Choose, Claims
+from bridge.store.claims import Claims, Pick
 from bridge.store.polling import Gap
 from bridge.store.reading import DeliveryFilter, Page, SubscriptionFilter
 from bridge.store.rekeying import Cursor
 from bridge.store.steps import Database
 from bridge.store.subscribing import Subscribed
+from bridge.store.telling import Told
 from bridge.store.upkeep import Deadlines
 from bridge.transition import Move
 from bridge.vault import Vault
@@ -39,6 +41,7 @@ __all__ = [
     "Claims",
     "DeliveryFilter",
     "Page",
+    "Pick",
     "Store",
     "Subscribed",
     "SubscriptionFilter",
@@ -113,55 +116,104 @@ class Store:
         self, wanted: SubscriptionFilter, *, limit: int, before: int = reading.NEWEST
     ) -> Page:
         step = reading.list_subscriptions(self._box, wanted, limit=limit, before=before)
-        return await self.database.read(step)
+        return await self.database.scan(step)
+
+    async def poll_lanes(self, *, now: float, window: Window) -> Ready:
+        return await self.database.read(polling.poll_lanes(now=now, window=window))
 
     async def claim_polls(
-        self, *, now: float, choose: Choose, gap: Gap, in_flight: Collection[int] = ()
+        self,
+        picks: Sequence[Pick],
+        *,
+        now: float,
+        gap: Gap,
+        in_flight: Collection[int] = (),
     ) -> Claims[ClaimedPoll]:
-        step = polling.claim_polls(
-            self._box, now=now, choose=choose, gap=gap, in_flight=in_flight
-        )
+        step = polling.claim_polls(self._box, picks, now=now, gap=gap, in_flight=in_flight)
         return await self.database.write(step)
 
     async def record_poll(
         self, claimed: ClaimedPoll, seen: Observation, move: Move, *, now: float
     ) -> list[str]:
         """Write an answer that is no end; keys of subscriptions it ended all the same."""
-        return await self.database.write(
+        told = await self.database.write(
             polling.record_poll(self._box, claimed, seen, move, now=now)
         )
+        ended = [*told.keys]
+        while told.after is not None:
+            told = await self.database.write(
+                polling.tell_poll(self._box, claimed, seen, move, told.after, now=now)
+            )
+            ended += told.keys
+        return ended
 
     async def record_end(
         self, watch_id: int, seen: Observation, *, now: float, memory_until: float
     ) -> list[str]:
-        """Write a task's end and owe it to all; keys of the subscriptions it ended."""
-        return await self.database.write(
+        """Write a task's end and owe it to all; keys of the subscriptions it ended.
+
+        If this is cut short, `finish_ends` goes on.
+        """
+        told = await self.database.write(
             polling.record_end(
                 self._box, watch_id, seen, now=now, memory_until=memory_until
             )
         )
+        return await self._tell_rest(watch_id, told, now)
+
+    async def finish_ends(self, *, now: float) -> list[str]:
+        """Tell those who have not heard of an end that is on record; keys of whom."""
+        ended: list[str] = []
+        for row in await self.database.read(meta.rows("untold_watches", limit=100)):
+            told = await self.database.write(
+                polling.tell_rest(self._box, row["id"], now=now)
+            )
+            ended += await self._tell_rest(row["id"], told, now)
+        return ended
+
+    async def _tell_rest(self, watch_id: int, told: Told, now: float) -> list[str]:
+        ended = [*told.keys]
+        while told.after is not None:
+            told = await self.database.write(
+                polling.tell_rest(self._box, watch_id, now=now)
+            )
+            ended += told.keys
+        return ended
+
+    async def delivery_lanes(self, *, now: float, window: Window) -> Ready:
+        return await self.database.read(delivering.delivery_lanes(now=now, window=window))
 
     async def claim_deliveries(
-        self, *, now: float, lease_s: float, choose: Choose, in_flight: Collection[int] = ()
+        self,
+        picks: Sequence[Pick],
+        *,
+        now: float,
+        lease_s: float,
+        in_flight: Collection[int] = (),
     ) -> Claims[ClaimedDelivery]:
         step = delivering.claim_deliveries(
-            self._box, now=now, lease_s=lease_s, choose=choose, in_flight=in_flight
+            self._box, picks, now=now, lease_s=lease_s, in_flight=in_flight
         )
         return await self.database.write(step)
 
     async def record_attempt(
         self, claimed: ClaimedDelivery, reply: Reply, verdict: Verdict, *, now: float
     ) -> None:
-        await self.database.write(
+        more = await self.database.write(
             delivering.record_attempt(self._box, claimed, reply, verdict, now=now)
         )
+        while more:
+            more = await self.database.write(
+                delivering.drop_gone(claimed.destination_id, now=now)
+            )
 
     async def ask_for_attempt(
         self, key: str, sequence: int, client: str | None, *, now: float
     ) -> bool:
         """Owe one extra attempt; False if there is no such delivery.
 
-        Raises RequestError if the delivery was stopped, superseded or filtered.
+        Raises RequestError if the delivery was stopped, superseded or filtered, and while
+        an attempt that was asked for is being made.
         """
         return await self.database.write(
             delivering.ask_for_attempt(key, sequence, client, now=now)
@@ -178,7 +230,7 @@ class Store:
         self, wanted: DeliveryFilter, *, limit: int, before: int = reading.NEWEST
     ) -> Page:
         step = reading.list_deliveries(self._box, wanted, limit=limit, before=before)
-        return await self.database.read(step)
+        return await self.database.scan(step)
 
     async def begin(self, *, now: float) -> int:
         """Take over from a former process: its claims are due again, and how many."""
@@ -198,7 +250,7 @@ class Store:
 
     async def sweep(self, *, now: float) -> int:
         """Repair what must not exist; how much of it there was."""
-        if not await self.database.read(upkeep.anything_amiss()):
+        if not await self.database.scan(upkeep.anything_amiss()):
             return 0
         return await self.database.write(upkeep.sweep(self._box, now=now))
 
@@ -206,12 +258,13 @@ class Store:
         """Delete a chunk of what finished before that time; 0 when there is no more."""
         return await self.database.write(upkeep.prune(before=before))
 
-    async def forget(self, *, now: float, idempotency_before: float) -> None:
-        """Drop what is remembered no longer: answers of tasks and Idempotency-Keys."""
-        while await self.database.write(
+    async def forget(self, *, now: float, idempotency_before: float) -> int:
+        """Drop a chunk of what is remembered no longer, answers of tasks and
+        Idempotency-Keys; 0 when there is no more.
+        """
+        return await self.database.write(
             upkeep.forget(now=now, idempotency_before=idempotency_before)
-        ):
-            pass
+        )
 
     async def rekey(self, cursor: Cursor = Cursor()) -> Cursor:  # noqa: B008 - immutable
         """Seal a chunk anew with the newest key; call again until it is finished."""
@@ -239,16 +292,19 @@ class Store:
 
     async def active_counts(self) -> dict[str, int]:
         """Active subscriptions of each client."""
-        rows = await self.database.read(meta.rows("active_counts"))
+        rows = await self.database.scan(meta.rows("active_counts"))
         return {row["client"]: row["active"] for row in rows}
 
     async def in_use(self) -> tuple[set[str], set[str]]:
-        """Clients and providers that the configuration must still know."""
-        return await self.database.read(meta.in_use())
+        """Clients and providers that the configuration must still know.
+
+        By the writer: what was to be written before this is seen.
+        """
+        return await self.database.write(meta.in_use())
 
     async def backlog(self, now: float) -> Mapping[str, Any]:
         """watches, deliveries, oldest_poll_at, oldest_delivery_at, exhausted."""
-        [row] = await self.database.read(meta.rows("backlog", now=now))
+        [row] = await self.database.scan(meta.rows("backlog", now=now))
         return row
 
 

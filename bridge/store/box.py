@@ -1,13 +1,20 @@
 """What the database must not know: sealed on the way in, opened on the way out."""
 
-from typing import Any, cast
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar, cast
 
 import orjson
+import structlog
 
 from bridge import portable
+from bridge.errors import SealBroken
 from bridge.model import Destination, Observation
 from bridge.store.answers import from_plain, to_plain
 from bridge.vault import Fingerprints, Vault
+
+T = TypeVar("T")
+
+log = structlog.get_logger(__name__)
 
 
 class Box:
@@ -35,14 +42,38 @@ class Box:
     def open_destination(self, sealed: bytes) -> Destination:
         return Destination(**self.open(sealed, "destination"))
 
+    def knows(self, sealed: bytes | None) -> bool:
+        """Whether there is something, sealed with a key that is still there."""
+        return sealed is not None and self.vault.knows(sealed)
+
     def seal_key(self, key: str | None) -> bytes | None:
         return None if key is None else self.seal(key, "credential")
 
-    def open_key(self, sealed: bytes | None) -> str | None:
-        return None if sealed is None else cast("str", self.open(sealed, "credential"))
+    def open_key(self, sealed: bytes) -> str:
+        return cast("str", self.open(sealed, "credential"))
+
+    def open_body(self, sealed: bytes) -> bytes:
+        return self.vault.open(sealed, "event")
+
+    def open_event(self, sealed: bytes) -> Mapping[str, Any]:
+        return cast("Mapping[str, Any]", self.open(sealed, "event"))
+
+    def open_answer(self, sealed: bytes) -> bytes:
+        return self.vault.open(sealed, "attempt")
 
     def seal_observation(self, seen: Observation) -> bytes:
         return self.seal(to_plain(seen), "answer")
 
     def open_observation(self, sealed: bytes) -> Observation:
         return from_plain(self.open(sealed, "answer"))
+
+
+def opened(open_: Callable[[bytes], T], sealed: bytes | None) -> T | None:
+    """None as well for what does not open: one damaged row must not stop the others."""
+    if sealed is None:
+        return None
+    try:
+        return open_(sealed)
+    except SealBroken as error:
+        log.error("row.unreadable", error=str(error))
+        return None

@@ -1,18 +1,56 @@
-"""What a claim returns."""
+"""Looking for lanes with work due, and what a claim asks for and returns."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Generic, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Generic, NamedTuple, TypeVar
 
-from bridge.lanes import Lane
+from bridge.lanes import Lane, Ready, Window
+from bridge.rate import Rate
+from bridge.store.steps import Row, Step, ask
 
 T = TypeVar("T")
 
-# From all lanes with scheduled work: those to claim from now, and how many rows of each.
-Choose = Callable[[Sequence[Lane]], Sequence[tuple[Lane, int]]]
+
+@dataclass(frozen=True, slots=True)
+class Pick:
+    """A lane to claim from, and how many rows of it at most."""
+
+    lane: Lane
+    count: int
+    held: int = 0  # rows of it in flight, which may be due again
+    rate: Rate | None = None  # of a credential
 
 
 @dataclass(frozen=True, slots=True)
 class Claims(Generic[T]):
-    items: Sequence[T]
-    lanes: Sequence[Lane]  # those that still have work scheduled, now or later
+    """`moved`: when each lane that was claimed from will be ready again, if ever."""
+
+    items: Sequence[T] = ()
+    moved: Mapping[tuple[int, bool], float | None] = field(default_factory=dict)
+
+
+class Kind(NamedTuple):
+    """How lanes of one kind are found: the queries, and what a row of the second means."""
+
+    owners: str
+    lanes: str
+    lane: Callable[[Row], Lane]
+
+
+def look(kinds: Sequence[Kind], now: float, window: Window) -> Step[Ready]:
+    """The ready lanes of these kinds, some of each owner. Costs nothing for the others."""
+    lanes: list[Lane] = []
+    clipped: set[str] = set()
+    next_at: list[float] = []
+    for kind in kinds:
+        for owner in (yield ask(kind.owners, now=now)):
+            name, limit = owner["name"], window.of(owner["name"])
+            if owner["next_at"] is not None:
+                next_at.append(owner["next_at"])
+            if owner["ready_at"] is None or not limit:
+                continue
+            rows = yield ask(kind.lanes, owner=name, now=now, limit=limit)
+            lanes += map(kind.lane, rows)
+            if len(rows) == limit:
+                clipped.add(name)
+    return Ready(lanes, frozenset(clipped), min(next_at, default=None))

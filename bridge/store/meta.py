@@ -4,23 +4,45 @@ import secrets
 from collections.abc import Mapping
 from typing import Any
 
+from bridge.errors import SealBroken
 from bridge.store.steps import Step, ask
-from bridge.vault import Fingerprints, Vault
+from bridge.vault import ID_BYTES, Fingerprints, Vault
 
 FINGERPRINT_KEY = "fingerprint_key"
+SEALED_WITH = "sealed_with"  # ids of the encryption keys that were ever the newest
 TIME = "time"
 
 
 def open_meta(vault: Vault) -> Step[tuple[Fingerprints, float]]:
-    """The database's fingerprint key, drawn once and never changed, and its last time."""
+    """The database's fingerprint key, drawn once and never changed, and its last time.
+
+    Raises SealBroken if an encryption key is missing that it was written with.
+    """
     rows = yield ask("meta", name=FINGERPRINT_KEY)
     if rows:
         key = vault.open(rows[0]["value"], FINGERPRINT_KEY)
     else:
         key = secrets.token_bytes(32)
         yield ask("set_meta", name=FINGERPRINT_KEY, value=vault.seal(key, FINGERPRINT_KEY))
+    yield from check_keys(vault)
     times = yield ask("meta", name=TIME)
     return Fingerprints(key), float(times[0]["value"]) if times else 0.0
+
+
+def check_keys(vault: Vault) -> Step[None]:
+    """Rows sealed with a key that was taken away too early could not be read any more."""
+    rows = yield ask("meta", name=SEALED_WITH)
+    used = bytes(rows[0]["value"]) if rows else b""
+    ids = [used[at : at + ID_BYTES] for at in range(0, len(used), ID_BYTES)]
+    missing = sum(not vault.has(key_id) for key_id in ids)
+    if missing:
+        raise SealBroken(
+            f"{missing} of the encryption keys that the database was written with "
+            "are not in encryption_keys: put them back, after the newest; "
+            "`poll-bridge rekey` makes them superfluous"
+        )
+    if vault.newest_id not in ids:
+        yield ask("set_meta", name=SEALED_WITH, value=used + vault.newest_id)
 
 
 def configured(fingerprints: Fingerprints, provider: str) -> bytes:
@@ -32,6 +54,7 @@ def rewrap(vault: Vault) -> Step[None]:
     [row] = yield ask("meta", name=FINGERPRINT_KEY)
     key = vault.open(row["value"], FINGERPRINT_KEY)
     yield ask("set_meta", name=FINGERPRINT_KEY, value=vault.seal(key, FINGERPRINT_KEY))
+    yield ask("set_meta", name=SEALED_WITH, value=vault.newest_id)
 
 
 def note_time(now: float) -> Step[None]:

@@ -1,73 +1,117 @@
 """Steps of polling: claim what is due, record what was seen."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 
 import orjson
 
+from bridge.budget import Budget
 from bridge.cadence import CLOSING_PAUSE_MAX_S
-from bridge.lanes import Lane
+from bridge.lanes import Lane, Ready, Window
 from bridge.model import ClaimedPoll, Observation, PollOutcome, Status
-from bridge.store.box import Box
-from bridge.store.claims import Choose, Claims
+from bridge.store.box import Box, opened
+from bridge.store.claims import Claims, Kind, Pick, look
 from bridge.store.rows import listener_of
 from bridge.store.steps import Query, Row, Step, ask
-from bridge.store.telling import close, rest_if_idle, tell_end, tell_update
+from bridge.store.telling import CHUNK, Told, close, rest_if_idle, tell_end, tell_update
 from bridge.transition import Move
 
+# A budget's wait is looked at again after so long: a reload may have raised the rate.
+BUDGET_LOOK_S = 60.0
 CALM_S = 60.0  # without a 429 since the last pause: the next one is a first one again
 
 # From (provider, age of the task in seconds) to the seconds until its next poll.
 Gap = Callable[[str, float], float]
 
 
-def claim_polls(
-    box: Box, *, now: float, choose: Choose, gap: Gap, in_flight: Collection[int]
-) -> Step[Claims[ClaimedPoll]]:
-    """Take due watches; each is moved to its next poll, so that a crash only skips one.
-
-    A watch of `in_flight` is moved on without being asked again: its answer takes longer
-    than its gap.
-    """
-    lanes = yield from poll_lanes()
-    items: list[ClaimedPoll] = []
-    rearmed: list[dict[str, float]] = []
-    for lane, count in choose(lanes):
-        limit = count + len(in_flight)
-        rows = yield ask("due_polls", credential_id=lane.id, now=now, limit=limit)
-        fresh = [row for row in rows if row["watch_id"] not in in_flight]
-        items += (claimed_poll(box, row, now, gap) for row in fresh[:count])
-        rearmed += (
-            {
-                "watch_id": row["watch_id"],
-                "next_at": now + gap(row["provider"], now - row["born_at"]),
-            }
-            for row in rows
-            if row["watch_id"] in in_flight
-        )
-    yield Query(
-        "claim_poll",
-        [
-            {"watch_id": item.watch_id, "next_at": item.next_at, "now": now}
-            for item in items
-        ],
-    )
-    if rearmed:
-        yield Query("rearm_poll", rearmed)
-    return Claims(items, (yield from poll_lanes()) if items or rearmed else lanes)
-
-
-def poll_lanes() -> Step[list[Lane]]:
-    return [poll_lane(row) for row in (yield ask("poll_lanes"))]
-
-
 def poll_lane(row: Row) -> Lane:
     return Lane(
         row["id"],
         row["provider"],
-        due_at=row["oldest"],
-        paused_until=row["paused_until"],
+        row["provider"],
+        ready_at=row["ready_at"],
         probing=row["probes"] > 0,
     )
+
+
+LANES = (Kind("poll_owners", "ready_credentials", poll_lane),)
+
+
+def poll_lanes(*, now: float, window: Window) -> Step[Ready]:
+    return (yield from look(LANES, now, window))
+
+
+def claim_polls(
+    box: Box,
+    picks: Sequence[Pick],
+    *,
+    now: float,
+    gap: Gap,
+    in_flight: Collection[int],
+) -> Step[Claims[ClaimedPoll]]:
+    """Take due watches; each is moved to its next poll, so that a crash only skips one.
+
+    A watch of `in_flight` is moved on without being asked again: its answer takes longer
+    than its gap. Of a credential no more are taken than its rate allows.
+    """
+    items: list[ClaimedPoll] = []
+    moved: dict[tuple[int, bool], float | None] = {}
+    for pick in picks:
+        for credential in (yield ask("due_credential", credential_id=pick.lane.id)):
+            budget = pick.rate and Budget(pick.rate, credential["full_at"])
+            count = min(pick.count, budget.available(now)) if budget else pick.count
+            taken = yield from claim_some(
+                box, pick, count, now=now, gap=gap, in_flight=in_flight
+            )
+            budget = budget and budget.spend(len(taken), now)
+            [left] = yield ask(
+                "leave_credential",
+                credential_id=pick.lane.id,
+                full_at=budget.full_at if budget else 0.0,
+                free_at=min(budget.free_at(now), now + BUDGET_LOOK_S) if budget else 0.0,
+            )
+            items += taken
+            moved[pick.lane.place] = left["ready_at"]
+    return Claims(items, moved)
+
+
+def claim_some(
+    box: Box,
+    pick: Pick,
+    count: int,
+    *,
+    now: float,
+    gap: Gap,
+    in_flight: Collection[int],
+) -> Step[list[ClaimedPoll]]:
+    """Up to `count` of one credential's due watches."""
+    if count < 1:
+        return []
+    rows = yield ask(
+        "due_polls", credential_id=pick.lane.id, now=now, limit=count + pick.held
+    )
+    fresh = [row for row in rows if row["watch_id"] not in in_flight][:count]
+    busy = [row for row in rows if row["watch_id"] in in_flight]
+    items = [claimed_poll(box, row, now, gap) for row in fresh]
+    if items:
+        yield Query(
+            "claim_poll",
+            [
+                {"watch_id": item.watch_id, "next_at": item.next_at, "now": now}
+                for item in items
+            ],
+        )
+    if busy:
+        yield Query(
+            "rearm_poll",
+            [
+                {
+                    "watch_id": row["watch_id"],
+                    "next_at": now + gap(row["provider"], now - row["born_at"]),
+                }
+                for row in busy
+            ],
+        )
+    return items
 
 
 def claimed_poll(box: Box, row: Row, now: float, gap: Gap) -> ClaimedPoll:
@@ -80,7 +124,8 @@ def claimed_poll(box: Box, row: Row, now: float, gap: Gap) -> ClaimedPoll:
         provider=row["provider"],
         task_id=row["task_id"],
         params=orjson.loads(row["params"]),
-        own_key=box.open_key(row["sealed"]),
+        own=bool(row["own"]),
+        own_key=opened(box.open_key, row["sealed"]),
         key_worked=row["worked_at"] is not None,
         key_refused_at=row["refused_at"],
         key_refused_by=row["refused_by"],
@@ -100,8 +145,9 @@ def claimed_poll(box: Box, row: Row, now: float, gap: Gap) -> ClaimedPoll:
 
 def record_poll(
     box: Box, claimed: ClaimedPoll, seen: Observation, move: Move, *, now: float
-) -> Step[list[str]]:
-    """Write what an answer that is no end has changed; the subscriptions it ended.
+) -> Step[Told]:
+    """Write what an answer that is no end has changed, and tell the first of whom it
+    concerns.
 
     Nothing is written if the watch has been claimed anew since: that poll knows better.
     Nor if it is scheduled no longer: it has ended, or nobody waits for it.
@@ -118,21 +164,34 @@ def record_poll(
         strikes=move.strikes,
     )
     if not fenced:
-        return []
+        return Told()
+    if move.next_at is not None:
+        yield ask(
+            "advance_credential",
+            credential_id=claimed.credential_id,
+            at=fenced[0]["next_at"],
+        )
     yield from record_observation(claimed, seen, now)
+    return (yield from tell_poll(box, claimed, seen, move, 0, now=now))
+
+
+def tell_poll(
+    box: Box, claimed: ClaimedPoll, seen: Observation, move: Move, after: int, *, now: float
+) -> Step[Told]:
+    """End a chunk of those whom this answer ends, and tell the others what is new."""
+    if not (move.updated or move.closes):
+        return Told()
     ended: list[str] = []
-    if move.updated or move.closes:
-        for row in (yield ask("listeners", watch_id=claimed.watch_id)):
-            listener = listener_of(box, row)
-            if move.closes and move.closes.covers(
-                listener.created_at, listener.deadline_at
-            ):
-                ended += yield from close(box, listener, move.closes.outcome, seen, now=now)
-            elif move.updated and "task.updated" in listener.events:
-                yield from tell_update(box, listener, seen, now=now)
+    rows = yield ask("listeners", watch_id=claimed.watch_id, after=after, limit=CHUNK)
+    for row in rows:
+        listener = listener_of(box, row)
+        if move.closes and move.closes.covers(listener.created_at, listener.deadline_at):
+            ended += yield from close(box, listener, move.closes.outcome, seen, now=now)
+        elif move.updated and "task.updated" in listener.events:
+            yield from tell_update(box, listener, seen, now=now)
     if ended:
         yield from rest_if_idle(claimed.watch_id, claimed.credential_id)
-    return ended
+    return Told(ended, rows[-1]["id"] if len(rows) == CHUNK else None)
 
 
 def record_observation(claimed: ClaimedPoll, seen: Observation, now: float) -> Step[None]:
@@ -185,6 +244,7 @@ def throttle(claimed: ClaimedPoll, move: Move, lane: Row, now: float) -> Step[No
     yield ask(
         "throttle_credential",
         credential_id=claimed.credential_id,
+        now=now,
         paused_until=now + move.throttle_pause_s(throttles if counts else 0),
         throttles=max(throttles + counts, 1),
     )
@@ -203,8 +263,10 @@ def record_end(
     *,
     now: float,
     memory_until: float,
-) -> Step[list[str]]:
-    """The task has ended; the first to write it is right. Keys of whom that ended."""
+) -> Step[Told]:
+    """The task has ended; the first to write it is right. Tells the first chunk of those
+    who wait: `tell_rest` is for the others.
+    """
     assert seen.status is not None  # noqa: S101 - an end has a status
     ended = yield ask(
         "end_watch",
@@ -219,15 +281,35 @@ def record_end(
         answer=box.seal_observation(seen),
     )
     if not ended:
-        return []
-    keys: list[str] = []
-    for row in (yield ask("listeners", watch_id=watch_id)):
-        listener = listener_of(box, row)
-        keys += yield from tell_end(box, listener, seen, now=now)
+        return Told()
+    told = yield from tell_some(box, watch_id, seen, now)
+    if told.after is not None:
+        yield ask("set_untold", watch_id=watch_id, untold=1)
     for row in (yield ask("unschedule_watch", watch_id=watch_id)):
         polls, polled_at = row["claim_no"], row["polled_at"]
         yield ask("end_poll_count", watch_id=watch_id, polls=polls, polled_at=polled_at)
     credential_id = ended[0]["credential_id"]
     yield ask("key_worked", credential_id=credential_id, now=now)
     yield ask("wipe_unused_key", credential_id=credential_id)
-    return keys
+    return told
+
+
+def tell_rest(box: Box, watch_id: int, *, now: float) -> Step[Told]:
+    """Tell a chunk of those who have not heard of an end that is on record."""
+    [watch] = yield ask("lock_watch", watch_id=watch_id)
+    seen = opened(box.open_observation, watch["answer"])
+    if seen is None:  # reopened since, or damaged: then the sweep has it polled anew
+        yield ask("set_untold", watch_id=watch_id, untold=0)
+        return Told()
+    told = yield from tell_some(box, watch_id, seen, now)
+    if told.after is None:
+        yield ask("set_untold", watch_id=watch_id, untold=0)
+    return told
+
+
+def tell_some(box: Box, watch_id: int, seen: Observation, now: float) -> Step[Told]:
+    rows = yield ask("listeners", watch_id=watch_id, after=0, limit=CHUNK)
+    keys: list[str] = []
+    for row in rows:
+        keys += yield from tell_end(box, listener_of(box, row), seen, now=now)
+    return Told(keys, rows[-1]["id"] if len(rows) == CHUNK else None)

@@ -13,14 +13,15 @@ ON CONFLICT (name) DO UPDATE SET value = excluded.value;
 -- Subscribe
 
 -- name: replayed(client, route, key, since)
-SELECT body, subscription_key FROM idempotency
+SELECT body, subscription_key, created FROM idempotency
 WHERE client = :client AND route = :route AND key = :key AND created_at > :since;
 
--- name: remember_key(client, route, key, body, subscription_key, now)!
-INSERT INTO idempotency (client, route, key, body, subscription_key, created_at)
-VALUES (:client, :route, :key, :body, :subscription_key, :now)
+-- name: remember_key(client, route, key, body, subscription_key, created, now)!
+INSERT INTO idempotency (client, route, key, body, subscription_key, created, created_at)
+VALUES (:client, :route, :key, :body, :subscription_key, :created, :now)
 ON CONFLICT (client, route, key) DO UPDATE
-SET body = excluded.body, subscription_key = excluded.subscription_key, created_at = excluded.created_at;
+SET body = excluded.body, subscription_key = excluded.subscription_key,
+    created = excluded.created, created_at = excluded.created_at;
 
 -- name: find_repeat(identity)
 SELECT key, state, finished_at FROM subscriptions WHERE identity = :identity;
@@ -28,10 +29,16 @@ SELECT key, state, finished_at FROM subscriptions WHERE identity = :identity;
 -- name: forget_identity(identity)!
 UPDATE subscriptions SET identity = NULL WHERE identity = :identity;
 
--- name: put_credential(fingerprint, provider, sealed)
-INSERT INTO credentials (fingerprint, provider, sealed) VALUES (:fingerprint, :provider, :sealed)
-ON CONFLICT (fingerprint) DO UPDATE SET sealed = coalesce(credentials.sealed, excluded.sealed)
-RETURNING id;
+-- name: find_credential(fingerprint)
+SELECT id, sealed FROM credentials WHERE fingerprint = :fingerprint;
+
+-- name: add_credential(fingerprint, provider, own, sealed)!
+INSERT INTO credentials (fingerprint, provider, own, sealed)
+VALUES (:fingerprint, :provider, :own, :sealed)
+ON CONFLICT (fingerprint) DO NOTHING;
+
+-- name: keep_key(credential_id, sealed)!
+UPDATE credentials SET sealed = :sealed WHERE id = :credential_id;
 
 -- Locks the watch: whoever subscribes, stops or ends waits here for the other.
 -- name: put_watch(identity, credential_id, provider, task_id, params, now)
@@ -46,7 +53,7 @@ RETURNING credential_id, ended_at, answer;
 
 -- name: reopen_watch(watch_id, now)!
 UPDATE watches
-SET ended_at = NULL, memory_until = NULL, answer = NULL, status = NULL, progress = NULL,
+SET ended_at = NULL, memory_until = NULL, answer = NULL, untold = 0, status = NULL, progress = NULL,
     outcome = NULL, http_status = NULL, detail = NULL, outcome_since = NULL, outcome_from = NULL,
     created_at = :now
 WHERE id = :watch_id;
@@ -58,25 +65,35 @@ ON CONFLICT (watch_id) DO UPDATE
 SET updates = CASE WHEN excluded.updates > 0 THEN excluded.updates ELSE poll_schedule.updates END,
     raw = CASE WHEN excluded.raw > 0 THEN excluded.raw ELSE poll_schedule.raw END;
 
--- name: put_lane(client, host)
-INSERT INTO lanes (client, host) VALUES (:client, :host)
-ON CONFLICT (client, host) DO UPDATE SET client = excluded.client
-RETURNING id;
+-- What makes work due earlier tells its lane, so that a claim finds it.
+-- name: advance_credential(credential_id, at)!
+UPDATE credentials SET due_at = :at WHERE id = :credential_id AND (due_at IS NULL OR due_at > :at);
 
--- name: put_destination(fingerprint, lane_id, sealed, now)
-INSERT INTO destinations (fingerprint, lane_id, sealed, reopened_at)
-VALUES (:fingerprint, :lane_id, :sealed, :now)
-ON CONFLICT (fingerprint) DO UPDATE SET gone_at = NULL, reopened_at = excluded.reopened_at
-RETURNING id;
+-- name: find_lane(client, host)
+SELECT id FROM lanes WHERE client = :client AND host = :host;
+
+-- name: add_lane(client, host)!
+INSERT INTO lanes (client, host) VALUES (:client, :host) ON CONFLICT (client, host) DO NOTHING;
+
+-- name: find_destination(fingerprint)
+SELECT id, sealed, gone_at FROM destinations WHERE fingerprint = :fingerprint;
+
+-- name: add_destination(fingerprint, lane_id, sealed)!
+INSERT INTO destinations (fingerprint, lane_id, sealed) VALUES (:fingerprint, :lane_id, :sealed)
+ON CONFLICT (fingerprint) DO NOTHING;
+
+-- name: keep_destination(destination_id, sealed)!
+UPDATE destinations SET sealed = :sealed WHERE id = :destination_id;
 
 -- name: reopen_destination(destination_id, now)!
 UPDATE destinations SET gone_at = NULL, reopened_at = :now WHERE id = :destination_id;
 
--- name: add_subscription(key, client, identity, watch_id, destination_id, events, method, format, include_raw, sealed, now, deadline_at)!
+-- name: add_subscription(key, client, identity, watch_id, destination_id, events, method, format, include_raw, sealed, now, deadline_at)
 INSERT INTO subscriptions (key, client, identity, watch_id, destination_id, events, method, format,
     include_raw, sealed, state, created_at, deadline_at, check_at)
 VALUES (:key, :client, :identity, :watch_id, :destination_id, :events, :method, :format,
-    :include_raw, :sealed, 'active', :now, :deadline_at, :deadline_at);
+    :include_raw, :sealed, 'active', :now, :deadline_at, :deadline_at)
+RETURNING id;
 
 -- Stop
 
@@ -128,22 +145,31 @@ WHERE id = :credential_id AND sealed IS NOT NULL AND NOT EXISTS (
 
 -- Poll
 
--- One step for each credential with a scheduled watch, however many watches it has.
--- name: poll_lanes()
-WITH RECURSIVE lane (id) AS (
-    SELECT min(credential_id) FROM poll_schedule
+-- The owners of lanes, one step for each: whether a lane of theirs is ready, and when the
+-- next will be.
+-- name: poll_owners(now)
+WITH RECURSIVE owner (name) AS (
+    SELECT min(provider) FROM credentials WHERE ready_at IS NOT NULL
     UNION ALL
-    SELECT (SELECT min(credential_id) FROM poll_schedule WHERE credential_id > lane.id)
-    FROM lane WHERE lane.id IS NOT NULL
+    SELECT (SELECT min(provider) FROM credentials WHERE provider > owner.name AND ready_at IS NOT NULL)
+    FROM owner WHERE owner.name IS NOT NULL
 )
-SELECT c.id, c.provider, c.paused_until, c.probes,
-    (SELECT min(next_at) FROM poll_schedule WHERE credential_id = c.id) AS oldest
-FROM lane JOIN credentials c ON c.id = lane.id;
+SELECT name,
+    (SELECT min(ready_at) FROM credentials WHERE provider = name AND ready_at <= :now) AS ready_at,
+    (SELECT min(ready_at) FROM credentials WHERE provider = name AND ready_at > :now) AS next_at
+FROM owner WHERE name IS NOT NULL;
+
+-- name: ready_credentials(owner, now, limit)
+SELECT id, provider, ready_at, probes FROM credentials
+WHERE provider = :owner AND ready_at <= :now ORDER BY ready_at LIMIT :limit;
+
+-- name: due_credential(credential_id)
+SELECT id, full_at FROM credentials WHERE id = :credential_id;
 
 -- name: due_polls(credential_id, now, limit)
 SELECT s.watch_id, s.credential_id, s.claim_no, s.failures, s.strikes, s.born_at, s.updates, s.raw,
     s.closing_at, w.provider, w.task_id, w.params, w.created_at, w.status, w.progress, w.outcome,
-    w.outcome_since, c.sealed, c.worked_at, c.refused_at, c.refused_by
+    w.outcome_since, c.own, c.sealed, c.worked_at, c.refused_at, c.refused_by
 FROM poll_schedule s
 JOIN watches w ON w.id = s.watch_id
 JOIN credentials c ON c.id = s.credential_id
@@ -157,6 +183,14 @@ WHERE watch_id = :watch_id;
 -- name: rearm_poll(watch_id, next_at)!
 UPDATE poll_schedule SET next_at = :next_at WHERE watch_id = :watch_id;
 
+-- After a claim: what it has left due, and when the rate limit allows more of it.
+-- name: leave_credential(credential_id, full_at, free_at)
+UPDATE credentials
+SET due_at = (SELECT min(next_at) FROM poll_schedule WHERE credential_id = :credential_id),
+    full_at = :full_at, free_at = :free_at
+WHERE id = :credential_id
+RETURNING ready_at;
+
 -- While a deadline waits for a last look, no pause goes beyond `latest`.
 -- name: reschedule_poll(watch_id, claim_no, next_at, latest, failures, strikes)
 UPDATE poll_schedule
@@ -164,7 +198,7 @@ SET next_at = CASE WHEN CAST(:next_at AS DOUBLE PRECISION) IS NULL THEN next_at
         WHEN closing_at IS NOT NULL AND :next_at > :latest THEN :latest ELSE :next_at END,
     failures = :failures, strikes = :strikes
 WHERE watch_id = :watch_id AND claim_no = :claim_no
-RETURNING watch_id;
+RETURNING next_at;
 
 -- name: record_observation(watch_id, status, progress, outcome, http_status, detail, now, claim_no, model, submitted_at)!
 UPDATE watches
@@ -179,6 +213,7 @@ WHERE id = :watch_id AND ended_at IS NULL;
 -- name: key_worked(credential_id, now)!
 UPDATE credentials SET worked_at = :now, refused_at = NULL, refused_by = NULL, probes = 0,
     throttles = CASE WHEN paused_until > :now THEN throttles ELSE 0 END,
+    throttled_at = CASE WHEN paused_until > :now THEN throttled_at ELSE NULL END,
     paused_until = CASE WHEN throttles > 0 THEN paused_until ELSE 0 END
 WHERE id = :credential_id;
 
@@ -192,9 +227,9 @@ WHERE id = :credential_id;
 -- name: credential_pause(credential_id)
 SELECT paused_until, probes, throttles, refused_by FROM credentials WHERE id = :credential_id;
 
--- name: throttle_credential(credential_id, paused_until, throttles)!
+-- name: throttle_credential(credential_id, now, paused_until, throttles)!
 UPDATE credentials
-SET throttles = :throttles,
+SET throttles = :throttles, throttled_at = CASE WHEN throttles > 0 THEN throttled_at ELSE :now END,
     paused_until = CASE WHEN paused_until > :paused_until THEN paused_until ELSE :paused_until END
 WHERE id = :credential_id;
 
@@ -213,18 +248,24 @@ RETURNING id, credential_id;
 -- name: end_poll_count(watch_id, polls, polled_at)!
 UPDATE watches SET polls = :polls, outcome_from = :polls, polled_at = :polled_at WHERE id = :watch_id;
 
+-- name: set_untold(watch_id, untold)!
+UPDATE watches SET untold = :untold WHERE id = :watch_id;
+
+-- name: untold_watches(limit)
+SELECT id FROM watches WHERE untold = 1 LIMIT :limit;
+
 -- name: unschedule_watch(watch_id)
 DELETE FROM poll_schedule WHERE watch_id = :watch_id RETURNING claim_no, polled_at;
 
--- name: listeners(watch_id)
+-- name: listeners(watch_id, after, limit)
 SELECT s.id, s.key, s.client, s.destination_id, s.events, s.include_raw, s.sealed, s.created_at,
     s.deadline_at, s.updates, s.closing_at, d.lane_id, d.gone_at, w.provider, w.task_id, w.model,
     w.status, w.progress, w.submitted_at
 FROM subscriptions s
 JOIN watches w ON w.id = s.watch_id
 LEFT JOIN destinations d ON d.id = s.destination_id
-WHERE s.watch_id = :watch_id AND s.state = 'active'
-ORDER BY s.id;
+WHERE s.watch_id = :watch_id AND s.state = 'active' AND s.id > :after
+ORDER BY s.id LIMIT :limit;
 
 -- name: end_subscription(subscription_id, outcome, status, now)
 UPDATE subscriptions
@@ -255,8 +296,8 @@ WHERE delivery_id = :delivery_id AND manual = 0;
 -- Deadlines
 
 -- name: due_deadlines(now, limit)
-SELECT s.id, s.watch_id, s.created_at, s.deadline_at, s.closing_at, w.provider, w.outcome,
-    c.probes, c.worked_at
+SELECT s.id, s.watch_id, w.credential_id, s.created_at, s.deadline_at, s.closing_at, w.provider, w.outcome,
+    c.probes, c.worked_at, c.refused_at
 FROM subscriptions s
 JOIN watches w ON w.id = s.watch_id
 JOIN credentials c ON c.id = w.credential_id
@@ -265,6 +306,10 @@ ORDER BY s.check_at LIMIT :limit;
 
 -- name: check_later(subscription_id, check_at, closing_at)!
 UPDATE subscriptions SET check_at = :check_at, closing_at = :closing_at WHERE id = :subscription_id;
+
+-- name: move_deadline(subscription_id, deadline_at)!
+UPDATE subscriptions SET deadline_at = :deadline_at, check_at = :deadline_at, closing_at = NULL
+WHERE id = :subscription_id;
 
 -- A last look stands first in its lane: `at` is longer ago than anybody waits.
 -- name: poll_now(watch_id, at, closing_at)!
@@ -294,22 +339,43 @@ LIMIT :limit;
 
 -- Deliver
 
--- name: delivery_lanes()
-WITH RECURSIVE lane (id) AS (
-    SELECT min(lane_id) FROM delivery_schedule
+-- name: first_owners(now)
+WITH RECURSIVE owner (name) AS (
+    SELECT min(client) FROM lanes WHERE first_ready_at IS NOT NULL
     UNION ALL
-    SELECT (SELECT min(lane_id) FROM delivery_schedule WHERE lane_id > lane.id)
-    FROM lane WHERE lane.id IS NOT NULL
+    SELECT (SELECT min(client) FROM lanes WHERE client > owner.name AND first_ready_at IS NOT NULL)
+    FROM owner WHERE owner.name IS NOT NULL
 )
-SELECT l.id, l.client, l.host, l.paused_until,
-    (SELECT min(next_at) FROM delivery_schedule WHERE lane_id = l.id AND retry = 0) AS first_at,
-    (SELECT min(next_at) FROM delivery_schedule WHERE lane_id = l.id AND retry = 1) AS retry_at
-FROM lane JOIN lanes l ON l.id = lane.id;
+SELECT name,
+    (SELECT min(first_ready_at) FROM lanes WHERE client = name AND first_ready_at <= :now) AS ready_at,
+    (SELECT min(first_ready_at) FROM lanes WHERE client = name AND first_ready_at > :now) AS next_at
+FROM owner WHERE name IS NOT NULL;
+
+-- name: ready_first_lanes(owner, now, limit)
+SELECT id, client, host, first_ready_at AS ready_at, probing FROM lanes
+WHERE client = :owner AND first_ready_at <= :now ORDER BY first_ready_at LIMIT :limit;
+
+-- name: retry_owners(now)
+WITH RECURSIVE owner (name) AS (
+    SELECT min(client) FROM lanes WHERE retry_ready_at IS NOT NULL
+    UNION ALL
+    SELECT (SELECT min(client) FROM lanes WHERE client > owner.name AND retry_ready_at IS NOT NULL)
+    FROM owner WHERE owner.name IS NOT NULL
+)
+SELECT name,
+    (SELECT min(retry_ready_at) FROM lanes WHERE client = name AND retry_ready_at <= :now) AS ready_at,
+    (SELECT min(retry_ready_at) FROM lanes WHERE client = name AND retry_ready_at > :now) AS next_at
+FROM owner WHERE name IS NOT NULL;
+
+-- name: ready_retry_lanes(owner, now, limit)
+SELECT id, client, host, retry_ready_at AS ready_at, probing FROM lanes
+WHERE client = :owner AND retry_ready_at <= :now ORDER BY retry_ready_at LIMIT :limit;
 
 -- name: due_deliveries(lane_id, retry, now, limit)
 SELECT s.id, s.delivery_id, s.manual, s.lane_id, s.claim_no, s.failures, s.conflicts, s.claimed_at,
     d.subscription_id, d.sequence, d.destination_id, d.lost, d.created_at, e.type, e.body,
     u.key, u.client, u.method, u.format, u.sealed AS wish, t.sealed AS destination,
+    t.paused_until, t.gone_at,
     (SELECT max(o.next_at) FROM delivery_schedule o
      WHERE o.delivery_id = s.delivery_id AND o.id <> s.id AND o.claimed_at IS NOT NULL) AS busy_until
 FROM delivery_schedule s
@@ -326,6 +392,28 @@ WHERE id = :schedule_id;
 
 -- name: rearm_delivery(schedule_id, next_at)!
 UPDATE delivery_schedule SET next_at = :next_at WHERE id = :schedule_id;
+
+-- What is due in a lane for one destination, which rests.
+-- name: rest_deliveries(lane_id, retry, destination_id, now, next_at, limit)!
+UPDATE delivery_schedule SET next_at = :next_at WHERE id IN (
+    SELECT s.id FROM delivery_schedule s JOIN deliveries d ON d.id = s.delivery_id
+    WHERE s.lane_id = :lane_id AND s.retry = :retry AND s.next_at <= :now
+        AND s.manual = 0 AND d.destination_id = :destination_id
+    LIMIT :limit);
+
+-- After a claim: what it has left due.
+-- name: leave_lane(lane_id)
+UPDATE lanes
+SET first_at = (SELECT min(next_at) FROM delivery_schedule WHERE lane_id = :lane_id AND retry = 0),
+    retry_at = (SELECT min(next_at) FROM delivery_schedule WHERE lane_id = :lane_id AND retry = 1)
+WHERE id = :lane_id
+RETURNING first_ready_at, retry_ready_at;
+
+-- name: advance_first(lane_id, at)!
+UPDATE lanes SET first_at = :at WHERE id = :lane_id AND (first_at IS NULL OR first_at > :at);
+
+-- name: advance_retry(lane_id, at)!
+UPDATE lanes SET retry_at = :at WHERE id = :lane_id AND (retry_at IS NULL OR retry_at > :at);
 
 -- name: next_attempt(delivery_id)
 UPDATE deliveries SET attempts = attempts + 1 WHERE id = :delivery_id RETURNING attempts;
@@ -375,26 +463,51 @@ UPDATE deliveries SET state = 'retrying' WHERE id = :delivery_id AND state = 'wa
 -- name: end_schedule(schedule_id, claim_no)
 DELETE FROM delivery_schedule WHERE id = :schedule_id AND claim_no = :claim_no RETURNING id;
 
+-- name: destination_pause(destination_id)
+SELECT paused_until, throttles FROM destinations WHERE id = :destination_id;
+
+-- name: rest_destination(destination_id, paused_until, throttles)!
+UPDATE destinations
+SET throttles = :throttles,
+    paused_until = CASE WHEN paused_until > :paused_until THEN paused_until ELSE :paused_until END
+WHERE id = :destination_id;
+
+-- name: wake_destination(destination_id)!
+UPDATE destinations SET throttles = 0 WHERE id = :destination_id AND throttles > 0;
+
+-- name: suspect_lane(lane_id, destination_id)
+UPDATE lanes SET suspect_id = coalesce(suspect_id, :destination_id) WHERE id = :lane_id
+RETURNING suspect_id;
+
 -- name: pause_lane(lane_id, paused_until)!
-UPDATE lanes SET paused_until = :paused_until WHERE id = :lane_id AND paused_until < :paused_until;
+UPDATE lanes
+SET probing = 1,
+    paused_until = CASE WHEN paused_until > :paused_until THEN paused_until ELSE :paused_until END
+WHERE id = :lane_id;
+
+-- name: calm_lane(lane_id)!
+UPDATE lanes SET suspect_id = NULL, probing = 0 WHERE id = :lane_id AND suspect_id IS NOT NULL;
 
 -- A 410 to an attempt that was begun before somebody asked for this URL anew says nothing
 -- of what they asked for.
--- name: close_destination(destination_id, now, delivery_id, number)
+-- name: close_destination(destination_id, now, begun_at)
 UPDATE destinations SET gone_at = :now
-WHERE id = :destination_id AND reopened_at <= (
-    SELECT started_at FROM attempts WHERE delivery_id = :delivery_id AND number = :number)
+WHERE id = :destination_id AND reopened_at <= :begun_at AND :begun_at >= (
+    SELECT created_at FROM subscriptions WHERE destination_id = :destination_id ORDER BY id DESC LIMIT 1)
 RETURNING id;
 
--- name: drop_gone_deliveries(destination_id, now)
-UPDATE deliveries SET state = 'gone', updated_at = :now
-WHERE destination_id = :destination_id AND state IN ('waiting', 'retrying')
-RETURNING id;
+-- name: gone_deliveries(destination_id, limit)
+SELECT d.id FROM deliveries d JOIN destinations t ON t.id = d.destination_id
+WHERE d.destination_id = :destination_id AND d.state IN ('waiting', 'retrying') AND t.gone_at IS NOT NULL
+LIMIT :limit;
+
+-- name: drop_gone_delivery(delivery_id, now)!
+UPDATE deliveries SET state = 'gone', updated_at = :now WHERE id = :delivery_id;
 
 -- name: release_claims(now)
 UPDATE delivery_schedule SET next_at = :now, claimed_at = NULL
 WHERE claimed_at IS NOT NULL
-RETURNING delivery_id;
+RETURNING delivery_id, lane_id, retry;
 
 -- name: find_delivery(key, sequence, client)
 SELECT d.id, d.state, d.destination_id, t.lane_id, s.client
@@ -402,6 +515,9 @@ FROM deliveries d
 JOIN subscriptions s ON s.id = d.subscription_id
 JOIN destinations t ON t.id = d.destination_id
 WHERE s.key = :key AND d.sequence = :sequence AND (CAST(:client AS TEXT) IS NULL OR s.client = :client);
+
+-- name: asked_attempt(delivery_id)
+SELECT claimed_at FROM delivery_schedule WHERE delivery_id = :delivery_id AND manual = 1;
 
 -- name: ask_attempt(delivery_id, lane_id, now)!
 INSERT INTO delivery_schedule (delivery_id, manual, lane_id, retry, next_at)
@@ -420,10 +536,17 @@ WHERE w.task_id = :task_id AND s.id < :before
     AND (CAST(:provider AS TEXT) IS NULL OR w.provider = :provider)
 ORDER BY s.id DESC LIMIT :limit;
 
--- name: page_of_client(client, state, status, outcome, provider, before, limit)
+-- name: page_of_client(client, status, outcome, provider, before, limit)
 SELECT s.id FROM subscriptions s JOIN watches w ON w.id = s.watch_id
 WHERE s.client = :client AND s.id < :before
-    AND (CAST(:state AS TEXT) IS NULL OR s.state = :state)
+    AND (CAST(:status AS TEXT) IS NULL OR CASE WHEN s.state = 'ended' THEN s.status ELSE w.status END = :status)
+    AND (CAST(:outcome AS TEXT) IS NULL OR s.outcome = :outcome)
+    AND (CAST(:provider AS TEXT) IS NULL OR w.provider = :provider)
+ORDER BY s.id DESC LIMIT :limit;
+
+-- name: page_of_client_state(client, state, status, outcome, provider, before, limit)
+SELECT s.id FROM subscriptions s JOIN watches w ON w.id = s.watch_id
+WHERE s.client = :client AND s.state = :state AND s.id < :before
     AND (CAST(:status AS TEXT) IS NULL OR CASE WHEN s.state = 'ended' THEN s.status ELSE w.status END = :status)
     AND (CAST(:outcome AS TEXT) IS NULL OR s.outcome = :outcome)
     AND (CAST(:provider AS TEXT) IS NULL OR w.provider = :provider)
@@ -501,7 +624,7 @@ SELECT number, manual, started_at, finished_at, outcome, http_status, detail, hi
 FROM attempts WHERE delivery_id = :delivery_id ORDER BY number;
 
 -- name: credential_states()
-SELECT id, provider, fingerprint, paused_until, throttles, worked_at, refused_at, probes
+SELECT id, provider, fingerprint, paused_until, throttles, throttled_at, worked_at, refused_at, probes
 FROM credentials;
 
 -- name: active_counts()
@@ -527,7 +650,7 @@ SELECT (SELECT count(*) FROM poll_schedule) AS watches,
 -- name: unwatched_subscriptions(limit)
 SELECT s.id, s.watch_id, s.events, s.include_raw, w.polls, w.created_at FROM subscriptions s
 JOIN watches w ON w.id = s.watch_id
-WHERE s.state = 'active' AND (w.ended_at IS NOT NULL OR NOT EXISTS (
+WHERE s.state = 'active' AND w.untold = 0 AND (w.ended_at IS NOT NULL OR NOT EXISTS (
     SELECT 1 FROM poll_schedule p WHERE p.watch_id = s.watch_id))
 LIMIT :limit;
 
@@ -552,6 +675,20 @@ LIMIT :limit;
 -- name: idle_schedules(limit)
 SELECT p.watch_id FROM poll_schedule p
 WHERE NOT EXISTS (SELECT 1 FROM subscriptions s WHERE s.watch_id = p.watch_id AND s.state = 'active')
+LIMIT :limit;
+
+-- name: late_credentials(limit)
+SELECT c.id, p.at FROM credentials c
+JOIN (SELECT credential_id, min(next_at) AS at FROM poll_schedule GROUP BY credential_id) p
+    ON p.credential_id = c.id
+WHERE c.due_at IS NULL OR c.due_at > p.at LIMIT :limit;
+
+-- name: late_lanes(limit)
+SELECT l.id, q.retry, q.at FROM lanes l
+JOIN (SELECT lane_id, retry, min(next_at) AS at FROM delivery_schedule GROUP BY lane_id, retry) q
+    ON q.lane_id = l.id
+WHERE CASE WHEN q.retry = 0 THEN l.first_at IS NULL OR l.first_at > q.at
+    ELSE l.retry_at IS NULL OR l.retry_at > q.at END
 LIMIT :limit;
 
 -- Prune: what is finished and old
@@ -597,7 +734,7 @@ DELETE FROM lanes WHERE id = :lane_id
 
 -- name: forget_answers(now, limit)
 UPDATE watches SET answer = NULL, memory_until = NULL WHERE id IN (
-    SELECT id FROM watches WHERE memory_until < :now LIMIT :limit) RETURNING id;
+    SELECT id FROM watches WHERE memory_until < :now AND untold = 0 LIMIT :limit) RETURNING id;
 
 -- name: forget_keys(before, limit)
 DELETE FROM idempotency WHERE (client, route, key) IN (

@@ -2,9 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
-
-import orjson
 
 from bridge.events import ENDS, expand
 from bridge.ids import END, message_id
@@ -21,8 +20,8 @@ from bridge.model import (
     Subscription,
     SubscriptionState,
 )
-from bridge.store.box import Box
-from bridge.store.rows import extras_of
+from bridge.store.box import Box, opened
+from bridge.store.rows import NO_EXTRAS, extras_of
 from bridge.store.steps import Row, Rows, Step, ask
 
 NEWEST = 2**62  # an id above any other: where a list without a cursor begins
@@ -84,7 +83,6 @@ def page_of_subscriptions(
 ) -> Step[Rows]:
     """Ids, by the narrowest index there is for what is wanted."""
     filters = {
-        "state": wanted.state,
         "status": wanted.status,
         "outcome": wanted.outcome,
         "provider": wanted.provider,
@@ -93,25 +91,29 @@ def page_of_subscriptions(
     }
     client, task_id = wanted.client, wanted.task_id
     if task_id is not None:
-        return (yield ask("page_of_task", client=client, task_id=task_id, **filters))
-    if client is not None:
+        narrow = {"task_id": task_id, "state": wanted.state}
+        return (yield ask("page_of_task", client=client, **narrow, **filters))
+    if client is None:
+        return (yield ask("page_of_all", state=wanted.state, **filters))
+    if wanted.state is None:
         return (yield ask("page_of_client", client=client, **filters))
-    return (yield ask("page_of_all", **filters))
+    return (yield ask("page_of_client_state", client=client, state=wanted.state, **filters))
 
 
 def subscription_of(box: Box, row: Row) -> Step[Subscription]:
     ended = row["state"] == SubscriptionState.ENDED
-    event = orjson.loads(box.vault.open(row["event"], "event")) if row["event"] else None
-    url = box.open_destination(row["destination"]).url if row["destination"] else None
+    event = opened(box.open_event, row["event"])
+    destination = opened(box.open_destination, row["destination"])
+    extras = opened(partial(extras_of, box), row["sealed"]) or NO_EXTRAS
     delivery = yield from summary_of(row)
     return Subscription(
         id=f"sub_{row['key']}",
         client=row["client"],
         provider=row["provider"],
         task_id=row["task_id"],
-        callback_url=url,
+        callback_url=destination.url if destination else None,
         events=tuple(row["events"].split(" ")),
-        metadata=extras_of(box, row["sealed"])["metadata"],
+        metadata=extras["metadata"],
         state=SubscriptionState(row["state"]),
         status=row["status"] and Status(row["status"]),
         outcome=row["outcome"] and Outcome(row["outcome"]),
@@ -219,12 +221,13 @@ def page_of_deliveries(wanted: DeliveryFilter, before: int, limit: int) -> Step[
 
 def delivery_of(box: Box, row: Row, log: tuple[Attempt, ...] = ()) -> Delivery:
     subscription_id = f"sub_{row['key']}"
+    destination = opened(box.open_destination, row["destination"])
     return Delivery(
         id=message_id(subscription_id, row["sequence"]),
         subscription_id=subscription_id,
         client=row["client"],
         type=row["type"],
-        callback_url=box.open_destination(row["destination"]).url,
+        callback_url=destination.url if destination else None,
         host=row["host"],
         state=DeliveryState(row["state"]),
         attempts=row["attempts"],
@@ -247,5 +250,5 @@ def attempt_of(box: Box, row: Row) -> Attempt:
         http_status=row["http_status"],
         detail=row["detail"],
         hint=row["hint"],
-        answer=box.vault.open(row["answer"], "attempt") if row["answer"] else b"",
+        answer=opened(box.open_answer, row["answer"]) or b"",
     )

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from bridge.store.box import Box
+from bridge.store.box import Box, opened
 from bridge.store.steps import Query, Step, ask
 
 CHUNK = 500
@@ -57,7 +57,9 @@ def rekey(box: Box, cursor: Cursor) -> Step[Cursor]:
 def resealed(box: Box, rows: Any, place: str) -> Iterator[dict[str, Any]]:
     for row in rows:
         if box.vault.stale(row["sealed"]):
-            plain = box.vault.open(row["sealed"], place)
+            plain = opened(lambda sealed: box.vault.open(sealed, place), row["sealed"])
+            if plain is None:
+                continue
             yield {
                 "id": row["id"],
                 "sequence": row["sequence"],

@@ -2,11 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from bridge.model import Status
-from bridge.store.box import Box
-from bridge.store.steps import Row
+from bridge.store.box import Box, opened
+from bridge.store.steps import Row, Rows, Step, ask
+
+NO_EXTRAS: Mapping[str, Any] = {"metadata": {}, "signing_secrets": (), "model": None}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +36,8 @@ class Listener:
 
 
 def listener_of(box: Box, row: Row) -> Listener:
-    extras = extras_of(box, row["sealed"])
+    # What does not open is not sent either (see `claim` in delivering), but it has its end.
+    extras = opened(partial(extras_of, box), row["sealed"]) or NO_EXTRAS
     return Listener(
         id=row["id"],
         key=row["key"],
@@ -55,10 +59,17 @@ def listener_of(box: Box, row: Row) -> Listener:
     )
 
 
-def extras_of(box: Box, sealed: bytes | None) -> dict[str, Any]:
+def listener(watch_id: int, subscription_id: int) -> Step[Rows]:
+    """The row of one listener, if it still listens."""
+    after = subscription_id - 1
+    rows = yield ask("listeners", watch_id=watch_id, after=after, limit=1)
+    return [row for row in rows if row["id"] == subscription_id]
+
+
+def extras_of(box: Box, sealed: bytes | None) -> Mapping[str, Any]:
     """What a subscription keeps sealed: `metadata`, its own `signing_secrets`, and the
     `model` its caller named, which is no other client's business."""
     if sealed is None:
-        return {"metadata": {}, "signing_secrets": [], "model": None}
+        return NO_EXTRAS
     extras: dict[str, Any] = box.open(sealed, "subscription")
     return extras

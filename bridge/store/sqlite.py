@@ -75,9 +75,14 @@ class Sqlite:
     """A `Database` in one file. Made by `open_sqlite`."""
 
     def __init__(
-        self, writer: Connection, reader: Connection, opened: AsyncExitStack
+        self,
+        writer: Connection,
+        reader: Connection,
+        scanner: Connection,
+        opened: AsyncExitStack,
     ) -> None:
-        self._writer, self._reader, self._opened = writer, reader, opened
+        self._writer, self._reader, self._scanner = writer, reader, scanner
+        self._opened = opened
         self._sql = statements()
         self._waiting: deque[Job[Any]] = deque()
 
@@ -90,6 +95,12 @@ class Sqlite:
         return job.result()
 
     async def read(self, step: Step[T]) -> T:
+        return await self._read(self._reader, step)
+
+    async def scan(self, step: Step[T]) -> T:
+        return await self._read(self._scanner, step)
+
+    async def _read(self, reader: Connection, step: Step[T]) -> T:
         def run(connection: sqlite3.Connection) -> T:
             connection.execute("BEGIN")
             try:
@@ -98,16 +109,15 @@ class Sqlite:
                 connection.execute("ROLLBACK")
 
         try:
-            return await self._reader.run(run)
+            return await reader.run(run)
         except sqlite3.Error as error:
             if database_failed(error):
                 raise StoreUnavailable(str(error)) from error
             raise
 
     async def synced(self) -> bool:
-        return all(
-            [await connection.run(syncs) for connection in (self._writer, self._reader)]
-        )
+        connections = (self._writer, self._reader, self._scanner)
+        return all([await connection.run(syncs) for connection in connections])
 
     async def close(self) -> None:
         await self._opened.aclose()
@@ -174,9 +184,10 @@ async def open_sqlite(path: Path) -> Sqlite:
             writer = await open_connection(path, opened)
             await writer.run(migrate)
             reader = await open_connection(path, opened)
+            scanner = await open_connection(path, opened)
         except sqlite3.Error as error:
             raise StoreUnavailable(f"{path}: {error}") from error
-        return Sqlite(writer, reader, opened.pop_all())
+        return Sqlite(writer, reader, scanner, opened.pop_all())
 
 
 async def open_connection(path: Path, opened: AsyncExitStack) -> Connection:

@@ -43,6 +43,9 @@ class Database(Protocol):
     async def read(self, step: Step[T]) -> T:
         """Run `step`, which changes nothing, on a consistent snapshot."""
 
+    async def scan(self, step: Step[T]) -> T:
+        """As `read`, where it may take long: other reads do not wait for it."""
+
     async def synced(self) -> bool:
         """Whether every connection waits for the disk before it reports a commit."""
 

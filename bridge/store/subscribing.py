@@ -2,16 +2,15 @@
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import Any
 
 import orjson
 
 from bridge.errors import RequestError
 from bridge.model import DeliveryState, IdempotencyKey, Observation, Subscription, Wish
-from bridge.store.box import Box
+from bridge.store.box import Box, opened
 from bridge.store.meta import configured
 from bridge.store.reading import read_subscription
-from bridge.store.rows import listener_of
+from bridge.store.rows import listener, listener_of
 from bridge.store.steps import Row, Step, ask
 from bridge.store.telling import drop_pending, rest_if_idle, tell_end
 
@@ -21,10 +20,13 @@ REMEMBERED_S = 86_400.0  # an identical repeat finds the ended subscription this
 
 @dataclass(frozen=True, slots=True)
 class Subscribed:
+    """`replayed`: the answer, `created` or not, is that of an earlier request with the same
+    Idempotency-Key.
+    """
+
     subscription: Subscription
     created: bool  # False: an identical request had been answered before
-    replayed: bool = False  # … under the same Idempotency-Key
-    next_poll_at: float | None = None  # when the poller has something to do for it
+    replayed: bool = False
 
 
 def subscribe(
@@ -40,7 +42,7 @@ def subscribe(
     if idempotency is not None:
         replayed = yield from replay(box, wish.client, idempotency, now)
         if replayed is not None:
-            return Subscribed(replayed, created=False, replayed=True)
+            return replayed
     identity = box.fingerprints.of("subscription", wish.client, wish.canonical)
     key = yield from repeated(identity, now)
     created = key is None
@@ -51,17 +53,18 @@ def subscribe(
         yield from add(box, wish, key, identity, now)
     elif wish.destination is not None:
         # A caller that asks again for this URL means it: it is no longer gone.
-        yield ask("put_destination", now=now, **(yield from destination_of(box, wish)))
+        again = yield from put_destination(box, wish, now)
+        yield ask("reopen_destination", destination_id=again, now=now)
     if idempotency is not None:
-        yield from remember(box, wish.client, idempotency, key, now)
+        yield from remember(box, wish, idempotency, key, created=created, now=now)
     subscription = yield from read_subscription(box, key, wish.client)
     assert subscription is not None  # noqa: S101 - written or found above
-    return Subscribed(subscription, created, next_poll_at=subscription.next_poll_at)
+    return Subscribed(subscription, created)
 
 
 def replay(
     box: Box, client: str, idempotency: IdempotencyKey, now: float
-) -> Step[Subscription | None]:
+) -> Step[Subscribed | None]:
     rows = yield ask(
         "replayed",
         client=client,
@@ -76,19 +79,23 @@ def replay(
             "idempotency_key_reused",
             "this Idempotency-Key was used with another body; draw a new key",
         )
-    return (yield from read_subscription(box, rows[0]["subscription_key"], client))
+    found = yield from read_subscription(box, rows[0]["subscription_key"], client)
+    if found is None:
+        return None
+    return Subscribed(found, created=bool(rows[0]["created"]), replayed=True)
 
 
 def remember(
-    box: Box, client: str, idempotency: IdempotencyKey, key: str, now: float
+    box: Box, wish: Wish, used: IdempotencyKey, key: str, *, created: bool, now: float
 ) -> Step[None]:
     yield ask(
         "remember_key",
-        client=client,
-        route=idempotency.route,
-        key=box.fingerprints.of("idempotency-key", idempotency.key),
-        body=box.fingerprints.of("idempotency-body", idempotency.body),
+        client=wish.client,
+        route=used.route,
+        key=box.fingerprints.of("idempotency-key", used.key),
+        body=box.fingerprints.of("idempotency-body", used.body),
         subscription_key=key,
+        created=int(created),
         now=now,
     )
 
@@ -105,18 +112,16 @@ def repeated(identity: bytes, now: float) -> Step[str | None]:
 
 def add(box: Box, wish: Wish, key: str, identity: bytes, now: float) -> Step[None]:
     watch = yield from put_watch(box, wish, now)
-    destination = None
+    destination_id = None
     if wish.destination is not None:
-        [destination] = yield ask(
-            "put_destination", now=now, **(yield from destination_of(box, wish))
-        )
-    yield ask(
+        destination_id = yield from put_destination(box, wish, now)
+    [added] = yield ask(
         "add_subscription",
         key=key,
         client=wish.client,
         identity=identity,
         watch_id=watch["id"],
-        destination_id=destination and destination["id"],
+        destination_id=destination_id,
         events=" ".join(wish.events),
         method=wish.method,
         format=wish.format,
@@ -127,7 +132,7 @@ def add(box: Box, wish: Wish, key: str, identity: bytes, now: float) -> Step[Non
     )
     known = remembered(box, watch, now)
     if known is not None and (known.raw is not None or not wish.include_raw):
-        yield from answer_from_memory(box, watch, known, now)
+        yield from answer_from_memory(box, watch, added["id"], known, now)
     else:
         yield from watch_it(wish, watch, now)
 
@@ -138,23 +143,39 @@ def put_watch(box: Box, wish: Wish, now: float) -> Step[Row]:
         if wish.provider_key is None
         else box.fingerprints.of("credential", wish.provider, "own", wish.provider_key)
     )
-    [credential] = yield ask(
-        "put_credential",
-        fingerprint=fingerprint,
-        provider=wish.provider,
-        sealed=box.seal_key(wish.provider_key),
-    )
+    credential_id = yield from put_credential(box, wish, fingerprint)
     params = orjson.dumps(dict(wish.params), option=orjson.OPT_SORT_KEYS).decode()
     [watch] = yield ask(
         "put_watch",
         identity=box.fingerprints.of("watch", fingerprint, wish.task_id, params),
-        credential_id=credential["id"],
+        credential_id=credential_id,
         provider=wish.provider,
         task_id=wish.task_id,
         params=params,
         now=now,
     )
     return watch
+
+
+def put_credential(box: Box, wish: Wish, fingerprint: bytes) -> Step[int]:
+    """Its id. A key that was wiped, or does not open any more, is kept anew."""
+    own = wish.provider_key is not None
+    found = yield ask("find_credential", fingerprint=fingerprint)
+    if not found:
+        yield ask(
+            "add_credential",
+            fingerprint=fingerprint,
+            provider=wish.provider,
+            own=int(own),
+            sealed=box.seal_key(wish.provider_key),
+        )
+        found = yield ask("find_credential", fingerprint=fingerprint)
+    [credential] = found
+    if own and not box.knows(credential["sealed"]):
+        sealed = box.seal_key(wish.provider_key)
+        yield ask("keep_key", credential_id=credential["id"], sealed=sealed)
+    credential_id: int = credential["id"]
+    return credential_id
 
 
 def watch_it(wish: Wish, watch: Row, now: float) -> Step[None]:
@@ -170,34 +191,61 @@ def watch_it(wish: Wish, watch: Row, now: float) -> Step[None]:
         updates=int("task.updated" in wish.events),
         raw=int(wish.include_raw),
     )
+    yield ask(
+        "advance_credential",
+        credential_id=watch["credential_id"],
+        at=now + wish.first_poll_s,
+    )
 
 
 def remembered(box: Box, watch: Row, now: float) -> Observation | None:
     """How the task has ended, while that may still be told to others."""
     if now >= (watch["memory_until"] or 0.0):
         return None
-    return box.open_observation(watch["answer"])
+    return opened(box.open_observation, watch["answer"])
 
 
-def answer_from_memory(box: Box, watch: Row, seen: Observation, now: float) -> Step[None]:
+def answer_from_memory(
+    box: Box, watch: Row, subscription_id: int, seen: Observation, now: float
+) -> Step[None]:
     """End the new subscription at once with what the provider said before."""
-    for row in (yield ask("listeners", watch_id=watch["id"])):
+    for row in (yield from listener(watch["id"], subscription_id)):
         yield from tell_end(box, listener_of(box, row), seen, now=now)
     yield ask("wipe_unused_key", credential_id=watch["credential_id"])
 
 
-def destination_of(box: Box, wish: Wish) -> Step[dict[str, Any]]:
+def put_destination(box: Box, wish: Wish, now: float) -> Step[int]:
+    """Its id; it is no longer gone, and what of it does not open any more is kept anew."""
     destination = wish.destination
     assert destination is not None  # noqa: S101 - the caller has looked
     headers = orjson.dumps(dict(destination.headers), option=orjson.OPT_SORT_KEYS)
-    [lane] = yield ask("put_lane", client=wish.client, host=destination.host)
-    return {
-        "fingerprint": box.fingerprints.of(
-            "destination", wish.client, destination.url, headers
-        ),
-        "lane_id": lane["id"],
-        "sealed": box.seal_destination(destination),
-    }
+    fingerprint = box.fingerprints.of("destination", wish.client, destination.url, headers)
+    found = yield ask("find_destination", fingerprint=fingerprint)
+    if not found:
+        lane_id = yield from put_lane(wish.client, destination.host)
+        yield ask(
+            "add_destination",
+            fingerprint=fingerprint,
+            lane_id=lane_id,
+            sealed=box.seal_destination(destination),
+        )
+        found = yield ask("find_destination", fingerprint=fingerprint)
+    destination_id: int = found[0]["id"]
+    if found[0]["gone_at"] is not None:
+        yield ask("reopen_destination", destination_id=destination_id, now=now)
+    if not box.knows(found[0]["sealed"]):
+        sealed = box.seal_destination(destination)
+        yield ask("keep_destination", destination_id=destination_id, sealed=sealed)
+    return destination_id
+
+
+def put_lane(client: str, host: str) -> Step[int]:
+    found = yield ask("find_lane", client=client, host=host)
+    if not found:
+        yield ask("add_lane", client=client, host=host)
+        found = yield ask("find_lane", client=client, host=host)
+    lane_id: int = found[0]["id"]
+    return lane_id
 
 
 def sealed_extras(box: Box, wish: Wish) -> bytes | None:

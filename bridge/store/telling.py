@@ -1,6 +1,8 @@
 """Steps that turn a change into an event, and the event into what is owed."""
 
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 from bridge import events, portable
 from bridge.ids import END
@@ -10,6 +12,14 @@ from bridge.store.rows import Listener
 from bridge.store.steps import Row, Step, ask
 
 PATIENCE_S = 2.0  # a first attempt is never earlier than this after the 202
+CHUNK = 500  # of one transaction, so that a crowd never holds up anybody for long
+
+
+class Told(NamedTuple):
+    """Keys of subscriptions that ended, and after whom to go on with the others."""
+
+    keys: Sequence[str] = ()
+    after: int | None = None
 
 
 def tell_end(
@@ -108,17 +118,30 @@ def owe(
         now=now,
     )
     if state.pending:
-        yield ask(
-            "schedule_delivery",
-            delivery_id=delivery["id"],
-            manual=0,
-            lane_id=listener.lane_id,
-            retry=place["retry"] if place else 0,
-            next_at=max(
-                place["next_at"] if place else now, listener.created_at + PATIENCE_S
-            ),
+        assert listener.lane_id is not None  # noqa: S101 - every destination has one
+        at = place["next_at"] if place else now
+        yield from schedule(
+            delivery["id"],
+            listener.lane_id,
+            at=max(at, listener.created_at + PATIENCE_S),
+            retry=bool(place and place["retry"]),
             failures=place["failures"] if place else 0,
         )
+
+
+def schedule(
+    delivery_id: int, lane_id: int, *, at: float, retry: bool, failures: int = 0
+) -> Step[None]:
+    yield ask(
+        "schedule_delivery",
+        delivery_id=delivery_id,
+        manual=0,
+        lane_id=lane_id,
+        retry=int(retry),
+        next_at=at,
+        failures=failures,
+    )
+    yield ask("advance_retry" if retry else "advance_first", lane_id=lane_id, at=at)
 
 
 def owed_state(listener: Listener, type_: str) -> DeliveryState:

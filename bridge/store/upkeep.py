@@ -6,14 +6,13 @@ from dataclasses import dataclass
 from bridge import events
 from bridge.cadence import PollPolicy
 from bridge.model import DeliveryState, Observation, PollOutcome
-from bridge.store.box import Box
+from bridge.store.box import Box, opened
 from bridge.store.delivering import mark_lost
-from bridge.store.rows import listener_of
+from bridge.store.rows import listener, listener_of
 from bridge.store.steps import Row, Step, ask
-from bridge.store.telling import PATIENCE_S, close, rest_if_idle, tell_end
+from bridge.store.telling import CHUNK, PATIENCE_S, close, rest_if_idle, schedule, tell_end
 from bridge.transition import own_outcome
 
-CHUNK = 500  # rows of one transaction, so that upkeep never holds up anybody for long
 LAST_WORD_S = 300.0  # how long after its deadline a subscription waits for an answer
 FIRST_IN_LANE_S = 86_400.0  # how long before now a last look is said to be due
 KEY_CHANCE_S = 600.0  # for a key that has never worked
@@ -23,8 +22,10 @@ AMISS = (
     "untold_ends",
     "unscheduled_deliveries",
     "idle_schedules",
+    "late_credentials",
+    "late_lanes",
 )
-RECHECK_S = 60.0  # of a deadline that waits for a key to be mended
+LEAST_PAUSE_S = 60.0  # by which a deadline moves while it waits for a key to be mended
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,22 +45,22 @@ def check_deadlines(
     for row in rows:
         retained_until = row["created_at"] + policy(row["provider"]).retention_s
         if key_is_lost(row) and now < retained_until:
-            check_at = min(now + RECHECK_S, retained_until)
-            yield ask(
-                "check_later", subscription_id=row["id"], check_at=check_at, closing_at=None
-            )
+            deadline_at = min(deadline_after(row, now), retained_until)
+            yield ask("move_deadline", subscription_id=row["id"], deadline_at=deadline_at)
         elif row["closing_at"] is None:
             polled = True
             check_at = now + LAST_WORD_S
             yield ask(
                 "check_later", subscription_id=row["id"], check_at=check_at, closing_at=now
             )
+            at = now - FIRST_IN_LANE_S
             yield ask(
                 "poll_now",
                 watch_id=row["watch_id"],
-                at=now - FIRST_IN_LANE_S,
+                at=at,
                 closing_at=row["deadline_at"],
             )
+            yield ask("advance_credential", credential_id=row["credential_id"], at=at)
         else:
             overdue.append(row)
     ended = yield from end_by_our_word(box, overdue, now)
@@ -72,19 +73,25 @@ def key_is_lost(row: Row) -> bool:
     return refused and row["worked_at"] is not None
 
 
+def deadline_after(row: Row, now: float) -> float:
+    """Once the key is mended, there is to be as much time as there was when it broke."""
+    left_s = row["deadline_at"] - (row["refused_at"] or row["deadline_at"])
+    return float(now + max(left_s, LEAST_PAUSE_S))
+
+
 def end_by_our_word(box: Box, rows: Iterable[Row], now: float) -> Step[list[str]]:
     """End these subscriptions as the last answer about their watch allows."""
-    watches: dict[int, dict[int, str | None]] = {}
+    watches: dict[int, list[Row]] = {}
     for row in rows:
-        watches.setdefault(row["watch_id"], {})[row["id"]] = row["outcome"]
+        watches.setdefault(row["watch_id"], []).append(row)
     ended: list[str] = []
-    for watch_id, outcomes in watches.items():
+    for watch_id in sorted(watches):
         [watch] = yield ask("lock_watch", watch_id=watch_id)
-        for row in (yield ask("listeners", watch_id=watch_id)):
-            if row["id"] in outcomes:
-                last = PollOutcome(outcomes[row["id"]] or PollOutcome.UNREACHABLE)
-                seen, word = Observation(outcome=last), own_outcome(last)
-                ended += yield from close(box, listener_of(box, row), word, seen, now=now)
+        for row in watches[watch_id]:
+            last = PollOutcome(row["outcome"] or PollOutcome.UNREACHABLE)
+            seen, word = Observation(outcome=last), own_outcome(last)
+            for found in (yield from listener(watch_id, row["id"])):
+                ended += yield from close(box, listener_of(box, found), word, seen, now=now)
         yield from rest_if_idle(watch_id, watch["credential_id"])
     return ended
 
@@ -105,6 +112,8 @@ def begin(*, now: float) -> Step[int]:
     released = yield ask("release_claims", now=now)
     for row in released:
         yield from mark_lost(row["delivery_id"], now)
+    for lane_id, retry in {(row["lane_id"], row["retry"]) for row in released}:
+        yield ask("advance_retry" if retry else "advance_first", lane_id=lane_id, at=now)
     yield ask("reopen_deadlines")
     return len(released)
 
@@ -125,12 +134,25 @@ def sweep(box: Box, *, now: float) -> Step[int]:
         yield from owe_end(row, now)
     for row in (yield ask("unscheduled_deliveries", limit=CHUNK)):
         repaired += 1
-        yield from reschedule(row["id"], row["lane_id"], row["state"] == "retrying", now)
+        retry = row["state"] == DeliveryState.RETRYING
+        yield from schedule(row["id"], row["lane_id"], at=now + PATIENCE_S, retry=retry)
     for row in (yield ask("idle_schedules", limit=CHUNK)):
         repaired += 1
         [watch] = yield ask("lock_watch", watch_id=row["watch_id"])
         yield from rest_if_idle(row["watch_id"], watch["credential_id"])
-    return repaired
+    return repaired + (yield from sweep_lanes())
+
+
+def sweep_lanes() -> Step[int]:
+    """Lanes that would be looked at later than their work is due."""
+    credentials = yield ask("late_credentials", limit=CHUNK)
+    for row in credentials:
+        yield ask("advance_credential", credential_id=row["id"], at=row["at"])
+    lanes = yield ask("late_lanes", limit=CHUNK)
+    for row in lanes:
+        advance = "advance_retry" if row["retry"] else "advance_first"
+        yield ask(advance, lane_id=row["id"], at=row["at"])
+    return len(credentials) + len(lanes)
 
 
 def sweep_subscriptions(box: Box, now: float) -> Step[int]:
@@ -150,9 +172,9 @@ def sweep_subscriptions(box: Box, now: float) -> Step[int]:
 def rewatch(box: Box, row: Row, now: float) -> Step[None]:
     """Tell an end that was missed, or poll the watch again."""
     [watch] = yield ask("lock_watch", watch_id=row["watch_id"])
-    if watch["answer"] is not None:
-        seen = box.open_observation(watch["answer"])
-        for one in (yield ask("listeners", watch_id=row["watch_id"])):
+    seen = opened(box.open_observation, watch["answer"])
+    if seen is not None:
+        for one in (yield from listener(row["watch_id"], row["id"])):
             yield from tell_end(box, listener_of(box, one), seen, now=now)
         return
     if watch["ended_at"] is not None:
@@ -167,6 +189,7 @@ def rewatch(box: Box, row: Row, now: float) -> Step[None]:
         updates=int(events.TASK_UPDATED in row["events"].split(" ")),
         raw=row["include_raw"],
     )
+    yield ask("advance_credential", credential_id=watch["credential_id"], at=now)
 
 
 def owe_end(row: Row, now: float) -> Step[None]:
@@ -182,19 +205,8 @@ def owe_end(row: Row, now: float) -> Step[None]:
         now=now,
     )
     if state.pending:
-        yield from reschedule(delivery["id"], row["lane_id"], False, now)
-
-
-def reschedule(delivery_id: int, lane_id: int, retry: bool, now: float) -> Step[None]:
-    yield ask(
-        "schedule_delivery",
-        delivery_id=delivery_id,
-        manual=0,
-        lane_id=lane_id,
-        retry=int(retry),
-        next_at=now + PATIENCE_S,
-        failures=0,
-    )
+        at = now + PATIENCE_S
+        yield from schedule(delivery["id"], row["lane_id"], at=at, retry=False)
 
 
 def prune(*, before: float) -> Step[int]:

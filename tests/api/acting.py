@@ -1,17 +1,19 @@
 """What poller and dispatcher would do, one step at a time."""
 
 from bridge import retry
+from bridge.lanes import Window
 from bridge.model import AttemptOutcome, Observation, PollOutcome, Reply, Result, Status
-from bridge.store import Store
+from bridge.store import Pick, Store
 from bridge.transition import Move
 from tests.conftest import FakeClock
 
 
 async def poll(store: Store, clock: FakeClock, seen: Observation) -> list[str]:
     """Poll everything that is due, with the same answer for all; who has ended by it."""
+    ready = await store.poll_lanes(now=clock.now(), window=Window())
     claims = await store.claim_polls(
+        [Pick(lane, 100) for lane in ready.lanes],
         now=clock.now(),
-        choose=lambda lanes: [(lane, 100) for lane in lanes],
         gap=lambda _provider, _age_s: 5.0,
     )
     ended: list[str] = []
@@ -36,10 +38,9 @@ SUCCEEDED = Observation(
 
 async def attempt(store: Store, clock: FakeClock, reply: Reply) -> None:
     """Make every attempt that is due, with the same answer to all."""
+    ready = await store.delivery_lanes(now=clock.now(), window=Window())
     claims = await store.claim_deliveries(
-        now=clock.now(),
-        lease_s=35,
-        choose=lambda lanes: [(lane, 100) for lane in lanes],
+        [Pick(lane, 100) for lane in ready.lanes], now=clock.now(), lease_s=35
     )
     for claimed in claims.items:
         verdict = retry.decide(

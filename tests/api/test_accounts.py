@@ -1,8 +1,9 @@
 """GET /providers and GET /signing-secrets."""
 
 from bridge.health import Pulse
+from bridge.lanes import Window
 from bridge.model import Observation, PollOutcome
-from bridge.store import Store
+from bridge.store import Pick, Store
 from bridge.transition import Move
 from tests.api.acting import SUCCEEDED, poll
 from tests.api.conftest import OPS, OTHER, OTHER_SECRET, SHOP, SHOP_SECRET, Api, NotedClock
@@ -80,18 +81,20 @@ async def test_a_throttled_key_is_shown_until_its_pause_is_over(
     """Late polls have a reason then."""
     await api.subscribe()
     clock.advance(5)
+    ready = await store.poll_lanes(now=clock.now(), window=Window())
     claims = await store.claim_polls(
-        now=clock.now(), choose=lambda lanes: [(lanes[0], 1)], gap=lambda *_: 5.0
+        [Pick(ready.lanes[0], 1)], now=clock.now(), gap=lambda *_: 5.0
     )
     throttled = Observation(outcome=PollOutcome.THROTTLED, http_status=429)
     move = Move(changed=True, throttled=True, retry_after_s=30)
     await store.record_poll(claims.items[0], throttled, move, now=clock.now())
+    clock.advance(10)
 
     [amux, *_] = (await api("GET", "/providers")).json
-    assert amux["state"] == "throttled"
-    clock.advance(31)
+    assert (amux["state"], amux["since"]) == ("throttled", "2027-01-15T08:00:05Z")
+    clock.advance(21)
     [amux, *_] = (await api("GET", "/providers")).json
-    assert amux["state"] == "ok"
+    assert (amux["state"], amux["since"]) == ("ok", None)
 
 
 async def test_a_key_that_worked_says_when(

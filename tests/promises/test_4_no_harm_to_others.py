@@ -200,7 +200,7 @@ async def test_first_attempts_that_hang_leave_room_for_retries(
 
 def test_the_last_free_slot_goes_to_who_has_waited_longest() -> None:
     """Not to the lane with the least room left, which is the one that hogs the slots."""
-    waiting, hogging = Lane(1, "a", due_at=1.0), Lane(2, "b", due_at=2.0)
+    waiting, hogging = Lane(1, "a", "a", ready_at=1.0), Lane(2, "b", "b", ready_at=2.0)
     rooms = {1: 64, 2: 1}
     assert share([waiting, hogging], 1, lambda lane: rooms[lane.id]) == [(waiting, 1)]
     assert share([hogging, waiting], 1, lambda lane: rooms[lane.id]) == [(hogging, 1)]

@@ -4,14 +4,14 @@ A scene plays poller and dispatcher by the pure rules, one step at a time, so th
 can let anything happen between two steps.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from bridge import retry, transition
 from bridge.cadence import PollPolicy
 from bridge.errors import RequestError
-from bridge.lanes import Lane, ready
+from bridge.lanes import Lane, Window
 from bridge.model import (
     AttemptOutcome,
     ClaimedDelivery,
@@ -30,13 +30,13 @@ from bridge.model import (
     Wish,
 )
 from bridge.retry import Schedule, Verdict
-from bridge.store import DeliveryFilter, Store, Subscribed, SubscriptionFilter
-from bridge.store.claims import Choose
+from bridge.store import DeliveryFilter, Pick, Store, Subscribed, SubscriptionFilter
 from tests.conftest import FakeClock
 
 GAP_S = 5.0
 LEASE_S = 35.0
 MEMORY_S = 3_600.0
+EVER_S = 1e9
 MINUTE, HOUR, DAY = 60.0, 3_600.0, 86_400.0
 
 
@@ -119,13 +119,16 @@ def key_of(thing: Subscribed | Subscription) -> str:
     return subscription.id.removeprefix("sub_")
 
 
-def each(lanes: Sequence[Lane], now: float, limit: int = 100) -> list[tuple[Lane, int]]:
+Choose = Callable[[Sequence[Lane]], list[Pick]]
+
+
+def each(lanes: Sequence[Lane], limit: int = 100, held: int = 0) -> list[Pick]:
     """`limit` rows of each lane that is ready."""
-    return [(lane, limit) for lane in ready(lanes, now)]
+    return [Pick(lane, limit, held) for lane in lanes]
 
 
-def everything(lanes: Sequence[Lane]) -> list[tuple[Lane, int]]:
-    return [(lane, 10_000) for lane in lanes]
+def everything(lanes: Sequence[Lane]) -> list[Pick]:
+    return each(lanes, 10_000)
 
 
 @dataclass
@@ -175,15 +178,15 @@ class Scene:
     async def claim_polls(
         self,
         *,
-        choose: Choose | None = None,
+        choose: Choose = each,
         gap_s: float = GAP_S,
         in_flight: Collection[int] = (),
     ) -> Sequence[ClaimedPoll]:
         """All that are due, unless `choose` says otherwise."""
-        now = self.now
+        ready = await self.store.poll_lanes(now=self.now, window=Window())
         claims = await self.store.claim_polls(
-            now=now,
-            choose=choose or (lambda lanes: each(lanes, now)),
+            choose(ready.lanes),
+            now=self.now,
             gap=lambda _provider, _age_s: gap_s,
             in_flight=in_flight,
         )
@@ -233,16 +236,16 @@ class Scene:
     async def claim_deliveries(
         self,
         *,
-        choose: Choose | None = None,
+        choose: Choose = each,
         lease_s: float = LEASE_S,
         in_flight: Collection[int] = (),
     ) -> Sequence[ClaimedDelivery]:
         """All that are due, unless `choose` says otherwise."""
-        now = self.now
+        ready = await self.store.delivery_lanes(now=self.now, window=Window())
         claims = await self.store.claim_deliveries(
-            now=now,
+            choose(ready.lanes),
+            now=self.now,
             lease_s=lease_s,
-            choose=choose or (lambda lanes: each(lanes, now)),
             in_flight=in_flight,
         )
         return claims.items
@@ -285,26 +288,14 @@ class Scene:
         raise AssertionError("the retry was not refused")
 
     async def lanes(self) -> list[Lane]:
-        """Every lane of deliveries with something scheduled."""
-        seen: list[Lane] = []
-
-        def look(lanes: Sequence[Lane]) -> list[tuple[Lane, int]]:
-            seen.extend(lanes)
-            return []
-
-        await self.claim_deliveries(choose=look)
-        return seen
+        """Every lane of deliveries with something scheduled, and when it will be ready."""
+        window, ever = Window(), self.now + EVER_S
+        return list((await self.store.delivery_lanes(now=ever, window=window)).lanes)
 
     async def poll_lanes(self) -> list[Lane]:
-        """Every credential with something scheduled."""
-        seen: list[Lane] = []
-
-        def look(lanes: Sequence[Lane]) -> list[tuple[Lane, int]]:
-            seen.extend(lanes)
-            return []
-
-        await self.claim_polls(choose=look)
-        return seen
+        """Every credential with something scheduled, and when it will be ready."""
+        window, ever = Window(), self.now + EVER_S
+        return list((await self.store.poll_lanes(now=ever, window=window)).lanes)
 
     async def credential(self, provider: str = "amux") -> Mapping[str, Any]:
         """The state of the provider's only credential."""

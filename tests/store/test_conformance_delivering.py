@@ -1,19 +1,15 @@
 """Delivering: the log is written before the attempt, and nothing is lost or sent twice."""
 
-from collections.abc import Sequence
-
 import pytest
 
 from bridge.lanes import Lane
 from bridge.model import (
     AttemptOutcome,
-    ClaimedDelivery,
     DeliveryState,
     Reply,
     SubscriptionState,
 )
 from bridge.retry import Schedule
-from bridge.store.claims import Claims
 from tests.store.scene import (
     ACCEPTED,
     BROKEN,
@@ -304,9 +300,7 @@ async def test_lanes_are_of_one_client_and_one_host(scene: Scene) -> None:
         ("shop", "two.test"),
         ("blog", "one.test"),
     }
-    claims = await scene.claim_deliveries(
-        choose=lambda lanes: each(lanes, scene.now, limit=1)
-    )
+    claims = await scene.claim_deliveries(choose=lambda lanes: each(lanes, limit=1))
     assert len(claims) == 3
 
 
@@ -320,7 +314,7 @@ async def test_first_attempts_and_retries_are_lanes_apart(scene: Scene) -> None:
     assert sorted(lane.retry for lane in lanes) == [False, True]
     assert len({lane.id for lane in lanes}) == 1
     [claimed] = await scene.claim_deliveries(
-        choose=lambda lanes: [(lane, 9) for lane in lanes if lane.retry]
+        choose=lambda lanes: each([lane for lane in lanes if lane.retry])
     )
     assert claimed.failures == 1
 
@@ -334,58 +328,115 @@ async def test_a_lane_gives_the_longest_due_first(scene: Scene) -> None:
             if claimed.task_id == f"task-{n}":
                 await scene.answer(claimed, succeeded())
         scene.later(GAP_S)
-    claims = await scene.claim_deliveries(
-        choose=lambda lanes: each(lanes, scene.now, limit=2)
-    )
+    claims = await scene.claim_deliveries(choose=lambda lanes: each(lanes, limit=2))
     shown = [await scene.show(c.subscription_id.removeprefix("sub_")) for c in claims]
     assert [one.task_id for one in shown] == ["task-2", "task-0"]
 
 
-async def test_a_claim_returns_the_lanes_as_they_are_after_it(scene: Scene) -> None:
+async def test_a_claim_tells_when_its_lanes_are_ready_again(scene: Scene) -> None:
     """The loop sleeps until the next of them is due."""
     await scene.ended()
-    claims: Claims[object] = await scene.store.claim_deliveries(  # type: ignore[assignment]
-        now=scene.now, lease_s=LEASE_S, choose=lambda lanes: each(lanes, scene.now)
+    [lane] = await scene.lanes()
+    claims = await scene.store.claim_deliveries(
+        each([lane]), now=scene.now, lease_s=LEASE_S
     )
-    [lane] = claims.lanes
-    assert lane.due_at == scene.now + LEASE_S
+    assert claims.moved == {(lane.id, False): scene.now + LEASE_S, (lane.id, True): None}
+    assert [one.ready_at for one in await scene.lanes()] == [scene.now + LEASE_S]
 
 
-async def test_429_rests_the_whole_lane(scene: Scene) -> None:
-    """The host has asked for patience: all deliveries of this client to it wait."""
-    await scene.add("t", destination=destination("a"))
-    await scene.add("t", destination=destination("b"))
+def slow_down(asked_s: float | None) -> Reply:
+    return Reply(outcome=AttemptOutcome.THROTTLED, http_status=429, retry_after_s=asked_s)
+
+
+async def test_429_rests_its_destination_alone(scene: Scene) -> None:
+    """At a host that many share, one URL that is throttled says nothing of the others."""
+    for task_id in ("first", "second"):
+        await scene.add(task_id, destination=destination("a"))
+    await scene.poll(succeeded())
+    first, second = await scene.claim_deliveries()
+    await scene.hear(first, slow_down(30.0))
+    await scene.hear(second, BROKEN)
+    await scene.add("third", destination=destination("a"))
+    await scene.add("fourth", destination=destination("b"))
+    await scene.poll(succeeded())
+    [other] = await scene.claim_deliveries()
+    assert other.destination.url.endswith("/b")
+    scene.later(27.9)
+    assert not await scene.claim_deliveries()
+    scene.later(0.1)
+    assert len(await scene.claim_deliveries()) == 3
+
+
+async def test_two_throttled_destinations_rest_the_whole_lane(scene: Scene) -> None:
+    """Then the host has asked for patience: all deliveries of this client to it wait."""
+    for path in ("a", "b", "c"):
+        await scene.add("t", destination=destination(path))
     await scene.add("t", destination=destination("a"), client="blog")
     await scene.poll(succeeded())
-    one, *_ = [d for d in await scene.claim_deliveries() if d.client == "shop"]
-    slow_down = Reply(outcome=AttemptOutcome.THROTTLED, http_status=429, retry_after_s=30.0)
-    await scene.hear(one, slow_down)
-    paused = {lane.owner: lane.paused_until for lane in await scene.lanes()}
-    assert paused == {"shop": scene.now + 30, "blog": 0.0}
-    short = Reply(outcome=AttemptOutcome.THROTTLED, http_status=429, retry_after_s=2.0)
-    scene.later(30.0)
-    await scene.hear(await the_retry(scene), short)
-    assert {lane.owner: lane.paused_until for lane in await scene.lanes()} == {
-        "shop": scene.now + 2,
-        "blog": 0.0,
-    }
+    a, b, _c = [d for d in await scene.claim_deliveries() if d.client == "shop"]
+    await scene.hear(a, slow_down(30.0))
+    assert not any(lane.probing for lane in await scene.lanes())
+    await scene.hear(b, slow_down(20.0))
+    lanes = await scene.lanes()
+    shop = [lane for lane in lanes if lane.owner == "shop"]
+    assert all(lane.probing for lane in shop)
+    assert min(lane.ready_at for lane in shop) == scene.now + 20
+    assert [lane.probing for lane in lanes if lane.owner == "blog"] == [False]
 
 
-async def the_retry(scene: Scene) -> ClaimedDelivery:
-    [claimed] = [d for d in await scene.claim_deliveries() if d.failures]
-    return claimed
+@pytest.mark.parametrize("reply", [ACCEPTED, BROKEN, TIMEOUT])
+async def test_any_other_answer_calms_the_lane(scene: Scene, reply: Reply) -> None:
+    """Throttled, taken, throttled, taken: that is one bad URL beside a good one."""
+    for path in ("a", "b"):
+        for task_id in ("1", "2"):
+            await scene.add(task_id, destination=destination(path))
+    await scene.poll(succeeded())
+    a, _a, b, _b = await scene.claim_deliveries()
+    await scene.hear(a, slow_down(1.0))
+    await scene.hear(b, reply)
+    await scene.hear(_b, slow_down(9.0))
+    assert not any(lane.probing for lane in await scene.lanes())
 
 
-async def test_a_shorter_pause_does_not_cut_a_longer_one(scene: Scene) -> None:
-    await scene.add("t", destination=destination("a"))
-    await scene.add("t", destination=destination("b"))
+async def test_a_shorter_rest_does_not_cut_a_longer_one(scene: Scene) -> None:
+    for task_id in ("1", "2"):
+        await scene.add(task_id)
     await scene.poll(succeeded())
     for claimed, wait_s in zip(await scene.claim_deliveries(), (40.0, 3.0), strict=True):
-        reply = Reply(
-            outcome=AttemptOutcome.THROTTLED, http_status=429, retry_after_s=wait_s
-        )
-        await scene.hear(claimed, reply)
-    assert {lane.paused_until for lane in await scene.lanes()} == {scene.now + 40}
+        await scene.hear(claimed, slow_down(wait_s))
+    await scene.add("3")
+    await scene.poll(succeeded())
+    assert not await scene.claim_deliveries()
+    scene.later(37.9)
+    assert not await scene.claim_deliveries()
+    scene.later(0.1)
+    assert await scene.claim_deliveries()
+
+
+async def test_throttled_again_and_again_it_rests_longer(scene: Scene) -> None:
+    """Without Retry-After we find out how patient to be; one answer begins anew."""
+    scene.schedule = Schedule((1,) * 20)
+    await scene.ended()
+    claims, rests = await scene.claim_deliveries(), []
+    for _ in range(8):
+        await scene.hear(claims[0], slow_down(None))
+        rests.append(0)
+        while not (claims := await scene.claim_deliveries()):
+            scene.later(1.0)
+            rests[-1] += 1
+    assert rests == [1, 2, 4, 8, 16, 32, 60, 60]
+    await scene.hear(claims[0], BROKEN)
+    await scene.deliver(slow_down(None), after_s=1.0)
+    scene.later(1.0)
+    assert await scene.claim_deliveries()
+
+
+async def test_one_asks_by_hand_although_it_rests(scene: Scene) -> None:
+    """A person wants to see what the receiver says now."""
+    key = await scene.ended()
+    await scene.deliver(slow_down(600.0))
+    await scene.retry(key)
+    assert (await scene.claim_delivery()).manual
 
 
 # Gone
@@ -657,7 +708,5 @@ async def test_an_unknown_lane_gives_nothing(scene: Scene) -> None:
     """The chooser may hold a lane that has just become empty."""
     await scene.ended()
 
-    def stale(lanes: Sequence[Lane]) -> list[tuple[Lane, int]]:
-        return [(Lane(10**6, "gone.test", 0.0), 5)]
-
-    assert not await scene.claim_deliveries(choose=stale)
+    gone = Lane(10**6, "shop", "gone.test")
+    assert not await scene.claim_deliveries(choose=lambda _: each([gone]))

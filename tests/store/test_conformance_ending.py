@@ -116,7 +116,7 @@ async def test_a_subscription_is_not_closed_twice(scene: Scene) -> None:
     watch_id = (await scene.claim_poll()).watch_id
 
     def close_twice() -> Step[list[list[str]]]:
-        [row] = yield ask("listeners", watch_id=watch_id)
+        [row] = yield ask("listeners", watch_id=watch_id, after=0, limit=1)
         listener = listener_of(scene.store._box, row)
         closed: list[list[str]] = []
         for _ in range(2):

@@ -28,8 +28,17 @@ async def test_the_same_key_and_body_is_the_same_answer(scene: Scene) -> None:
     first = await subscribe(scene, 1, idempotency())
     again = await subscribe(scene, 1, idempotency())
     assert (first.created, first.replayed) == (True, False)
-    assert (again.created, again.replayed) == (False, True)
+    assert (again.created, again.replayed) == (True, True)
     assert key_of(again) == key_of(first)
+
+
+async def test_a_repeated_answer_says_again_that_it_was_a_repeat(scene: Scene) -> None:
+    """The same key gets the same answer, also where that was 200."""
+    await scene.store.subscribe(wish("task-1"), now=scene.now)
+    first = await subscribe(scene, 1, idempotency())
+    again = await subscribe(scene, 1, idempotency())
+    assert (first.created, first.replayed) == (False, False)
+    assert (again.created, again.replayed) == (False, True)
 
 
 async def test_the_same_key_with_another_body_is_refused(scene: Scene) -> None:

@@ -3,7 +3,6 @@
 import pytest
 
 from bridge.model import AttemptOutcome, DeliveryState, PollOutcome, Status
-from bridge.store.claims import Claims
 from tests.store.scene import (
     ACCEPTED,
     BROKEN,
@@ -101,9 +100,8 @@ async def test_the_gap_is_computed_from_provider_and_age(scene: Scene) -> None:
 
     await scene.add()
     scene.later(3.0)
-    claims = await scene.store.claim_polls(
-        now=scene.now, choose=lambda lanes: each(lanes, scene.now), gap=gap
-    )
+    picks = each(await scene.poll_lanes())
+    claims = await scene.store.claim_polls(picks, now=scene.now, gap=gap)
     assert asked == [("amux", 3.0)]
     assert [claimed.next_at for claimed in claims.items] == [scene.now + 7]
 
@@ -117,8 +115,8 @@ async def test_each_credential_is_a_lane(scene: Scene) -> None:
     scene.later(2.0)
     lanes = await scene.poll_lanes()
     assert sorted(lane.key for lane in lanes) == ["amux", "amux", "rong"]
-    assert all(lane.due_at == scene.now - 1 for lane in lanes)
-    claims = await scene.claim_polls(choose=lambda lanes: each(lanes, scene.now, limit=1))
+    assert all(lane.ready_at == scene.now - 1 for lane in lanes)
+    claims = await scene.claim_polls(choose=lambda lanes: each(lanes, limit=1))
     assert sorted(c.task_id for c in claims) == ["a", "d", "e"]
 
 
@@ -127,7 +125,7 @@ async def test_a_lane_gives_the_longest_due_first(scene: Scene) -> None:
     for wait_s, task_id in ((3.0, "c"), (1.0, "a"), (2.0, "b")):
         await scene.add(task_id, first_poll_s=wait_s)
     scene.later(5.0)
-    claims = await scene.claim_polls(choose=lambda lanes: each(lanes, scene.now, limit=2))
+    claims = await scene.claim_polls(choose=lambda lanes: each(lanes, limit=2))
     assert [c.task_id for c in claims] == ["a", "b"]
     [rest] = await scene.claim_polls()
     assert rest.task_id == "c"
@@ -141,17 +139,16 @@ async def test_a_lane_that_is_not_chosen_gives_nothing(scene: Scene) -> None:
     assert await scene.claim_polls()
 
 
-async def test_a_claim_returns_the_lanes_as_they_are_after_it(scene: Scene) -> None:
+async def test_a_claim_tells_when_its_lanes_are_ready_again(scene: Scene) -> None:
     """The loop sleeps until the next of them is due: a stale due time would spin it."""
     await scene.add()
     scene.later(1.0)
-    claims: Claims[object] = await scene.store.claim_polls(  # type: ignore[assignment]
-        now=scene.now,
-        choose=lambda lanes: each(lanes, scene.now),
-        gap=lambda _provider, _age_s: 9.0,
+    [lane] = await scene.poll_lanes()
+    claims = await scene.store.claim_polls(
+        each([lane]), now=scene.now, gap=lambda _provider, _age_s: 9.0
     )
-    [lane] = claims.lanes
-    assert lane.due_at == scene.now + 9
+    assert claims.moved == {lane.place: scene.now + 9}
+    assert [one.ready_at for one in await scene.poll_lanes()] == [scene.now + 9]
 
 
 async def test_what_is_in_flight_is_moved_on_and_not_asked_again(scene: Scene) -> None:
@@ -180,7 +177,7 @@ async def test_what_is_in_flight_takes_no_room(scene: Scene) -> None:
     await scene.add("fresh", first_poll_s=5.0)
     scene.later(GAP_S)
     claims = await scene.claim_polls(
-        in_flight=slow, choose=lambda lanes: each(lanes, scene.now, limit=1)
+        in_flight=slow, choose=lambda lanes: each(lanes, limit=1, held=4)
     )
     assert [c.task_id for c in claims] == ["fresh"]
 
@@ -454,8 +451,8 @@ async def test_throttling_pauses_the_credential(scene: Scene) -> None:
     scene.later(1.0)
     first, *_ = [c for c in await scene.claim_polls() if c.provider == "amux"]
     await scene.answer(first, saw(PollOutcome.THROTTLED, retry_after_s=30.0))
-    paused = {lane.key: lane.paused_until for lane in await scene.poll_lanes()}
-    assert paused == {"amux": scene.now + 30, "rong": 0.0}
+    ready = {lane.key: lane.ready_at for lane in await scene.poll_lanes()}
+    assert ready == {"amux": scene.now + 30, "rong": scene.now + GAP_S}
     scene.later(29.0)
     assert {c.provider for c in await scene.claim_polls()} == {"rong"}
     scene.later(1.0)

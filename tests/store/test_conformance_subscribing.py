@@ -49,7 +49,7 @@ async def test_a_new_subscription_shows_what_was_asked(scene: Scene) -> None:
     assert (shown.status, shown.outcome, shown.progress, shown.event) == (None,) * 4
     assert (shown.created_at, shown.deadline_at) == (scene.now, scene.now + 900)
     assert (shown.ended_at, shown.last_poll) == (None, None)
-    assert shown.next_poll_at == subscribed.next_poll_at == scene.now + 1
+    assert shown.next_poll_at == subscribed.subscription.next_poll_at == scene.now + 1
     assert shown.delivery.state is DeliveryState.WAITING
     assert shown.delivery.id == f"msg_{key_of(subscribed)}_0"
     assert (shown.delivery.attempts, shown.delivery.next_attempt_at) == (0, None)
@@ -232,7 +232,7 @@ async def test_a_second_subscriber_does_not_move_the_next_poll(scene: Scene) -> 
     """However many join, the provider is asked as often as before."""
     await scene.add(first_poll_s=3.0)
     later = await scene.subscribe(first_poll_s=1.0, metadata={"n": 2})
-    assert later.next_poll_at == scene.now + 3
+    assert later.subscription.next_poll_at == scene.now + 3
 
 
 async def test_a_label_is_its_callers_own(scene: Scene) -> None:
@@ -256,7 +256,7 @@ async def test_a_known_end_is_answered_from_memory(scene: Scene) -> None:
     assert late.subscription.event is not None
     assert late.subscription.event["data"]["result"]["url"] == "https://cdn.test/a.mp4"
     assert late.subscription.event["data"]["metadata"] == {"late": True}
-    assert late.next_poll_at is None
+    assert late.subscription.next_poll_at is None
     scene.later(DAY)
     assert not await scene.claim_polls()
 
@@ -308,7 +308,7 @@ async def test_memory_is_over_when_its_links_are(scene: Scene) -> None:
     scene.later(MEMORY_S)
     late = await scene.subscribe(metadata={"late": True})
     assert late.subscription.state is SubscriptionState.ACTIVE
-    assert late.next_poll_at == scene.now + 1
+    assert late.subscription.next_poll_at == scene.now + 1
     assert await scene.poll(failed()) == [key_of(late)]
     assert (await scene.show(key_of(late))).status is Status.FAILED
 

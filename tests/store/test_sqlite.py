@@ -289,20 +289,6 @@ async def test_a_mistake_of_ours_is_not_taken_for_a_failing_disk(
     assert await database.read(names()) == set()
 
 
-async def test_many_deadlines_of_one_task_are_one_piece_of_work(
-    store: Store, database: Sqlite, clock: FakeClock
-) -> None:
-    """Else a thousand subscriptions to one task would hold up everybody for minutes."""
-    scene = Scene(store, clock)
-    keys = {await scene.add(metadata={"n": n}, deadline_s=10.0) for n in range(20)}
-    scene.later(10.0)
-    await scene.check_deadlines()
-    scene.later(300.0)
-    async with traced(database) as seen:
-        assert set(await scene.check_deadlines()) == keys
-    assert sum("LEFT JOIN destinations" in statement for statement in seen) == 1
-
-
 # Durability
 
 

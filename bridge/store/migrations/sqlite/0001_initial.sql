@@ -9,20 +9,33 @@ CREATE TABLE meta (
     value BYTEA NOT NULL
 );
 
--- One account at one provider: a lane of polls. `sealed` is a key that a caller gave; the
--- key of the configuration never enters the database.
+-- One account at one provider: a lane of polls. `sealed` is the key of an own account that
+-- a caller gave; the key of the configuration never enters the database.
+--
+-- `due_at` is never later than the earliest of its watches in poll_schedule; what makes one
+-- due earlier moves it, and a claim finds it anew. `full_at` is what a rate limit has to
+-- remember (bridge/budget.py), `free_at` when it allows the next request.
 CREATE TABLE credentials (
     id           INTEGER PRIMARY KEY,
     fingerprint  BYTEA NOT NULL UNIQUE,
     provider     TEXT NOT NULL,
+    own          INTEGER NOT NULL,
     sealed       BYTEA,
+    due_at       DOUBLE PRECISION,
+    full_at      DOUBLE PRECISION NOT NULL DEFAULT 0,
+    free_at      DOUBLE PRECISION NOT NULL DEFAULT 0,
     paused_until DOUBLE PRECISION NOT NULL DEFAULT 0,
     throttles    INTEGER NOT NULL DEFAULT 0,
+    throttled_at DOUBLE PRECISION,
     worked_at    DOUBLE PRECISION,
     refused_at   DOUBLE PRECISION,
     refused_by   BIGINT,
-    probes       INTEGER NOT NULL DEFAULT 0
+    probes       INTEGER NOT NULL DEFAULT 0,
+    ready_at     DOUBLE PRECISION GENERATED ALWAYS AS (
+        CASE WHEN paused_until > due_at AND paused_until > free_at THEN paused_until
+            WHEN free_at > due_at THEN free_at ELSE due_at END) STORED
 );
+CREATE INDEX credentials_ready ON credentials (provider, ready_at) WHERE ready_at IS NOT NULL;
 
 CREATE TABLE watches (
     id            INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -46,11 +59,13 @@ CREATE TABLE watches (
     ended_at      DOUBLE PRECISION,
     memory_until  DOUBLE PRECISION,
     answer        BYTEA,
+    untold        INTEGER NOT NULL DEFAULT 0,  -- 1: it ended, and not all have been told
     CHECK (ended_at IS NULL OR status IN ('succeeded', 'failed', 'cancelled', 'expired'))
 );
 CREATE INDEX watches_task ON watches (task_id);
 CREATE INDEX watches_credential ON watches (credential_id);
 CREATE INDEX watches_memory ON watches (memory_until) WHERE memory_until IS NOT NULL;
+CREATE INDEX watches_untold ON watches (id) WHERE untold = 1;
 
 -- A row for each watch that is polled, and for no other.
 CREATE TABLE poll_schedule (
@@ -68,23 +83,38 @@ CREATE TABLE poll_schedule (
 );
 CREATE INDEX poll_schedule_due ON poll_schedule (credential_id, next_at);
 
--- One client's deliveries to one host: a lane of deliveries.
+-- One client's deliveries to one host: a lane of first attempts, and one of retries.
+-- `first_at` and `retry_at` are to delivery_schedule what `due_at` of a credential is to
+-- poll_schedule. `suspect_id` is the destination that was throttled since the last answer
+-- that said otherwise; a second one pauses the lane, and then one attempt at a time tries.
 CREATE TABLE lanes (
-    id           INTEGER PRIMARY KEY,
-    client       TEXT NOT NULL,
-    host         TEXT NOT NULL,
-    paused_until DOUBLE PRECISION NOT NULL DEFAULT 0,
+    id             INTEGER PRIMARY KEY,
+    client         TEXT NOT NULL,
+    host           TEXT NOT NULL,
+    first_at       DOUBLE PRECISION,
+    retry_at       DOUBLE PRECISION,
+    paused_until   DOUBLE PRECISION NOT NULL DEFAULT 0,
+    suspect_id     BIGINT,
+    probing        INTEGER NOT NULL DEFAULT 0,
+    first_ready_at DOUBLE PRECISION GENERATED ALWAYS AS (
+        CASE WHEN paused_until > first_at THEN paused_until ELSE first_at END) STORED,
+    retry_ready_at DOUBLE PRECISION GENERATED ALWAYS AS (
+        CASE WHEN paused_until > retry_at THEN paused_until ELSE retry_at END) STORED,
     UNIQUE (client, host)
 );
+CREATE INDEX lanes_first ON lanes (client, first_ready_at) WHERE first_ready_at IS NOT NULL;
+CREATE INDEX lanes_retry ON lanes (client, retry_ready_at) WHERE retry_ready_at IS NOT NULL;
 
 -- One URL with its headers, of one client.
 CREATE TABLE destinations (
-    id          INTEGER PRIMARY KEY,
-    fingerprint BYTEA NOT NULL UNIQUE,
-    lane_id     BIGINT NOT NULL REFERENCES lanes (id),
-    sealed      BYTEA NOT NULL,
-    reopened_at DOUBLE PRECISION NOT NULL,
-    gone_at     DOUBLE PRECISION
+    id           INTEGER PRIMARY KEY,
+    fingerprint  BYTEA NOT NULL UNIQUE,
+    lane_id      BIGINT NOT NULL REFERENCES lanes (id),
+    sealed       BYTEA NOT NULL,
+    paused_until DOUBLE PRECISION NOT NULL DEFAULT 0,
+    throttles    INTEGER NOT NULL DEFAULT 0,
+    reopened_at  DOUBLE PRECISION NOT NULL DEFAULT 0,
+    gone_at      DOUBLE PRECISION
 );
 CREATE INDEX destinations_lane ON destinations (lane_id);
 
@@ -113,6 +143,7 @@ CREATE TABLE subscriptions (
     CHECK ((state = 'active') = (finished_at IS NULL))
 );
 CREATE INDEX subscriptions_client ON subscriptions (client, id);
+CREATE INDEX subscriptions_state ON subscriptions (client, state, id);
 CREATE INDEX subscriptions_watch ON subscriptions (watch_id, state);
 CREATE INDEX subscriptions_check ON subscriptions (check_at) WHERE state = 'active';
 CREATE INDEX subscriptions_finished ON subscriptions (finished_at) WHERE state <> 'active';
@@ -182,6 +213,7 @@ CREATE TABLE idempotency (
     key              BYTEA NOT NULL,
     body             BYTEA NOT NULL,
     subscription_key TEXT NOT NULL,
+    created          INTEGER NOT NULL,  -- 0: the answer was that it had been there before
     created_at       DOUBLE PRECISION NOT NULL,
     PRIMARY KEY (client, route, key)
 );
