@@ -5,12 +5,15 @@ Nothing else in the package knows where its collaborators come from.
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from random import Random
 from urllib.parse import urlsplit
 
+import structlog
+
 from bridge import __version__
 from bridge.api.deps import Deps
+from bridge.api.leaving import Leaving
 from bridge.bell import Bell
 from bridge.clock import Clock, SystemClock
 from bridge.config import Config
@@ -25,7 +28,7 @@ from bridge.providers.provider import Provider
 from bridge.retry import SCHEDULES, Schedule
 from bridge.simulator.provider import ProviderSimulator
 from bridge.store import Store, open_store
-from bridge.upkeep import Upkeep
+from bridge.upkeep import Upkeep, gap_since
 from bridge.upstream import Upstream
 from bridge.vault import Vault
 from bridge.webhook import Sender
@@ -33,7 +36,10 @@ from bridge.webhook import Sender
 ANSWERS_BYTES = 128 * 1024 * 1024  # of provider answers being read, in all
 SANDBOX = "sandbox"
 KEEP_ALIVE_S = 60.0  # a provider is asked again and again, and a closed GET is repeated
+CLOCK_OFF_S = 3_600.0  # by which the machine's clock is behind what was reached: told
 USER_AGENT = f"poll-bridge/{__version__} (self-hosted)"
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True)
@@ -42,6 +48,7 @@ class Current:
 
     config: Config
     providers: Mapping[str, Provider]
+    leaving: Leaving = field(default_factory=Leaving)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,15 +72,30 @@ async def built(current: Current, draining: Callable[[], bool]) -> AsyncIterator
     async with AsyncExitStack() as stack:
         vault = Vault([key.get_secret_value() for key in config.encryption_keys])
         url = config.database.get_secret_value()
-        store, reached_at = await stack.enter_async_context(open_store(url, vault))
-        clock = SystemClock(not_before=reached_at)
+        store, reached = await stack.enter_async_context(open_store(url, vault))
+        clock = clock_since(reached.at)
         upward = provider_egress(current, await stack.enter_async_context(names(clock)))
         outward = callback_egress(config, await stack.enter_async_context(names(clock)))
         await stack.enter_async_context(upward)
         await stack.enter_async_context(outward)
         yield parts(
-            current, store, clock, upward=upward, outward=outward, draining=draining
+            current,
+            store,
+            clock,
+            upward=upward,
+            outward=outward,
+            draining=draining,
+            gap_s=gap_since(reached.believed_at, clock.now()),
         )
+
+
+def clock_since(reached_at: float) -> Clock:
+    """The node's clock, which goes on from the scheduling time that was reached."""
+    clock = SystemClock(not_before=reached_at)
+    off_s = clock.now() - clock.wall()
+    if off_s > CLOCK_OFF_S:
+        log.warning("clock.off", seconds=round(off_s))
+    return clock
 
 
 def parts(
@@ -84,6 +106,7 @@ def parts(
     upward: Egress,
     outward: Egress,
     draining: Callable[[], bool],
+    gap_s: float = 0.0,
 ) -> Bridge:
     config, dice = current.config, Random()
     bell, health, metrics = Bell(), Health(), Metrics()
@@ -123,6 +146,7 @@ def parts(
         metrics=metrics,
         on_due=poller.worker.wake.set,
         on_owed=dispatcher.worker.wake.set,
+        gap_s=gap_s,
     )
     deps = Deps(
         store=store,
@@ -137,6 +161,7 @@ def parts(
         wake_poller=poller.worker.wake.set,
         wake_dispatcher=dispatcher.worker.wake.set,
         draining=draining,
+        leaving=current.leaving,
     )
     return Bridge(store, poller, dispatcher, upkeep, health, deps, clock, upward)
 

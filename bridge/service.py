@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AsyncExitStack, suppress
 
 import structlog
@@ -10,11 +10,13 @@ import uvicorn
 
 from bridge import __version__
 from bridge.api.app import create_app, create_metrics_app
+from bridge.api.protocol import Protocol
 from bridge.assembly import Bridge, Current, built, listed_hosts, served_sandbox
 from bridge.config import Config, changes, redacted, removed
 from bridge.errors import ConfigError, StoreUnavailable
 from bridge.providers.configured import configured
 from bridge.running import Server, Stop, on_each, run
+from bridge.store import Store
 
 log = structlog.get_logger(__name__)
 
@@ -59,7 +61,7 @@ async def serve(
             on_stop=lambda: wind_down(bridge, hangup),
         )
         with suppress(StoreUnavailable):  # a full disk is no reason to fail at the end
-            await bridge.store.note_time(bridge.clock.now())
+            await bridge.upkeep.note_time()
     log.info("service.stopped")
 
 
@@ -105,23 +107,31 @@ async def renew(
     """SIGHUP: take over clients and providers from the configuration, or keep the old."""
     try:
         new = reload()
-        clients, providers_in_use = await bridge.store.in_use()
-        used = {f"clients.{name}" for name in clients}
-        used |= {f"providers.{name}" for name in providers_in_use}
-        if lost := used.intersection(removed(current.config, new)):
-            raise ConfigError(*(f"{key}: has work in flight" for key in sorted(lost)))
         providers = configured(new, sandbox)
+        gone = removed(current.config, new)
+        with current.leaving.undecided(gone):
+            if gone:
+                await check_idle(bridge.store, gone)
+            kept = changes(current.config, new)
+            update = {"clients": new.clients, "providers": new.providers}
+            current.config = current.config.model_copy(update=update)
+            current.providers = providers
+            bridge.upward.allow(listed_hosts(current))
     except (ConfigError, StoreUnavailable) as error:
         log.error("config.refused", faults=str(error).splitlines())
         return
-    kept = changes(current.config, new)
     if kept:
         log.warning("config.needs_restart", keys=kept)
-    update = {"clients": new.clients, "providers": new.providers}
-    current.config = current.config.model_copy(update=update)
-    current.providers = providers
-    bridge.upward.allow(listed_hosts(current))
     log.info("config.reloaded")
+
+
+async def check_idle(store: Store, keys: Iterable[str]) -> None:
+    """Raises ConfigError if work is in flight for a client or provider of these."""
+    clients, providers = await store.in_use()
+    used = {f"clients.{name}" for name in clients}
+    used |= {f"providers.{name}" for name in providers}
+    if lost := used.intersection(keys):
+        raise ConfigError(*(f"{key}: has work in flight" for key in sorted(lost)))
 
 
 def wind_down(bridge: Bridge, hangup: asyncio.Event) -> None:
@@ -151,6 +161,8 @@ def server_of(app: object, config: Config) -> Server:
     return Server(
         uvicorn.Config(
             app,  # type: ignore[arg-type]
+            http=Protocol,
+            ws="none",
             lifespan="off",
             log_config=None,
             access_log=False,

@@ -1,4 +1,8 @@
-"""The third loop: deadlines each second; sweep, pruning and figures each minute."""
+"""The third loop: deadlines and pruning each second; the sweep and figures each minute.
+
+What ends or is deleted because time has passed cannot be taken back, and the clock may have
+been wrong at the start. So this loop alone believes it only in part, for a while.
+"""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -7,7 +11,7 @@ import structlog
 
 from bridge.bell import Bell
 from bridge.cadence import PollPolicy
-from bridge.clock import Clock
+from bridge.clock import SLEW, Clock
 from bridge.errors import StoreUnavailable
 from bridge.health import Health
 from bridge.metrics import Metrics
@@ -17,8 +21,42 @@ from bridge.store import Store
 EVERY_S = 1.0
 MINUTE_S = 60.0
 REMEMBERED_S = 86_400.0  # an Idempotency-Key
+DOUBTED_MOST_S = 3_600.0  # of a gap; whoever was away for longer loses no more than that
 
 log = structlog.get_logger(__name__)
+
+
+def gap_since(believed_at: float, now: float) -> float:
+    """From the last time that a former run believed to the start; 0 if there was none.
+
+    >>> gap_since(1000.0, 1300.0), gap_since(0.0, 1300.0)
+    (300.0, 0.0)
+    """
+    return now - believed_at if believed_at else 0.0
+
+
+def believed(now: float, *, started_at: float, gap_s: float) -> float:
+    """The time that has come for sure, after a start with such a gap.
+
+    We were down so long, or the clock has jumped: nobody can tell. So time goes on from
+    where it was, for as long as the gap, in which somebody may set the clock right; then it
+    runs a tenth faster until it is `now`. (`now` runs a tenth slower while it is ahead of a
+    clock that was set right. So what is believed is never ahead of the true time.)
+
+    >>> believed(5_000.0, started_at=5_000.0, gap_s=600.0)
+    4400.0
+    >>> believed(5_600.0, started_at=5_000.0, gap_s=600.0)
+    5000.0
+    >>> believed(6_600.0, started_at=5_000.0, gap_s=600.0)
+    6100.0
+    >>> believed(11_600.0, started_at=5_000.0, gap_s=600.0)
+    11600.0
+    >>> believed(500_000.0, started_at=500_000.0, gap_s=86_400.0)
+    496400.0
+    """
+    gap_s = min(gap_s, DOUBTED_MOST_S)
+    caught_up_s = SLEW * max(now - started_at - gap_s, 0.0)
+    return now - max(gap_s - caught_up_s, 0.0)
 
 
 class Upkeep:
@@ -36,10 +74,12 @@ class Upkeep:
         metrics: Metrics,
         on_due: Callable[[], None],
         on_owed: Callable[[], None],
+        gap_s: float = 0.0,
     ) -> None:
         self._store, self._providers, self._retention_s = store, providers, retention_s
         self._clock, self._bell, self._health, self._metrics = clock, bell, health, metrics
         self._on_due, self._on_owed = on_due, on_owed
+        self._started_at, self._gap_s = clock.now(), gap_s
         self._swept_at = float("-inf")
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -56,28 +96,36 @@ class Upkeep:
     async def turn(self) -> None:
         """Whatever time has made due."""
         now = self._clock.now()
-        await self.check_deadlines(now)
+        past = self._past(now)
         if now - self._swept_at >= MINUTE_S:
             self._swept_at = now
-            await self.each_minute(now)
+            await self.note_time()
+            self._told(await self._store.end_keyless(now=now, until=past))
+            await self.sweep(now)
+            await self.measure(now)
+        self._told(await self._store.finish_ends(now=now))
+        await self.check_deadlines(now, past)
+        await self.clear_out(past)
 
-    async def check_deadlines(self, now: float) -> None:
+    async def note_time(self) -> None:
+        """For the next start."""
+        now = self._clock.now()
+        await self._store.note_time(now, believed=self._past(now))
+
+    async def check_deadlines(self, now: float, past: float) -> None:
         more = True
         while more:
-            found = await self._store.check_deadlines(self._policy, now=now)
+            found = await self._store.check_deadlines(self._policy, now=now, until=past)
             more = found.more
             self._told(found.ended)
             if found.polled:
                 self._on_due()
 
-    async def each_minute(self, now: float) -> None:
-        await self._store.note_time(now)
-        self._told(await self._store.end_keyless(now=now))
-        await self.sweep(now)
-        while await self._store.prune(before=now - self._retention_s):
-            self._health.beat("upkeep", self._clock.now())
+    async def clear_out(self, now: float) -> None:
+        """Delete a chunk of what is old. The next has its turn in a second, or a backlog
+        of it would keep everybody else waiting for the one writer."""
+        await self._store.prune(before=now - self._retention_s)
         await self._store.forget(now=now, idempotency_before=now - REMEMBERED_S)
-        await self.measure(now)
 
     async def sweep(self, now: float) -> None:
         repaired = await self._store.sweep(now=now)
@@ -94,6 +142,9 @@ class Upkeep:
         self._metrics.exhausted.set(figures["exhausted"])
         self._metrics.poll_backlog.set(now - (figures["oldest_poll_at"] or now))
         self._metrics.delivery_backlog.set(now - (figures["oldest_delivery_at"] or now))
+
+    def _past(self, now: float) -> float:
+        return believed(now, started_at=self._started_at, gap_s=self._gap_s)
 
     def _policy(self, name: str) -> PollPolicy:
         provider = self._providers().get(name)

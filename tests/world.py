@@ -17,6 +17,7 @@ from typing import Any
 import orjson
 
 from bridge.bell import Bell
+from bridge.clock import SystemClock
 from bridge.config import Config
 from bridge.dispatcher import Dispatcher, Send
 from bridge.errors import StoreUnavailable, VerificationError
@@ -36,8 +37,8 @@ from bridge.poller import Ask, Poller
 from bridge.providers.configured import configured
 from bridge.retry import Schedule
 from bridge.signature import mint, verify
-from bridge.store import Store, open_store
-from bridge.upkeep import Upkeep
+from bridge.store import Reached, Store, open_store
+from bridge.upkeep import Upkeep, gap_since
 from bridge.vault import Vault
 from tests.conftest import ENCRYPTION_KEY, FakeClock
 
@@ -215,16 +216,23 @@ class World:
         self.upstream: Ask = self.providers  # real HTTP may stand in for either
         self.sender: Send = self.receivers
         self.repaired = 0
-        self.reached_at = 0.0  # by the scheduling time of former processes
+        self.reached = Reached()  # by former processes
         self._stack = AsyncExitStack()
 
     async def up(self) -> "World":
         url, vault = f"sqlite:///{self.path}", Vault([ENCRYPTION_KEY])
         opened = await self._stack.enter_async_context(open_store(url, vault))
-        self.store, self.reached_at = opened
+        self.store, self.reached = opened
+        self.start_clock()
         await self.store.begin(now=self.clock.now())
         self.build()
         return self
+
+    def start_clock(self) -> None:
+        """As a node does: from the wall clock, and not before what was reached."""
+        wall = self.clock.wall()
+        self.clock.advance(max(wall, self.reached.at) - self.clock.now())
+        self.clock.offset = wall - self.clock.now()
 
     async def down(self) -> None:
         await self._stack.aclose()
@@ -266,6 +274,7 @@ class World:
             metrics=metrics,
             on_due=self.poller.worker.wake.set,
             on_owed=self.dispatcher.worker.wake.set,
+            gap_s=gap_since(self.reached.believed_at, self.clock.now()),
         )
 
     async def turn(self) -> None:
@@ -326,6 +335,51 @@ class World:
             if post.event["data"]["subscription_id"] == subscription.id
             and post.event["type"] != "task.updated"
         ]
+
+
+class MachineClock(FakeClock):
+    """The clock of a real node, on a machine whose time a test moves.
+
+    `advance` is true time; the wall clock is off by `offset`.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.start(reached_at=0.0)
+
+    def start(self, reached_at: float) -> None:
+        self._node = SystemClock(reached_at, wall=self.wall, monotonic=lambda: self._now)
+
+    def now(self) -> float:
+        return self._node.now()
+
+    @property
+    def true(self) -> float:
+        return self._now
+
+
+class Machine(World):
+    """A node on such a clock."""
+
+    clock: MachineClock
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder, MachineClock())
+
+    def start_clock(self) -> None:
+        self.clock.start(self.reached.at)
+
+    async def pass_time(self, seconds: float, step_s: float = 5.0) -> None:
+        """As above, by true seconds."""
+        until = self.clock.true + seconds
+        while self.clock.true < until:
+            self.clock.advance(min(step_s, until - self.clock.true))
+            await self.turn()
+
+    async def restart(self, down_s: float = 0.0) -> None:
+        await self.down()
+        self.clock.advance(down_s)
+        await self.up()
 
 
 @asynccontextmanager

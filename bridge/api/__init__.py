@@ -1,7 +1,9 @@
 """The HTTP API: CONTRACT in, subscriptions and problem+json out.
 
+protocol       bytes → requests, and what is none
 app            routes and middleware, put together
 deps           what the API needs of the rest of the program
+  leaving        what a reload is about to take away
 envelope       around every request: its id, its figures, what a crash looks like
 resource       one path: its methods, who may call them, errors as answers
   auth           an API key → a `Caller`
@@ -16,6 +18,7 @@ wishing        a body → a `Wish`: everything that needs the configuration to b
   credential     whose provider key it is
   target         where it calls back
 subscribing    POST /subscribe and its kin
+  admission      by the configuration of the moment in which it is written
   idempotency    Idempotency-Key
   waiting        ?wait=30
 subscriptions  reading and stopping them

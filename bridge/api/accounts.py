@@ -90,7 +90,7 @@ def state_of(
         and credential["throttles"]
         and credential["paused_until"] > now
     ):
-        return "throttled", None
+        return "throttled", credential.get("throttled_at")
     if pulse.down_since is not None:
         return "down", pulse.down_since
     return "ok", None

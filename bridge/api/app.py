@@ -28,10 +28,10 @@ PATH_SHOWN = 128
 
 def create_app(deps: Deps) -> Starlette:
     """Call it once for each `deps.registry`, in which its figures are counted."""
-    closed = Door(Doorkeeper(deps.config), RequestLimit(deps.clock.now)).closed
-    waiting = Waiting(deps)
-    subscribing, accounts = Subscribing(deps, waiting), Accounts(deps)
-    subscriptions, deliveries = Subscriptions(deps, waiting), Deliveries(deps)
+    keeper, waiting = Doorkeeper(deps.config), Waiting(deps)
+    closed = Door(keeper, RequestLimit(deps.clock.now)).closed
+    subscribing, accounts = Subscribing(deps, waiting, keeper), Accounts(deps)
+    subscriptions, deliveries = Subscriptions(deps, waiting), Deliveries(deps, keeper)
     probes, exposition = Probes(deps), Exposition(deps.registry)
     subscribe = closed(subscribing.one)
     # The most frequent first: routes are tried in order.

@@ -23,6 +23,7 @@ class Caller:
     name: str
     settings: Client = field(repr=False)
     grants: frozenset[str]  # providers whose configured keys it may use
+    digest: bytes = field(repr=False)  # of the API key it came with
 
     @property
     def operator(self) -> bool:
@@ -34,7 +35,7 @@ class Caller:
         return None if self.operator else self.name
 
 
-Table = Mapping[bytes, tuple[bytes, Caller]]
+Table = Mapping[bytes, Caller]
 
 
 class Doorkeeper:
@@ -45,20 +46,26 @@ class Doorkeeper:
 
     def caller(self, request: Request) -> Caller:
         """Raises RequestError `unauthorized`, saying what is wrong with the header."""
-        digest = hashlib.sha256(key_of(request)).digest()
+        return self._known(hashlib.sha256(key_of(request)).digest())
+
+    def again(self, caller: Caller) -> Caller:
+        """The caller as it would be if it came now. Raises RequestError `unauthorized`."""
+        return self._known(caller.digest)
+
+    def _known(self, digest: bytes) -> Caller:
         known = self._table().get(digest)
-        if known is None or not hmac.compare_digest(known[0], digest):
+        if known is None or not hmac.compare_digest(known.digest, digest):
             raise RequestError("unauthorized", "this API key is not known here")
-        return known[1]
+        return known
 
 
 def table_of(config: Config) -> Table:
-    table: dict[bytes, tuple[bytes, Caller]] = {}
+    table: dict[bytes, Caller] = {}
     for name, client in config.clients.items():
-        caller = Caller(name, client, config.granted(name))
+        grants = config.granted(name)
         for key in client.api_keys:
             digest = hashlib.sha256(key.get_secret_value().encode()).digest()
-            table[digest] = (digest, caller)
+            table[digest] = Caller(name, client, grants, digest)
     return table
 
 

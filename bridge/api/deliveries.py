@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from bridge.api import query
-from bridge.api.auth import Caller
+from bridge.api.auth import Caller, Doorkeeper
 from bridge.api.deps import Deps
 from bridge.api.respond import Json
 from bridge.api.views import attempt_view, delivery_view
@@ -38,8 +38,8 @@ OPERATORS = {"client": query.plain_text}
 
 
 class Deliveries:
-    def __init__(self, deps: Deps) -> None:
-        self._deps = deps
+    def __init__(self, deps: Deps, keeper: Doorkeeper) -> None:
+        self._deps, self._keeper = deps, keeper
 
     async def list(self, request: Request, caller: Caller) -> Response:
         """Newest first. `since` and `until` mean when the delivery was made."""
@@ -72,6 +72,8 @@ class Deliveries:
         """One attempt more, at once; the schedule goes on as if it had not been."""
         query.read_query(request, {})
         key, sequence = parts_of(request)
+        await self._deps.leaving.decided(f"clients.{caller.name}")
+        caller = self._keeper.again(caller)  # an attempt for nobody could not be signed
         asked = await self._deps.store.ask_for_attempt(
             key, sequence, caller.scope, now=self._deps.clock.now()
         )

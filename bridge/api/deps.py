@@ -6,6 +6,7 @@ from typing import Generic, TypeVar
 
 from prometheus_client import CollectorRegistry
 
+from bridge.api.leaving import Leaving
 from bridge.bell import Bell
 from bridge.clock import Clock
 from bridge.config import Config
@@ -34,6 +35,7 @@ class Deps:
     wake_poller: Callable[[], None]
     wake_dispatcher: Callable[[], None]
     draining: Callable[[], bool]
+    leaving: Leaving = field(default_factory=Leaving)
     pulse: Callable[[str], Pulse] = unknown_pulse
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
     dev: bool = False

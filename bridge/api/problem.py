@@ -20,6 +20,7 @@ class Code(NamedTuple):
 
 
 CODES: Mapping[str, Code] = {
+    "malformed_request": Code(400, "This is not HTTP"),
     "malformed_body": Code(400, "The body cannot be read"),
     "unauthorized": Code(401, "A valid API key is needed"),
     "operator_only": Code(403, "Only operators may do this"),
@@ -40,6 +41,7 @@ CODES: Mapping[str, Code] = {
     "idempotency_key_reused": Code(422, "The Idempotency-Key was used for something else"),
     "rate_limited": Code(429, "Too many requests"),
     "limit_active": Code(429, "Too many active subscriptions"),
+    "head_too_large": Code(431, "The head of the request is too large"),
     "internal_error": Code(500, "Something is wrong on our side"),
     "not_ready": Code(503, "The bridge is not ready"),
     "stalled": Code(503, "The bridge does not move any more"),

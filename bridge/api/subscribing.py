@@ -10,15 +10,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from bridge.api import body, credential, idempotency, query
-from bridge.api.auth import Caller
+from bridge.api.admission import Admission
+from bridge.api.auth import Caller, Doorkeeper
 from bridge.api.deps import Deps, Derived
 from bridge.api.limits import ActiveLimit
 from bridge.api.problem import as_request_error, problem
 from bridge.api.respond import Json
-from bridge.api.target import vetted
 from bridge.api.views import subscription_view
 from bridge.api.waiting import Waiting, polled_or_ended
-from bridge.api.wishing import wish_of
 from bridge.config import Config
 from bridge.errors import RequestError, StoreUnavailable
 from bridge.model import IdempotencyKey, SubscriptionState, Wish
@@ -32,6 +31,8 @@ READY_AGAIN_S = 5.0
 # The routes under which Idempotency-Keys are remembered; both twins are one route.
 ONE, BATCH, ITEM = "subscribe", "subscribe/batch", "subscribe/batch/item"
 REUSED = "idempotency_key_reused"
+
+Item = dict[str, Any]  # the answer to one of a batch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,9 +54,10 @@ class Batch:
 class Subscribing:
     """Takes subscriptions. Nothing is answered with 202 or 200 before it is on disk."""
 
-    def __init__(self, deps: Deps, waiting: Waiting) -> None:
-        self._deps, self._waiting = deps, waiting
+    def __init__(self, deps: Deps, waiting: Waiting, keeper: Doorkeeper) -> None:
+        self._deps, self._waiting, self._keeper = deps, waiting, keeper
         self._active = ActiveLimit(deps.store.active_counts, deps.clock.now)
+        self._admission = Admission(deps, keeper, self._active)
         self._in_flight = idempotency.InFlight()
         self._prefix = Derived(deps.config, path_prefix)
 
@@ -86,39 +88,36 @@ class Subscribing:
             asked = Batch(
                 items=items,
                 provider_key=provider_key,
-                caller=caller,
+                caller=self._keeper.again(caller),
                 whole=idempotency.remembered(BATCH, key, [items, provider_key]),
             )
-            answers = await self._opening(asked) if key else []
+            answers, opened = await self._opening(asked) if key else ([], None)
             for start in range(len(answers), len(items), AT_ONCE):
                 answers += await self._several(asked, start)
+        if opened is not None:
+            restore_status(answers, opened)
         return Json(answers)
 
-    async def _opening(self, asked: Batch) -> list[dict[str, Any]]:
-        """The answers up to that of the first item which is taken.
+    async def _opening(self, asked: Batch) -> tuple[list[Item], Item | None]:
+        """The answers up to that of the first item which is taken, and what the key of the
+        whole batch has brought.
 
-        With it the key is remembered for the whole batch, before anything else is written.
+        With that item the key is remembered, before anything else is written.
         Raises RequestError if it was used for another batch.
         """
-        answers: list[dict[str, Any]] = []
+        answers: list[Item] = []
         for number in range(len(asked.items)):
             opened = await self._item(asked, number, asked.whole)
             if "problem" not in opened:
-                answers.append(await self._again(asked, number, opened))
-                break
+                # Under its own key: what the batch's key brings back may be another's.
+                answers.append(await self._item(asked, number, asked.part(number)))
+                return answers, opened
             if opened["problem"]["code"] == REUSED:
                 raise RequestError(REUSED, opened["problem"]["detail"])
             answers.append(opened)
-        return answers
+        return answers, None
 
-    async def _again(
-        self, asked: Batch, number: int, opened: dict[str, Any]
-    ) -> dict[str, Any]:
-        """The item under its own key: what the batch's key brings back may be another's."""
-        own = await self._item(asked, number, asked.part(number))
-        return own | {"status": max(own["status"], opened["status"])}
-
-    async def _several(self, asked: Batch, start: int) -> list[dict[str, Any]]:
+    async def _several(self, asked: Batch, start: int) -> list[Item]:
         """Together, so that the store writes them with one sync to disk."""
         numbers = range(start, min(start + AT_ONCE, len(asked.items)))
         async with asyncio.TaskGroup() as group:
@@ -128,9 +127,7 @@ class Subscribing:
             ]
         return [task.result() for task in tasks]
 
-    async def _item(
-        self, asked: Batch, number: int, key: IdempotencyKey | None
-    ) -> dict[str, Any]:
+    async def _item(self, asked: Batch, number: int, key: IdempotencyKey | None) -> Item:
         item = asked.items[number]
         try:
             if not isinstance(item, dict):
@@ -155,22 +152,13 @@ class Subscribing:
         key: IdempotencyKey | None,
     ) -> tuple[Subscribed, list[dict[str, Any]]]:
         """What was written or found, and warnings. Raises RequestError."""
-        wish = wish_of(
-            given,
-            provider_key,
-            caller,
-            self._deps.providers(),
-            https_only=self._deps.config().callbacks.https_only,
-        )
-        warnings = (
-            await vetted(wish.destination, self._deps.vet) if wish.destination else []
-        )
-        full = await self._active.full(caller)
-        with self._active.place(caller) as taken:
-            done = await self._write(wish, key, full)
-            if done.created:
+        admitted = await self._admission.admitted(given, provider_key, caller)
+        # Nothing is awaited between this and the store's queue.
+        with self._active.place(admitted.caller) as taken:
+            done = await self._write(admitted.wish, key, admitted.full)
+            if is_new(done):
                 taken()
-        return done, warnings
+        return done, admitted.warnings
 
     async def _write(
         self, wish: Wish, key: IdempotencyKey | None, full: RequestError | None
@@ -178,7 +166,7 @@ class Subscribing:
         done = await self._deps.store.subscribe(
             wish, now=self._deps.clock.now(), idempotency=key, full=full
         )
-        if done.created:
+        if is_new(done):
             self._deps.wake_poller()
             if done.subscription.state is SubscriptionState.ENDED:
                 self._deps.wake_dispatcher()
@@ -198,8 +186,25 @@ def keys_of(request: Request) -> tuple[str | None, str | None]:
     return idempotency.key_of(request), provider_key
 
 
+def is_new(done: Subscribed) -> bool:
+    """Whether it was written just now; a replay tells what was so the first time."""
+    return done.created and not done.replayed
+
+
 def status_of(done: Subscribed) -> int:
-    return 202 if done.created or done.replayed else 200
+    return 202 if done.created else 200
+
+
+def restore_status(answers: Sequence[Item], opened: Item) -> None:
+    """The item that was taken with the batch's key repeats itself under its own, and so is
+    said to have been there before; the batch's key knows whether it was.
+    """
+    for answer in answers:
+        if "problem" not in answer and (
+            answer["subscription"]["id"] == opened["subscription"]["id"]
+        ):
+            answer["status"] = max(answer["status"], opened["status"])
+            return
 
 
 def items_of(given: Any) -> list[Any]:

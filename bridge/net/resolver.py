@@ -6,6 +6,7 @@ system's resolver does: there, a few names that nobody answers keep all others w
 
 import asyncio
 import re
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -17,7 +18,7 @@ NEGATIVE_TTL_S = 5.0
 # Even a TTL of 0 is kept this long, or a burst of deliveries would ask once for each.
 LEAST_TTL_S = 1.0
 # c-ares caches too, up to an hour and without a bound, which cannot be turned off from
-# here. So a channel is only used this long.
+# here. So a channel is only used this long, and open as long again for its last answers.
 CHANNEL_LIFE_S = 10.0
 TRY_S = 1.5
 TRIES = 2
@@ -64,8 +65,8 @@ class Resolver:
         self._cached_names = cached_names
         self._cache: dict[str, Known] = {}
         self._asked: dict[str, asyncio.Future[Known]] = {}
-        self._channel: aiodns.DNSResolver | None = None
-        self._former: aiodns.DNSResolver | None = None  # its last questions may be open
+        # The one in use, and before it the former one, whose last questions may be open.
+        self._channels: deque[aiodns.DNSResolver] = deque()
         self._channel_until = 0.0
 
     async def resolve(self, host: str) -> tuple[str, ...]:
@@ -85,12 +86,15 @@ class Resolver:
         return known.addresses
 
     async def close(self) -> None:
-        for channel in (self._former, self._channel):
-            if channel is not None:
-                await channel.close()
+        for channel in self._channels:
+            await channel.close()
 
     async def _answer(self, name: str) -> Known:
         asked = self._asked.get(name) or self._ask(name)
+        while len(self._channels) > 2:
+            # Whoever asked there has long run out of time. What it has open goes at once,
+            # not when the last reference to it does.
+            await self._channels.popleft().close()
         # Not wait_for: it would cancel the future, which belongs to all who wait for it.
         done, _ = await asyncio.wait({asked}, timeout=self._timeout_s)
         if not done:
@@ -118,20 +122,18 @@ class Resolver:
 
     def _open_channel(self) -> aiodns.DNSResolver:
         now = self._now()
-        if self._channel is None or now >= self._channel_until:
-            if self._former is not None:
-                # Whoever asked there has long run out of time. It closes when let go.
-                self._former.cancel()
-            self._former = self._channel
-            self._channel = aiodns.DNSResolver(
-                flags=FLAGS,
-                timeout=TRY_S,
-                tries=TRIES,
-                lookups=LOOKUPS,
-                servers=list(self._nameservers) or None,
+        if not self._channels or now >= self._channel_until:
+            self._channels.append(
+                aiodns.DNSResolver(
+                    flags=FLAGS,
+                    timeout=TRY_S,
+                    tries=TRIES,
+                    lookups=LOOKUPS,
+                    servers=list(self._nameservers) or None,
+                )
             )
             self._channel_until = now + CHANNEL_LIFE_S
-        return self._channel
+        return self._channels[-1]
 
 
 def _known(answer: asyncio.Future[pycares.AddrInfoResult], now: float) -> Known:

@@ -3,38 +3,19 @@
 All SQL is in queries.sql; the modules beside it are the steps; `sqlite` runs them.
 """
 
-import secrets
-import string
-from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
-from bridge.cadence import PollPolicy
-from bridge.errors import ConfigError, RequestError
-from bridge.lanes import Ready, Window
-from bridge.model import (
-    ClaimedDelivery,
-    ClaimedPoll,
-    Delivery,
-    IdempotencyKey,
-    Observation,
-    Reply,
-    Subscription,
-    Wish,
-)
-from bridge.retry import Verdict
-from bridge.store import delivering, meta, polling, reading, rekeying, subscribing, upkeep
+from bridge.errors import ConfigError
+from bridge.store import meta
 from bridge.store.box import Box
 from bridge.store.claims import Claims, Pick
-from bridge.store.polling import Gap
+from bridge.store.facade import Store
+from bridge.store.meta import Reached
 from bridge.store.reading import DeliveryFilter, Page, SubscriptionFilter
-from bridge.store.rekeying import Cursor
 from bridge.store.steps import Database
 from bridge.store.subscribing import Subscribed
-from bridge.store.telling import Told
-from bridge.store.upkeep import Deadlines
-from bridge.transition import Move
 from bridge.vault import Vault
 
 __all__ = [
@@ -42,283 +23,25 @@ __all__ = [
     "DeliveryFilter",
     "Page",
     "Pick",
+    "Reached",
     "Store",
     "Subscribed",
     "SubscriptionFilter",
     "open_store",
 ]
 
-ALPHABET = string.digits + string.ascii_letters
-KEY_LENGTH = 22  # characters of base62: 131 bits
-
-
-def minted_key() -> str:
-    """The random part of a subscription's id, from which all its other ids derive.
-
-    Drawn as one number: a draw for each character would take a third of a subscribe.
-    """
-    drawn, key = secrets.randbelow(len(ALPHABET) ** KEY_LENGTH), ""
-    for _ in range(KEY_LENGTH):
-        drawn, digit = divmod(drawn, len(ALPHABET))
-        key += ALPHABET[digit]
-    return key
-
-
-class Store:
-    """Every method is one transaction; each write is on disk when it returns.
-
-    Times are unix seconds. `client` None stands for the operator, who sees all clients.
-    Keys of subscriptions are their ids without the prefix.
-    Raises StoreUnavailable, with nothing written, if the database does not answer.
-    """
-
-    def __init__(
-        self, database: Database, box: Box, mint: Callable[[], str] = minted_key
-    ) -> None:
-        self.database, self._box, self._mint = database, box, mint
-
-    async def subscribe(
-        self,
-        wish: Wish,
-        *,
-        now: float,
-        idempotency: IdempotencyKey | None = None,
-        full: RequestError | None = None,
-    ) -> Subscribed:
-        """Raises RequestError if the Idempotency-Key was used with another body.
-
-        `full` is raised if this is not a repeat: the client may have no more.
-        """
-        step = subscribing.subscribe(
-            self._box, wish, idempotency, now=now, mint=self._mint, full=full
-        )
-        return await self.database.write(step)
-
-    async def stop(self, key: str, client: str | None, *, now: float) -> bool:
-        """Stop a subscription and drop what it owes; False if there is none."""
-        return await self.database.write(subscribing.stop(key, client, now=now))
-
-    async def abandon(
-        self, clients: Collection[str], providers: Collection[str], *, now: float
-    ) -> int:
-        """Stop all that these clients and providers have in flight; how many it was."""
-        stopped = 0
-        while count := await self.database.write(
-            subscribing.abandon(clients, providers, now=now)
-        ):
-            stopped += count
-        return stopped
-
-    async def subscription(self, key: str, client: str | None) -> Subscription | None:
-        return await self.database.read(reading.read_subscription(self._box, key, client))
-
-    async def subscriptions(
-        self, wanted: SubscriptionFilter, *, limit: int, before: int = reading.NEWEST
-    ) -> Page:
-        step = reading.list_subscriptions(self._box, wanted, limit=limit, before=before)
-        return await self.database.scan(step)
-
-    async def poll_lanes(self, *, now: float, window: Window) -> Ready:
-        return await self.database.read(polling.poll_lanes(now=now, window=window))
-
-    async def claim_polls(
-        self,
-        picks: Sequence[Pick],
-        *,
-        now: float,
-        gap: Gap,
-        in_flight: Collection[int] = (),
-    ) -> Claims[ClaimedPoll]:
-        step = polling.claim_polls(self._box, picks, now=now, gap=gap, in_flight=in_flight)
-        return await self.database.write(step)
-
-    async def record_poll(
-        self, claimed: ClaimedPoll, seen: Observation, move: Move, *, now: float
-    ) -> list[str]:
-        """Write an answer that is no end; keys of subscriptions it ended all the same."""
-        told = await self.database.write(
-            polling.record_poll(self._box, claimed, seen, move, now=now)
-        )
-        ended = [*told.keys]
-        while told.after is not None:
-            told = await self.database.write(
-                polling.tell_poll(self._box, claimed, seen, move, told.after, now=now)
-            )
-            ended += told.keys
-        return ended
-
-    async def record_end(
-        self, watch_id: int, seen: Observation, *, now: float, memory_until: float
-    ) -> list[str]:
-        """Write a task's end and owe it to all; keys of the subscriptions it ended.
-
-        If this is cut short, `finish_ends` goes on.
-        """
-        told = await self.database.write(
-            polling.record_end(
-                self._box, watch_id, seen, now=now, memory_until=memory_until
-            )
-        )
-        return await self._tell_rest(watch_id, told, now)
-
-    async def finish_ends(self, *, now: float) -> list[str]:
-        """Tell those who have not heard of an end that is on record; keys of whom."""
-        ended: list[str] = []
-        for row in await self.database.read(meta.rows("untold_watches", limit=100)):
-            told = await self.database.write(
-                polling.tell_rest(self._box, row["id"], now=now)
-            )
-            ended += await self._tell_rest(row["id"], told, now)
-        return ended
-
-    async def _tell_rest(self, watch_id: int, told: Told, now: float) -> list[str]:
-        ended = [*told.keys]
-        while told.after is not None:
-            told = await self.database.write(
-                polling.tell_rest(self._box, watch_id, now=now)
-            )
-            ended += told.keys
-        return ended
-
-    async def delivery_lanes(self, *, now: float, window: Window) -> Ready:
-        return await self.database.read(delivering.delivery_lanes(now=now, window=window))
-
-    async def claim_deliveries(
-        self,
-        picks: Sequence[Pick],
-        *,
-        now: float,
-        lease_s: float,
-        in_flight: Collection[int] = (),
-    ) -> Claims[ClaimedDelivery]:
-        step = delivering.claim_deliveries(
-            self._box, picks, now=now, lease_s=lease_s, in_flight=in_flight
-        )
-        return await self.database.write(step)
-
-    async def record_attempt(
-        self, claimed: ClaimedDelivery, reply: Reply, verdict: Verdict, *, now: float
-    ) -> None:
-        more = await self.database.write(
-            delivering.record_attempt(self._box, claimed, reply, verdict, now=now)
-        )
-        while more:
-            more = await self.database.write(
-                delivering.drop_gone(claimed.destination_id, now=now)
-            )
-
-    async def ask_for_attempt(
-        self, key: str, sequence: int, client: str | None, *, now: float
-    ) -> bool:
-        """Owe one extra attempt; False if there is no such delivery.
-
-        Raises RequestError if the delivery was stopped, superseded or filtered, and while
-        an attempt that was asked for is being made.
-        """
-        return await self.database.write(
-            delivering.ask_for_attempt(key, sequence, client, now=now)
-        )
-
-    async def delivery(
-        self, key: str, sequence: int, client: str | None
-    ) -> Delivery | None:
-        """With its attempts."""
-        step = reading.read_delivery(self._box, key, sequence, client)
-        return await self.database.read(step)
-
-    async def deliveries(
-        self, wanted: DeliveryFilter, *, limit: int, before: int = reading.NEWEST
-    ) -> Page:
-        step = reading.list_deliveries(self._box, wanted, limit=limit, before=before)
-        return await self.database.scan(step)
-
-    async def begin(self, *, now: float) -> int:
-        """Take over from a former process: its claims are due again, and how many."""
-        return await self.database.write(upkeep.begin(now=now))
-
-    async def check_deadlines(
-        self, policy: Callable[[str], PollPolicy], *, now: float
-    ) -> Deadlines:
-        return await self.database.write(upkeep.check_deadlines(self._box, policy, now=now))
-
-    async def end_keyless(self, *, now: float) -> list[str]:
-        """End what a key that never worked has kept waiting for ten minutes."""
-        ended: list[str] = []
-        while keys := await self.database.write(upkeep.end_keyless(self._box, now=now)):
-            ended += keys
-        return ended
-
-    async def sweep(self, *, now: float) -> int:
-        """Repair what must not exist; how much of it there was."""
-        if not await self.database.scan(upkeep.anything_amiss()):
-            return 0
-        return await self.database.write(upkeep.sweep(self._box, now=now))
-
-    async def prune(self, *, before: float) -> int:
-        """Delete a chunk of what finished before that time; 0 when there is no more."""
-        return await self.database.write(upkeep.prune(before=before))
-
-    async def forget(self, *, now: float, idempotency_before: float) -> int:
-        """Drop a chunk of what is remembered no longer, answers of tasks and
-        Idempotency-Keys; 0 when there is no more.
-        """
-        return await self.database.write(
-            upkeep.forget(now=now, idempotency_before=idempotency_before)
-        )
-
-    async def rekey(self, cursor: Cursor = Cursor()) -> Cursor:  # noqa: B008 - immutable
-        """Seal a chunk anew with the newest key; call again until it is finished."""
-        return await self.database.write(rekeying.rekey(self._box, cursor))
-
-    async def rewrap(self) -> None:
-        """Seal the fingerprint key anew: the last step of a rekey."""
-        await self.database.write(meta.rewrap(self._box.vault))
-
-    async def note_time(self, now: float) -> None:
-        """Remember that scheduling time has come so far."""
-        await self.database.write(meta.note_time(now))
-
-    async def configured_credentials(
-        self, providers: Collection[str]
-    ) -> dict[str, Mapping[str, Any]]:
-        """The state of each provider's configured key, of those that were ever used."""
-        names = {meta.configured(self._box.fingerprints, name): name for name in providers}
-        rows = await self.credentials()
-        return {names[key]: row for row in rows if (key := row["fingerprint"]) in names}
-
-    async def credentials(self) -> list[Mapping[str, Any]]:
-        """Each account's state: provider, worked_at, refused_at, paused_until, …"""
-        return await self.database.read(meta.rows("credential_states"))
-
-    async def active_counts(self) -> dict[str, int]:
-        """Active subscriptions of each client."""
-        rows = await self.database.scan(meta.rows("active_counts"))
-        return {row["client"]: row["active"] for row in rows}
-
-    async def in_use(self) -> tuple[set[str], set[str]]:
-        """Clients and providers that the configuration must still know.
-
-        By the writer: what was to be written before this is seen.
-        """
-        return await self.database.write(meta.in_use())
-
-    async def backlog(self, now: float) -> Mapping[str, Any]:
-        """watches, deliveries, oldest_poll_at, oldest_delivery_at, exhausted."""
-        [row] = await self.database.scan(meta.rows("backlog", now=now))
-        return row
-
 
 @asynccontextmanager
-async def open_store(url: str, vault: Vault) -> AsyncIterator[tuple[Store, float]]:
-    """The store behind a database URL, and the scheduling time it is known to have reached.
+async def open_store(url: str, vault: Vault) -> AsyncIterator[tuple[Store, Reached]]:
+    """The store behind a database URL, and the time that former processes had reached.
 
     Raises ConfigError for a URL of no known kind, StoreLocked, StoreUnavailable, and
     SealBroken if none of the vault's keys is the one the database was written with.
     """
     database = await open_database(url)
     try:
-        fingerprints, reached_at = await database.write(meta.open_meta(vault))
-        yield Store(database, Box(vault, fingerprints)), reached_at
+        fingerprints, reached = await database.write(meta.open_meta(vault))
+        yield Store(database, Box(vault, fingerprints)), reached
     finally:
         await database.close()
 

@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from bridge.errors import SealBroken
 from bridge.store.steps import Step, ask
@@ -13,7 +13,16 @@ SEALED_WITH = "sealed_with"  # ids of the encryption keys that were ever the new
 TIME = "time"
 
 
-def open_meta(vault: Vault) -> Step[tuple[Fingerprints, float]]:
+class Reached(NamedTuple):
+    """The last scheduling time that was noted, and how much of it was beyond doubt; both 0
+    for a new database.
+    """
+
+    at: float = 0.0
+    believed_at: float = 0.0
+
+
+def open_meta(vault: Vault) -> Step[tuple[Fingerprints, Reached]]:
     """The database's fingerprint key, drawn once and never changed, and its last time.
 
     Raises SealBroken if an encryption key is missing that it was written with.
@@ -26,7 +35,8 @@ def open_meta(vault: Vault) -> Step[tuple[Fingerprints, float]]:
         yield ask("set_meta", name=FINGERPRINT_KEY, value=vault.seal(key, FINGERPRINT_KEY))
     yield from check_keys(vault)
     times = yield ask("meta", name=TIME)
-    return Fingerprints(key), float(times[0]["value"]) if times else 0.0
+    reached = Reached(*map(float, times[0]["value"].split())) if times else Reached()
+    return Fingerprints(key), reached
 
 
 def check_keys(vault: Vault) -> Step[None]:
@@ -57,8 +67,9 @@ def rewrap(vault: Vault) -> Step[None]:
     yield ask("set_meta", name=SEALED_WITH, value=vault.newest_id)
 
 
-def note_time(now: float) -> Step[None]:
-    yield ask("set_meta", name=TIME, value=repr(now).encode())
+def note_time(reached: Reached) -> Step[None]:
+    value = " ".join(map(repr, reached)).encode()
+    yield ask("set_meta", name=TIME, value=value)
 
 
 def rows(query: str, **params: Any) -> Step[list[Mapping[str, Any]]]:

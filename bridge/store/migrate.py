@@ -35,9 +35,9 @@ def migrate(connection: sqlite3.Connection) -> int:
     return len(scripts) - int(current)
 
 
-def migrations() -> list[str]:
+def migrations(database: str = "sqlite") -> list[str]:
     """The SQL of every migration, oldest first."""
-    folder = resources.files("bridge.store").joinpath("migrations", "sqlite")
+    folder = resources.files("bridge.store").joinpath("migrations", database)
     files = sorted(
         (f for f in folder.iterdir() if f.name.endswith(".sql")), key=lambda f: f.name
     )

@@ -1,146 +1,16 @@
-"""Steps of polling: claim what is due, record what was seen."""
+"""Steps of polling: record what was seen, and tell whom it concerns."""
 
-from collections.abc import Callable, Collection, Sequence
+import math
 
-import orjson
-
-from bridge.budget import Budget
 from bridge.cadence import CLOSING_PAUSE_MAX_S
-from bridge.lanes import Lane, Ready, Window
-from bridge.model import ClaimedPoll, Observation, PollOutcome, Status
+from bridge.model import ClaimedPoll, Observation
 from bridge.store.box import Box, opened
-from bridge.store.claims import Claims, Kind, Pick, look
 from bridge.store.rows import listener_of
-from bridge.store.steps import Query, Row, Step, ask
+from bridge.store.steps import Row, Step, ask
 from bridge.store.telling import CHUNK, Told, close, rest_if_idle, tell_end, tell_update
 from bridge.transition import Move
 
-# A budget's wait is looked at again after so long: a reload may have raised the rate.
-BUDGET_LOOK_S = 60.0
 CALM_S = 60.0  # without a 429 since the last pause: the next one is a first one again
-
-# From (provider, age of the task in seconds) to the seconds until its next poll.
-Gap = Callable[[str, float], float]
-
-
-def poll_lane(row: Row) -> Lane:
-    return Lane(
-        row["id"],
-        row["provider"],
-        row["provider"],
-        ready_at=row["ready_at"],
-        probing=row["probes"] > 0,
-    )
-
-
-LANES = (Kind("poll_owners", "ready_credentials", poll_lane),)
-
-
-def poll_lanes(*, now: float, window: Window) -> Step[Ready]:
-    return (yield from look(LANES, now, window))
-
-
-def claim_polls(
-    box: Box,
-    picks: Sequence[Pick],
-    *,
-    now: float,
-    gap: Gap,
-    in_flight: Collection[int],
-) -> Step[Claims[ClaimedPoll]]:
-    """Take due watches; each is moved to its next poll, so that a crash only skips one.
-
-    A watch of `in_flight` is moved on without being asked again: its answer takes longer
-    than its gap. Of a credential no more are taken than its rate allows.
-    """
-    items: list[ClaimedPoll] = []
-    moved: dict[tuple[int, bool], float | None] = {}
-    for pick in picks:
-        for credential in (yield ask("due_credential", credential_id=pick.lane.id)):
-            budget = pick.rate and Budget(pick.rate, credential["full_at"])
-            count = min(pick.count, budget.available(now)) if budget else pick.count
-            taken = yield from claim_some(
-                box, pick, count, now=now, gap=gap, in_flight=in_flight
-            )
-            budget = budget and budget.spend(len(taken), now)
-            [left] = yield ask(
-                "leave_credential",
-                credential_id=pick.lane.id,
-                full_at=budget.full_at if budget else 0.0,
-                free_at=min(budget.free_at(now), now + BUDGET_LOOK_S) if budget else 0.0,
-            )
-            items += taken
-            moved[pick.lane.place] = left["ready_at"]
-    return Claims(items, moved)
-
-
-def claim_some(
-    box: Box,
-    pick: Pick,
-    count: int,
-    *,
-    now: float,
-    gap: Gap,
-    in_flight: Collection[int],
-) -> Step[list[ClaimedPoll]]:
-    """Up to `count` of one credential's due watches."""
-    if count < 1:
-        return []
-    rows = yield ask(
-        "due_polls", credential_id=pick.lane.id, now=now, limit=count + pick.held
-    )
-    fresh = [row for row in rows if row["watch_id"] not in in_flight][:count]
-    busy = [row for row in rows if row["watch_id"] in in_flight]
-    items = [claimed_poll(box, row, now, gap) for row in fresh]
-    if items:
-        yield Query(
-            "claim_poll",
-            [
-                {"watch_id": item.watch_id, "next_at": item.next_at, "now": now}
-                for item in items
-            ],
-        )
-    if busy:
-        yield Query(
-            "rearm_poll",
-            [
-                {
-                    "watch_id": row["watch_id"],
-                    "next_at": now + gap(row["provider"], now - row["born_at"]),
-                }
-                for row in busy
-            ],
-        )
-    return items
-
-
-def claimed_poll(box: Box, row: Row, now: float, gap: Gap) -> ClaimedPoll:
-    return ClaimedPoll(
-        watch_id=row["watch_id"],
-        claim_no=row["claim_no"] + 1,
-        claimed_at=now,
-        next_at=now + gap(row["provider"], now - row["born_at"]),
-        credential_id=row["credential_id"],
-        provider=row["provider"],
-        task_id=row["task_id"],
-        params=orjson.loads(row["params"]),
-        own=bool(row["own"]),
-        own_key=opened(box.open_key, row["sealed"]),
-        key_worked=row["worked_at"] is not None,
-        key_refused_at=row["refused_at"],
-        key_refused_by=row["refused_by"],
-        born_at=row["born_at"],
-        created_at=row["created_at"],
-        status=row["status"] and Status(row["status"]),
-        progress=row["progress"],
-        outcome=row["outcome"] and PollOutcome(row["outcome"]),
-        outcome_since=row["outcome_since"],
-        failures=row["failures"],
-        strikes=row["strikes"],
-        closing_at=row["closing_at"],
-        wants_updates=bool(row["updates"]),
-        wants_raw=bool(row["raw"]),
-    )
 
 
 def record_poll(
@@ -185,7 +55,9 @@ def tell_poll(
     rows = yield ask("listeners", watch_id=claimed.watch_id, after=after, limit=CHUNK)
     for row in rows:
         listener = listener_of(box, row)
-        if move.closes and move.closes.covers(listener.created_at, listener.deadline_at):
+        waits = listener.closing_at is not None  # for this last look at its task
+        deadline_at = listener.deadline_at if waits else math.inf
+        if move.closes and move.closes.covers(listener.created_at, deadline_at):
             ended += yield from close(box, listener, move.closes.outcome, seen, now=now)
         elif move.updated and "task.updated" in listener.events:
             yield from tell_update(box, listener, seen, now=now)

@@ -36,20 +36,20 @@ class Deadlines:
 
 
 def check_deadlines(
-    box: Box, policy: Callable[[str], PollPolicy], *, now: float
+    box: Box, policy: Callable[[str], PollPolicy], *, now: float, until: float
 ) -> Step[Deadlines]:
     """Ask once more for whom the time is up; end whom no answer came for."""
-    rows = yield ask("due_deadlines", now=now, limit=CHUNK)
+    rows = yield ask("due_deadlines", now=until, limit=CHUNK)
     overdue: list[Row] = []
     polled = False
     for row in rows:
         retained_until = row["created_at"] + policy(row["provider"]).retention_s
-        if key_is_lost(row) and now < retained_until:
-            deadline_at = min(deadline_after(row, now), retained_until)
+        if key_is_lost(row) and until < retained_until:
+            deadline_at = min(deadline_after(row, until), retained_until)
             yield ask("move_deadline", subscription_id=row["id"], deadline_at=deadline_at)
         elif row["closing_at"] is None:
             polled = True
-            check_at = now + LAST_WORD_S
+            check_at = until + LAST_WORD_S
             yield ask(
                 "check_later", subscription_id=row["id"], check_at=check_at, closing_at=now
             )
@@ -96,9 +96,9 @@ def end_by_our_word(box: Box, rows: Iterable[Row], now: float) -> Step[list[str]
     return ended
 
 
-def end_keyless(box: Box, *, now: float) -> Step[list[str]]:
+def end_keyless(box: Box, *, now: float, until: float) -> Step[list[str]]:
     """End a chunk of what waits for a key that was refused from the start and still is."""
-    before = now - KEY_CHANCE_S
+    before = until - KEY_CHANCE_S
     rows = yield ask("keyless_subscriptions", before=before, limit=CHUNK)
     return (yield from end_by_our_word(box, rows, now))
 

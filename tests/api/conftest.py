@@ -12,11 +12,11 @@ import pytest
 import uvicorn
 from prometheus_client import CollectorRegistry
 from starlette.types import ASGIApp
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from bridge.api.app import create_app
 from bridge.api.deps import Deps
+from bridge.api.protocol import Protocol
 from bridge.bell import Bell
 from bridge.cadence import PollPolicy
 from bridge.config import Config
@@ -184,11 +184,11 @@ class Api:
 @asynccontextmanager
 async def served(app: ASGIApp) -> AsyncIterator[str]:
     """The app's address. A whole uvicorn server takes a tenth of a second to stop."""
-    config = uvicorn.Config(app, http="httptools", lifespan="off", log_config=None)
+    config = uvicorn.Config(app, http=Protocol, lifespan="off", log_config=None)
     config.load()
     state = ServerState()
     server = await asyncio.get_running_loop().create_server(
-        lambda: HttpToolsProtocol(config, state, {}), "127.0.0.1", 0
+        lambda: Protocol(config, state, {}), "127.0.0.1", 0
     )
     try:
         yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"

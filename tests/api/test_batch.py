@@ -76,6 +76,49 @@ async def test_an_idempotency_key_covers_each_item(api: Api) -> None:
 
 
 @pytest.mark.parametrize(
+    ("before", "statuses"), [(False, [202, 200, 202, 200]), (True, [200, 200, 202, 200])]
+)
+async def test_a_batch_sent_again_is_answered_as_it_was(
+    api: Api, before: bool, statuses: list[int]
+) -> None:
+    """Item by item: what had been there before, what is new, and twice the same."""
+    first, second = items(2)
+    if before:
+        await api.subscribe(**first)
+    sent = [first, first, second, second]
+    taken = await api("POST", "/subscribe/batch", json=sent, headers=KEY)
+    again = await api("POST", "/subscribe/batch", json=sent, headers=KEY)
+    assert [item["status"] for item in taken.json] == statuses
+    assert again.json == taken.json
+
+
+async def test_an_item_that_was_there_before_is_not_new_by_another_being_so(
+    api: Api,
+) -> None:
+    """What the batch's key remembers is the status of the one that was taken first."""
+    sent = [ITEM | {"callback_url": "https://inside.example/"}, *items(2)]
+    api.names.trouble["inside.example"] = AddressForbidden("10.0.0.1")
+    first = await api("POST", "/subscribe/batch", json=sent, headers=KEY)
+    del api.names.trouble["inside.example"]
+    await api.subscribe(**sent[0])
+    again = await api("POST", "/subscribe/batch", json=sent, headers=KEY)
+    assert [item["status"] for item in first.json] == [422, 202, 202]
+    assert [item["status"] for item in again.json] == [200, 202, 202]
+
+
+async def test_what_was_taken_may_be_refused_when_it_is_sent_again(api: Api) -> None:
+    """Then nothing else takes its place in the answer."""
+    other = ITEM | {"callback_url": "https://other.example/"}
+    api.names.trouble["other.example"] = AddressForbidden("10.0.0.1")
+    first = await api("POST", "/subscribe/batch", json=[other, ITEM], headers=KEY)
+    api.names.trouble = {"app.example.com": AddressForbidden("10.0.0.1")}
+    await api.subscribe(**other)
+    again = await api("POST", "/subscribe/batch", json=[other, ITEM], headers=KEY)
+    assert [item["status"] for item in first.json] == [422, 202]
+    assert [item["status"] for item in again.json] == [200, 422]
+
+
+@pytest.mark.parametrize(
     ("once", "then"),
     [
         (items(2), items(1)),

@@ -4,7 +4,7 @@ import asyncio
 
 from bridge.store import Store
 from tests.api.acting import SUCCEEDED, poll
-from tests.api.conftest import CALLBACK, OTHER, Api, NotedClock
+from tests.api.conftest import CALLBACK, OTHER, Api, NotedClock, config_with
 
 BODY = {"provider": "amux", "task_id": "task1", "callback_url": CALLBACK}
 KEY = {"Idempotency-Key": "order-7"}
@@ -25,14 +25,26 @@ async def test_the_same_key_gets_the_same_answer(api: Api) -> None:
     assert api.woken == ["poller"]
 
 
-async def test_a_replay_of_a_repeat_is_answered_as_any_replay(api: Api) -> None:
-    """As docs/api.md says: 202, though the first answer under this key was 200."""
+async def test_a_replay_of_a_repeat_is_answered_as_the_repeat_was(api: Api) -> None:
+    """Who counts its 202s, as new ones, must not count one that has never been."""
     await api.subscribe()
     repeat = await api("POST", "/subscribe", json=BODY, headers=KEY)
     again = await api("POST", "/subscribe", json=BODY, headers=KEY)
-    assert (repeat.status, again.status) == (200, 202)
+    assert (repeat.status, again.status) == (200, 200)
     assert again.headers["idempotency-replayed"] == "true"
     assert again.json["id"] == repeat.json["id"]
+
+
+async def test_a_replay_takes_no_place(api: Api) -> None:
+    """It is answered like what it repeats, but there is one subscription only."""
+    config = config_with(limits={"requests": "1000/s", "active": 2})
+    async with api.changed(config=lambda: config) as small:
+        for _ in range(3):
+            made = await small("POST", "/subscribe", json=BODY, headers=KEY)
+            assert made.status == 202
+        second = await small.subscribe(task_id="task2")
+        third = await small.subscribe(task_id="task3")
+    assert (second.status, third.code) == (202, "limit_active")
 
 
 async def test_a_key_is_good_for_one_body(api: Api) -> None:

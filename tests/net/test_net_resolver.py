@@ -1,12 +1,14 @@
 """Names are looked up fast and bounded, and none of them delays another."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+import os
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
+from bridge.clock import SystemClock
 from bridge.net import resolver as module
 from bridge.net.resolver import DnsFailure, Resolver
 from tests.net.hostile import NameServer, name_server
@@ -232,13 +234,76 @@ async def test_the_cache_does_not_grow_without_end() -> None:
 
 async def test_a_resolver_is_open_for_names_however_long_it_runs() -> None:
     """
-    Channels are replaced while questions are open, and old ones are closed.
+    Channels are replaced, and what was learned of a name is learned anew.
     """
     async with asking({"a.test": ["192.0.2.1"]}) as (resolver, server, hand):
         for _ in range(4):
             assert await resolver.resolve("a.test") == ("192.0.2.1",)
             hand.now += module.CHANNEL_LIFE_S
         assert len(server.asked) == 4
+
+
+def held(kind: str) -> int:
+    """What this process has open of the system: `fd` or `task` (a thread)."""
+    return len(os.listdir(f"/proc/self/{kind}"))
+
+
+async def until(done: Callable[[], bool]) -> None:
+    """c-ares gives a closed channel back in a thread of its own, a moment later."""
+    async with asyncio.timeout(10):
+        while not done():
+            await SystemClock().wait(asyncio.Event(), 0.005)
+
+
+async def test_what_a_replaced_channel_has_open_is_given_back() -> None:
+    """
+    Each has four descriptors and a thread, six times a minute. That somebody still holds
+    the object, as a traceback may, must not matter.
+    """
+    async with asking({"a.test": ["192.0.2.1"]}) as (resolver, _, hand):
+        await resolver.resolve("a.test")
+        threads, files = held("task"), held("fd")
+        kept = [resolver._channels[-1]]
+        for _ in range(20):
+            hand.now += module.CHANNEL_LIFE_S
+            await resolver.resolve("a.test")
+            kept.append(resolver._channels[-1])
+            # One more than at first: the former channel, for its last answers.
+            await until(lambda: held("task") <= threads + 1 and held("fd") <= files + 6)
+        assert len({id(channel) for channel in kept}) == 21
+
+
+async def test_a_question_outlives_the_channel_being_replaced() -> None:
+    """
+    It was asked just before: its answer counts as any other.
+    """
+    names = {"late.test": None, "a.test": ["192.0.2.1"]}
+    async with asking(names) as (resolver, server, hand), asyncio.timeout(5):
+        asked = asyncio.ensure_future(resolver.resolve("late.test"))
+        await server.until_asked(1)
+        hand.now += module.CHANNEL_LIFE_S
+        await resolver.resolve("a.test")
+        server.names["late.test"] = ["192.0.2.9"]
+        server.answer_late()
+        assert await asked == ("192.0.2.9",)
+
+
+async def test_a_question_ends_with_its_channel_at_the_latest() -> None:
+    """
+    Whoever still waits for it then is told at once, and may ask again.
+    """
+    names = {"silent.test": None, "a.test": ["192.0.2.1"]}
+    async with asking(names, timeout_s=60) as (resolver, server, hand), asyncio.timeout(1):
+        asked = asyncio.ensure_future(resolver.resolve("silent.test"))
+        await server.until_asked(1)
+        for _ in range(2):
+            hand.now += module.CHANNEL_LIFE_S
+            await resolver.resolve("a.test")
+        with pytest.raises(DnsFailure, match="cancelled"):
+            await asked
+        server.names["silent.test"] = ["192.0.2.9"]
+        hand.now += module.NEGATIVE_TTL_S
+        assert await resolver.resolve("silent.test") == ("192.0.2.9",)
 
 
 async def test_closing_ends_every_open_question() -> None:

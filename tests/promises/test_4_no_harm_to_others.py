@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.lanes import Lane, share
+from bridge.lanes import LOOK, Lane, share
 from bridge.model import Answer, DeliveryState, PollOutcome, PollRequest
 from bridge.net.body import ByteBudget
 from bridge.simulator.reactions import Reaction
@@ -360,5 +360,95 @@ async def test_a_fault_of_ours_with_one_piece_of_work_stops_nobody(
     async with world.running():
         await told_within(world, SOON_S, *(one.id for one in fine))
         assert not world.ends(odd)
+        shown = await world.show(odd)
+        assert "a fault in poll-bridge" in (
+            str(shown.last_poll and shown.last_poll.detail)
+            if where == "poll"
+            else str((await world.delivery(odd)).log[0].detail)
+        )
         faulty[0] = False
         await told_within(world, 60, odd.id)
+
+
+async def test_a_fault_that_stays_is_given_up_like_any_failure(world: World) -> None:
+    """Not repeated with each lease for ever: its attempts are counted."""
+
+    def receiver(_url: str) -> int:
+        raise ZeroDivisionError
+
+    world.providers.says, world.receivers.says = w.succeeded, receiver
+    made = await world.subscribe("odd")
+    await world.pass_time(5 * 86_400, step_s=1_800)
+    delivery = await world.delivery(made)
+    assert delivery.state is DeliveryState.EXHAUSTED
+    assert delivery.attempts == 13
+
+
+async def test_one_throttled_url_does_not_rest_the_others_of_its_host(world: World) -> None:
+    """A chat service, a hosted n8n: one workflow there is over its limit, for ever."""
+    world.providers.says = w.succeeded
+    world.receivers.says = lambda url: 429 if "over-limit" in url else 200
+    backlog = [
+        await world.subscribe(f"b{n}", path="over-limit", host="hosted.test")
+        for n in range(40)
+    ]
+    async with world.running():
+        await world.until(lambda: len(world.receivers.posts) > 1)
+        for round_ in range(5):
+            fine = [
+                await world.subscribe(
+                    f"t{round_}-{n}", path=f"fine-{n}", host="hosted.test"
+                )
+                for n in range(5)
+            ]
+            await told_within(world, SOON_S, *(one.id for one in fine))
+    assert not any(world.ends(one)[-1].status == 200 for one in backlog if world.ends(one))
+
+
+async def test_two_throttled_urls_let_the_others_of_their_host_through(
+    world: World,
+) -> None:
+    """Then the whole host is tried gently, but not given up."""
+    world.providers.says = w.succeeded
+    world.receivers.says = lambda url: 429 if "over-limit" in url else 200
+    for n in range(20):
+        await world.subscribe(f"b{n}", path=f"over-limit-{n % 2}", host="hosted.test")
+    async with world.running():
+        await world.until(lambda: len(world.receivers.posts) > 3)
+        for round_ in range(5):
+            fine = await world.subscribe(f"t{round_}", host="hosted.test")
+            await told_within(world, 60.0, fine.id)
+
+
+async def test_a_client_with_more_dead_hosts_than_are_looked_at_hides_nobody(
+    world: World, gate: Gate
+) -> None:
+    """What waits behind them is seen, of others and of the client itself."""
+    world.providers.says, world.receivers.says = w.succeeded, unless_dead(gate)
+    for n in range(3 * LOOK):
+        for task_id in ("a", "b"):
+            await world.subscribe(task_id, host=f"dead-{n}.test", path=task_id)
+    async with world.running():
+        await world.until(lambda: gate.held >= FEW_LEFT)
+        other = await world.subscribe("t", client="blog", host="blog.test")
+        await told_within(world, SOON_S, other.id)
+        gate.open()
+        own = await world.subscribe("t", host="fine.test")
+        await told_within(world, SOON_S, own.id)
+    assert len(world.receivers.taken) == 6 * LOOK + 2
+
+
+async def test_keys_without_number_hide_nobody(world: World, gate: Gate) -> None:
+    """Anybody can invent keys; each is an account of its own."""
+    world.providers.says = unless_slow(gate)
+    for n in range(3 * LOOK):
+        for task_id in (f"slow-{n}-a", f"slow-{n}-b"):
+            await world.subscribe(task_id, provider_key=f"sk-{n}")
+    async with world.running():
+        await world.until(lambda: gate.held >= FEW_LEFT)
+        other = await world.subscribe("t", provider="newapi")
+        await told_within(world, SOON_S, other.id)
+        gate.open()
+        own = await world.subscribe("t")
+        await told_within(world, SOON_S, own.id)
+    assert len(world.receivers.taken) == 6 * LOOK + 2

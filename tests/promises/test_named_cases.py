@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import cast
 
 import pytest
+from pydantic import SecretStr
 
+from bridge.assembly import Current, built
 from bridge.clock import SystemClock
 from bridge.errors import StoreUnavailable
 from bridge.model import (
@@ -22,16 +24,20 @@ from bridge.model import (
     Subscription,
     SubscriptionState,
 )
+from bridge.providers.configured import configured
 from bridge.simulator.reactions import Reaction
 from bridge.simulator.script import Fault, Step, Task
+from bridge.store import SubscriptionFilter, open_store
 from bridge.store.sqlite import Sqlite
+from bridge.vault import Vault
 from tests import world as w
-from tests.conftest import FakeClock
+from tests.conftest import ENCRYPTION_KEY, FakeClock
 from tests.promises.wired import wired
-from tests.world import Gate, World
+from tests.world import Gate, Machine, World
 
 HOUR_S = 3_600.0
 DAY_S = 86_400.0
+RETENTION_S = 30 * DAY_S
 FINISHED = b'{"message": "The execution \\"9 has finished already."}'
 
 
@@ -40,6 +46,15 @@ async def world(tmp_path: Path, clock: FakeClock) -> AsyncIterator[World]:
     opened = await World(tmp_path, clock).up()
     yield opened
     assert opened.repaired == await opened.store.sweep(now=clock.now()) == 0
+    await opened.down()
+
+
+@pytest.fixture
+async def machine(tmp_path: Path) -> AsyncIterator[Machine]:
+    opened = Machine(tmp_path)
+    await opened.up()
+    yield opened
+    assert opened.repaired == await opened.store.sweep(now=opened.clock.now()) == 0
     await opened.down()
 
 
@@ -367,40 +382,166 @@ async def test_a_wall_clock_an_hour_off_ends_and_stalls_nothing(
 
 @pytest.mark.parametrize("hours", [-1, 1])
 async def test_a_machine_that_comes_back_with_its_clock_off_ends_and_stalls_nothing(
-    world: World, hours: int
+    machine: Machine, hours: int
 ) -> None:
-    """What is scheduled does not wait for the difference, and no time was really up."""
-    made = await world.subscribe("t", deadline_s=3 * HOUR_S)
-    short = await world.subscribe("short", deadline_s=1_800.0)
-    await world.pass_time(120)
-    await world.down()
-    asked, wall = len(world.providers.asked), world.clock.now() + 60 + hours * HOUR_S
-    await world.up()
-    started_at = max(wall, world.reached_at)  # as SystemClock does it
-    assert started_at >= world.clock.now() - 61
-    world.clock.advance(max(started_at - world.clock.now(), 0.0))
-    world.clock.offset = wall - world.clock.now()
-    await world.down()
-    await world.up()
-    world.providers.says = lambda task: (
+    """What is scheduled does not wait for the difference, and no time was really up.
+
+    It died: the last time it has noted was a minute ago. So long a poll may wait.
+    """
+    made = await machine.subscribe("t", deadline_s=3 * HOUR_S)
+    short = await machine.subscribe("short", deadline_s=1_800.0)
+    await machine.pass_time(120)
+    asked, reached = len(machine.providers.asked), machine.clock.now()
+    machine.clock.offset = hours * HOUR_S
+    await machine.restart(down_s=60)
+    assert machine.clock.now() >= reached - 60, "the last time that was noted"
+    machine.providers.says = lambda task: (
         w.succeeded(task) if task == "short" else w.pending(task)
     )
-    await world.pass_time(20)
-    assert len(world.providers.asked) >= asked + 3
-    assert (await world.show(made)).state is SubscriptionState.ACTIVE
-    assert (await world.show(short)).outcome is Outcome.SUCCEEDED
-    world.providers.says = w.succeeded
-    await world.pass_time(10)
-    [post] = world.ends(made)
-    assert post.signed_at == pytest.approx(world.clock.wall(), abs=11)
+    await machine.pass_time(80)
+    assert len(machine.providers.asked) >= asked + 3
+    assert (await machine.show(made)).state is SubscriptionState.ACTIVE
+    assert (await machine.show(short)).outcome is Outcome.SUCCEEDED
+    machine.providers.says = w.succeeded
+    await machine.pass_time(10)
+    [post] = machine.ends(made)
+    assert post.signed_at == pytest.approx(machine.clock.wall(), abs=11)
 
 
-def test_a_clock_that_came_back_behind_goes_on_from_what_was_reached() -> None:
-    """What was scheduled by the old clock must not wait for the difference."""
-    reached = SystemClock().now() + HOUR_S
-    clock = SystemClock(not_before=reached)
-    assert clock.now() >= reached
-    assert abs(clock.wall() - SystemClock().now()) < 60
+@pytest.mark.parametrize("deadline_s", [1_800.0, 9_000.0])
+@pytest.mark.parametrize("restarts", [1, 3])
+async def test_a_restart_with_the_clock_an_hour_ahead_times_out_nothing_early(
+    machine: Machine, deadline_s: float, restarts: int
+) -> None:
+    """By the machine's clock the time was up; ten minutes later somebody sets it right."""
+    made = await machine.subscribe("t", deadline_s=deadline_s)
+    told = await machine.subscribe("told", deadline_s=deadline_s)
+    machine.providers.says = lambda task: (
+        w.succeeded(task) if task == "told" and left_s() < 60 else w.pending(task)
+    )
+
+    def left_s() -> float:
+        return began_at + deadline_s - machine.clock.true
+
+    began_at = machine.clock.true
+    await machine.pass_time(120)
+    machine.clock.offset = HOUR_S
+    for _ in range(restarts):
+        await machine.restart(down_s=60)
+        await machine.pass_time(600 / restarts)
+    machine.clock.offset = 0.0
+    await machine.pass_time(left_s() - 1)
+    assert (await machine.show(told)).outcome is Outcome.SUCCEEDED
+    assert (await machine.show(made)).state is SubscriptionState.ACTIVE
+    await machine.pass_time(HOUR_S)
+    assert (await machine.show(made)).outcome is Outcome.TIMED_OUT
+
+
+async def test_a_key_has_its_ten_minutes_though_the_clock_has_jumped(
+    machine: Machine,
+) -> None:
+    """The operator is about to mend it; nothing may be ended before."""
+    made = await machine.subscribe("t")
+    machine.providers.says = w.refused
+    await machine.pass_time(60)
+    machine.clock.offset = HOUR_S
+    await machine.restart(down_s=5)
+    await machine.pass_time(470)
+    assert (await machine.show(made)).state is SubscriptionState.ACTIVE
+    await machine.pass_time(120)
+    assert (await machine.show(made)).outcome is Outcome.UNREACHABLE
+
+
+async def test_what_is_kept_for_a_time_is_kept_though_the_clock_has_jumped(
+    machine: Machine,
+) -> None:
+    """What was deleted too early is gone for good."""
+    machine.providers.says = w.succeeded
+    made = await machine.subscribe("t")
+    await machine.pass_time(10)
+    machine.clock.advance(RETENTION_S - 1_800)
+    await machine.turn()
+    machine.clock.offset = HOUR_S
+    await machine.restart()
+    await machine.pass_time(1_200, step_s=60)
+    assert (await machine.show(made)).outcome is Outcome.SUCCEEDED
+    await machine.pass_time(1_200, step_s=60)
+    assert await machine.store.subscription(w.key_of(made), None) is None
+
+
+async def test_an_outage_costs_a_deadline_an_hour_at_most(machine: Machine) -> None:
+    """It may have been the clock; but whoever waits is asked for at once, and told."""
+    made = [await machine.subscribe(f"t{n}", deadline_s=n * HOUR_S) for n in (1, 7)]
+    ends = await machine.subscribe("ends", deadline_s=7.5 * HOUR_S)
+    await machine.pass_time(60)
+    machine.providers.says = lambda task: (
+        w.succeeded(task) if task == "ends" else w.pending(task)
+    )
+    await machine.restart(down_s=8 * HOUR_S)
+    await machine.pass_time(10)
+    assert (await machine.show(ends)).outcome is Outcome.SUCCEEDED
+    assert (await machine.show(made[0])).outcome is Outcome.TIMED_OUT
+    await machine.pass_time(HOUR_S)
+    assert (await machine.show(made[1])).outcome is Outcome.TIMED_OUT
+
+
+async def test_whose_deadline_has_not_come_is_not_ended_with_who_shares_the_task(
+    machine: Machine,
+) -> None:
+    """By a clock that is an hour ahead both are late; only one of them is."""
+    soon = await machine.subscribe("t", deadline_s=600.0)
+    later = await machine.subscribe("t", deadline_s=2_400.0, metadata={"n": 2})
+    await machine.pass_time(120)
+    machine.clock.offset = HOUR_S
+    await machine.restart(down_s=60)
+    await machine.pass_time(600)
+    assert (await machine.show(soon)).outcome is Outcome.TIMED_OUT
+    assert (await machine.show(later)).state is SubscriptionState.ACTIVE
+
+
+async def test_a_clock_that_was_a_day_ahead_is_forgotten(machine: Machine) -> None:
+    """However often it is started again, and without anything waiting for that day."""
+    machine.clock.offset = DAY_S
+    await machine.restart()
+    await machine.pass_time(10)
+    machine.clock.offset = 0.0
+    for _ in range(10):
+        await machine.restart(down_s=60)
+        made = await machine.subscribe(f"t{machine.clock.true}", deadline_s=600.0)
+        await machine.pass_time(20)
+        assert (await machine.show(made)).last_poll is not None
+        await machine.pass_time(DAY_S, step_s=DAY_S / 12)
+    assert abs(machine.clock.now() - machine.clock.true) < 0.001
+
+
+async def test_a_node_that_starts_knows_how_long_none_ran(tmp_path: Path) -> None:
+    """By the time the last one has noted; here it was ten minutes ago."""
+    url, clock = f"sqlite:///{tmp_path / 'bridge.db'}", SystemClock()
+    async with open_store(url, Vault([ENCRYPTION_KEY])) as (store, _):
+        then = clock.now() - 600
+        await store.note_time(then)
+        wish = w.wish("t", deadline_s=300.0)
+        made = (await store.subscribe(wish, now=then)).subscription
+    config = w.CONFIG.model_copy(update={"database": SecretStr(url)})
+    async with built(Current(config, configured(config)), lambda: False) as bridge:
+        await bridge.upkeep.turn()
+        found = await bridge.store.subscription(w.key_of(made), None)
+        assert found is not None
+        assert found.next_poll_at == made.next_poll_at, "nothing hurries it to a last look"
+
+
+async def test_much_that_is_old_is_deleted_bit_by_bit(world: World) -> None:
+    """Nobody else's write waits until the last of it is gone."""
+    made = [await world.subscribe(f"t{n}") for n in range(601)]
+    for one in made:
+        await world.stop(one)
+    world.clock.advance(RETENTION_S + 1)
+    left = []
+    for _ in range(3):
+        page = await world.store.subscriptions(SubscriptionFilter(client=None), limit=1_000)
+        left.append(len(page.items))
+        await world.upkeep.turn()
+    assert left == [601, 101, 0]
 
 
 async def test_a_disk_full_when_a_200_is_recorded_sends_nothing_twice(

@@ -501,12 +501,12 @@ async def test_opening_again_changes_nothing(path: Path, clock: FakeClock) -> No
 async def test_the_time_that_was_reached_is_known_at_the_next_start(path: Path) -> None:
     """A machine that comes back with its clock behind goes on from there."""
     url, vault = f"sqlite:///{path}", Vault([ENCRYPTION_KEY])
-    async with open_store(url, vault) as (store, reached_at):
-        assert reached_at == 0.0
+    async with open_store(url, vault) as (store, reached):
+        assert reached == (0.0, 0.0)
         await store.note_time(START + 0.123456)
-        await store.note_time(START + 7.654321)
-    async with open_store(url, vault) as (_, reached_at):
-        assert reached_at == START + 7.654321
+        await store.note_time(START + 7.654321, believed=START + 5.0)
+    async with open_store(url, vault) as (_, reached):
+        assert reached == (START + 7.654321, START + 5.0)
 
 
 @pytest.mark.parametrize("kind", ["directory", "no directory", "not a database"])

@@ -1,0 +1,165 @@
+"""Steps of claiming deliveries: which lanes have attempts due, and taking these."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+
+from bridge.errors import SealBroken
+from bridge.ids import message_id
+from bridge.lanes import Lane, Ready, Window
+from bridge.model import ClaimedDelivery, Destination
+from bridge.store.box import Box, log
+from bridge.store.claims import Claims, Kind, Pick, look
+from bridge.store.delivering import drop_gone, mark_lost
+from bridge.store.rows import extras_of
+from bridge.store.steps import Query, Row, Step, ask
+from bridge.store.telling import CHUNK
+
+BUSY_RECHECK_S = 1.0  # an attempt waits so long for another of the same delivery
+
+
+def first_lane(row: Row) -> Lane:
+    return Lane(
+        row["id"],
+        row["client"],
+        row["host"],
+        ready_at=row["ready_at"],
+        probing=bool(row["probing"]),
+    )
+
+
+def retry_lane(row: Row) -> Lane:
+    return replace(first_lane(row), retry=True)
+
+
+LANES = (
+    Kind("first_owners", "ready_first_lanes", first_lane),
+    Kind("retry_owners", "ready_retry_lanes", retry_lane),
+)
+
+
+def delivery_lanes(*, now: float, window: Window) -> Step[Ready]:
+    return (yield from look(LANES, now, window))
+
+
+def claim_deliveries(
+    box: Box,
+    picks: Sequence[Pick],
+    *,
+    now: float,
+    lease_s: float,
+    in_flight: Collection[int],
+) -> Step[Claims[ClaimedDelivery]]:
+    """Take attempts that are due and write each into the log before it is made.
+
+    A row falls due again after `lease_s`, should this process die before it records.
+    """
+    items: list[ClaimedDelivery] = []
+    taken = set(in_flight)
+    moved: dict[tuple[int, bool], float | None] = {}
+    for pick in picks:
+        rows = yield ask(
+            "due_deliveries",
+            lane_id=pick.lane.id,
+            retry=int(pick.lane.retry),
+            now=now,
+            limit=pick.count,
+        )
+        for row in (yield from awake(rows, pick.lane, taken, now)):
+            items += [(yield from claim(box, row, pick.lane.key, now, lease_s))]
+        for left in (yield ask("leave_lane", lane_id=pick.lane.id)):
+            moved[pick.lane.id, False] = left["first_ready_at"]
+            moved[pick.lane.id, True] = left["retry_ready_at"]
+    return Claims(items, moved)
+
+
+def awake(rows: Sequence[Row], lane: Lane, taken: set[int], now: float) -> Step[list[Row]]:
+    """Those of `rows` that may be attempted; the others are moved out of their way."""
+    found: list[Row] = []
+    busy: list[dict[str, float]] = []
+    closed: dict[int, Row] = {}
+    for row in rows:
+        resting = row["paused_until"] > now and not row["manual"]
+        if row["gone_at"] is not None or resting:
+            closed[row["destination_id"]] = row
+        elif row["delivery_id"] in taken or (row["busy_until"] or now) > now:
+            busy.append({"schedule_id": row["id"], "next_at": now + BUSY_RECHECK_S})
+        else:
+            taken.add(row["delivery_id"])
+            found.append(row)
+    if busy:
+        yield Query("rearm_delivery", busy)
+    for row in closed.values():
+        yield from put_off(row, lane, now)
+    return found
+
+
+def put_off(row: Row, lane: Lane, now: float) -> Step[None]:
+    """Move a chunk of what is due for a destination that is gone or rests."""
+    if row["gone_at"] is not None:
+        yield from drop_gone(row["destination_id"], now=now)
+        return
+    yield ask(
+        "rest_deliveries",
+        lane_id=lane.id,
+        retry=int(lane.retry),
+        destination_id=row["destination_id"],
+        now=now,
+        next_at=row["paused_until"],
+        limit=CHUNK,
+    )
+
+
+def claim(
+    box: Box, row: Row, host: str, now: float, lease_s: float
+) -> Step[ClaimedDelivery]:
+    delivery_id = row["delivery_id"]
+    yield ask("claim_delivery", schedule_id=row["id"], until=now + lease_s, now=now)
+    if row["claimed_at"] is not None:
+        yield from mark_lost(delivery_id, now)
+    [counted] = yield ask("next_attempt", delivery_id=delivery_id)
+    yield ask(
+        "add_attempt",
+        delivery_id=delivery_id,
+        number=counted["attempts"],
+        manual=row["manual"],
+        now=now,
+    )
+    destination, secrets, body = unsealed(box, row, host)
+    subscription_id = f"sub_{row['key']}"
+    return ClaimedDelivery(
+        schedule_id=row["id"],
+        delivery_id=delivery_id,
+        claim_no=row["claim_no"] + 1,
+        claimed_at=now,
+        attempt=counted["attempts"],
+        manual=bool(row["manual"]),
+        failures=row["failures"],
+        conflicts=row["conflicts"],
+        seen_lost=bool(row["lost"]) or row["claimed_at"] is not None,
+        created_at=row["created_at"],
+        message_id=message_id(subscription_id, row["sequence"]),
+        subscription_id=subscription_id,
+        client=row["client"],
+        lane_id=row["lane_id"],
+        type=row["type"],
+        destination_id=row["destination_id"],
+        destination=destination,
+        method=row["method"],
+        format=row["format"],
+        signing_secrets=secrets,
+        body=body,
+        readable=bool(body),
+    )
+
+
+def unsealed(box: Box, row: Row, host: str) -> tuple[Destination, tuple[str, ...], bytes]:
+    """Where, signed with what, and what; an empty body if any of it does not open."""
+    try:
+        return (
+            box.open_destination(row["destination"]),
+            tuple(extras_of(box, row["wish"])["signing_secrets"]),
+            box.open_body(row["body"]),
+        )
+    except SealBroken as error:
+        log.error("row.unreadable", error=str(error))
+        return Destination(url="", host=host), (), b""

@@ -1,0 +1,178 @@
+"""A task with a crowd behind it: told in chunks, each soon on disk, and none forgotten."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from bridge import transition
+from bridge.model import DeliveryState, Outcome, SubscriptionState
+from bridge.store.steps import Step
+from bridge.store.telling import CHUNK
+from tests.store.scene import (
+    GONE,
+    MEMORY_S,
+    NOT_FOUND,
+    Scene,
+    each,
+    everything,
+    failed,
+    pending,
+    succeeded,
+)
+
+CROWD = 2 * CHUNK + 7
+
+
+class Died(Exception):
+    """The process, after a commit."""
+
+
+async def crowd(scene: Scene, size: int = CROWD, **changes: Any) -> list[str]:
+    added = (scene.add(metadata={"n": n}, **changes) for n in range(size))
+    return await asyncio.gather(*added)
+
+
+async def states(scene: Scene, keys: list[str]) -> set[SubscriptionState]:
+    return {(await scene.show(key)).state for key in keys}
+
+
+def died_after(scene: Scene, writes: int) -> Callable[[], None]:
+    """Let so many more writes through; undo it by calling what is returned."""
+    database, left = scene.store.database, [writes]
+    write = database.write
+
+    async def dying(step: Step[Any]) -> Any:
+        if not left[0]:
+            step.close()
+            raise Died
+        left[0] -= 1
+        return await write(step)
+
+    database.write = dying  # type: ignore[method-assign]
+    return lambda: setattr(database, "write", write)
+
+
+async def test_everybody_in_a_crowd_is_told_once(scene: Scene) -> None:
+    keys = await crowd(scene)
+    assert sorted(await scene.poll(succeeded())) == sorted(keys)
+    claims = await scene.claim_deliveries(choose=everything)
+    assert sorted(one.subscription_id[4:] for one in claims) == sorted(keys)
+
+
+@pytest.mark.parametrize("writes", [1, 2])
+async def test_what_was_cut_short_goes_on(scene: Scene, writes: int) -> None:
+    """The end is on disk with the first chunk; the next process tells the others of it."""
+    keys = await crowd(scene)
+    scene.later(1.0)
+    watch_id = (await scene.claim_poll()).watch_id
+    revive = died_after(scene, writes)
+    with pytest.raises(Died):
+        await scene.end(watch_id)
+    revive()
+    assert await states(scene, keys) == {SubscriptionState.ENDED, SubscriptionState.ACTIVE}
+    assert await scene.store.sweep(now=scene.now) == 0, "this is no fault to be repaired"
+    assert not await scene.claim_polls()
+    told = await scene.store.finish_ends(now=scene.now)
+    assert len(told) == CROWD - writes * CHUNK
+    assert await states(scene, keys) == {SubscriptionState.ENDED}
+    assert await scene.store.finish_ends(now=scene.now) == []
+    scene.later(1.0)
+    assert len(await scene.claim_deliveries(choose=everything)) == CROWD
+
+
+async def test_who_joins_a_crowd_that_is_being_told_is_told_at_once(scene: Scene) -> None:
+    """And does not tell the rest of them: that is for whoever is at it."""
+    keys = await crowd(scene)
+    scene.later(1.0)
+    watch_id = (await scene.claim_poll()).watch_id
+    revive = died_after(scene, 1)
+    with pytest.raises(Died):
+        await scene.end(watch_id)
+    revive()
+    late = await scene.subscribe(metadata={"late": True})
+    assert late.subscription.outcome is Outcome.SUCCEEDED
+    assert SubscriptionState.ACTIVE in await states(scene, keys)
+    await scene.store.finish_ends(now=scene.now)
+
+
+async def test_an_end_is_kept_until_all_have_been_told(scene: Scene) -> None:
+    """Its links may have run out meanwhile; it is their end all the same."""
+    keys = await crowd(scene)
+    scene.later(1.0)
+    watch_id = (await scene.claim_poll()).watch_id
+    revive = died_after(scene, 1)
+    with pytest.raises(Died):
+        await scene.end(watch_id)
+    revive()
+    scene.later(2 * MEMORY_S)
+    await scene.store.forget(now=scene.now, idempotency_before=0)
+    await scene.store.finish_ends(now=scene.now)
+    assert await states(scene, keys) == {SubscriptionState.ENDED}
+
+
+async def test_a_task_that_is_polled_again_is_told_by_its_new_end(scene: Scene) -> None:
+    """Somebody came when its links had run out, before the others had been told."""
+    keys = await crowd(scene)
+    scene.later(1.0)
+    watch_id = (await scene.claim_poll()).watch_id
+    revive = died_after(scene, 1)
+    with pytest.raises(Died):
+        await scene.end(watch_id)
+    revive()
+    scene.later(2 * MEMORY_S)
+    keys.append(await scene.add(metadata={"late": True}))
+    assert await scene.store.finish_ends(now=scene.now) == []
+    await scene.poll(failed())
+    outcomes = [(await scene.show(key)).outcome for key in keys]
+    assert outcomes.count(Outcome.SUCCEEDED) == CHUNK
+    assert outcomes.count(Outcome.FAILED) == CROWD + 1 - CHUNK
+
+
+async def test_a_crowd_waits_for_what_is_not_there(scene: Scene) -> None:
+    """Our own word ends them in chunks as well."""
+    keys = await crowd(scene)
+    for _ in range(transition.STRIKES + 1):
+        ended = await scene.poll(NOT_FOUND, after_s=130.0)
+    assert sorted(ended) == sorted(keys)
+
+
+async def test_the_deadlines_of_a_crowd_pass_together(scene: Scene) -> None:
+    keys = await crowd(scene, deadline_s=10.0)
+    scene.later(10.0)
+    found = await scene.store.check_deadlines(lambda _: scene.policy, now=scene.now)
+    while found.more:
+        found = await scene.store.check_deadlines(lambda _: scene.policy, now=scene.now)
+    assert sorted(await scene.poll(pending(), after_s=0.0)) == sorted(keys)
+
+
+async def test_updates_reach_all_of_a_crowd(scene: Scene) -> None:
+    keys = await crowd(scene, events=("task.updated", "task.ended"))
+    await scene.poll(pending(progress=10))
+    claims = await scene.claim_deliveries(choose=everything)
+    assert sorted(one.subscription_id[4:] for one in claims) == sorted(keys)
+
+
+async def test_410_drops_a_backlog_in_chunks(scene: Scene) -> None:
+    keys = await crowd(scene)
+    await scene.poll(succeeded())
+    [first] = await scene.claim_deliveries(choose=lambda lanes: each(lanes, limit=1))
+    await scene.hear(first, GONE)
+    assert {(await scene.delivery(key)).state for key in keys} == {DeliveryState.GONE}
+    assert not await scene.claim_deliveries()
+    assert (await scene.store.backlog(scene.now))["deliveries"] == 0
+
+
+async def test_what_a_410_could_not_drop_is_dropped_when_it_is_due(scene: Scene) -> None:
+    """The process died between two chunks."""
+    keys = await crowd(scene)
+    await scene.poll(succeeded())
+    [first] = await scene.claim_deliveries(choose=lambda lanes: each(lanes, limit=1))
+    revive = died_after(scene, 1)
+    with pytest.raises(Died):
+        await scene.hear(first, GONE)
+    revive()
+    for _ in range(3):
+        assert not await scene.claim_deliveries()
+    assert {(await scene.delivery(key)).state for key in keys} == {DeliveryState.GONE}
