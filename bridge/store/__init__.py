@@ -40,7 +40,7 @@ async def open_store(url: str, vault: Vault) -> AsyncIterator[tuple[Store, Reach
     """
     database = await open_database(url)
     try:
-        fingerprints, reached = await database.write(meta.open_meta(vault))
+        fingerprints, reached = await database.write(meta.open_meta, vault)
         yield Store(database, Box(vault, fingerprints)), reached
     finally:
         await database.close()

@@ -82,14 +82,19 @@ class Store:
 
         `full` is raised if this is not a repeat: the client may have no more.
         """
-        step = subscribing.subscribe(
-            self._box, wish, idempotency, now=now, mint=self._mint, full=full
+        return await self.database.write(
+            subscribing.subscribe,
+            self._box,
+            wish,
+            idempotency,
+            now=now,
+            mint=self._mint,
+            full=full,
         )
-        return await self.database.write(step)
 
     async def stop(self, key: str, client: str | None, *, now: float) -> bool:
         """Stop a subscription and drop what it owes; False if there is none."""
-        return await self.database.write(subscribing.stop(key, client, now=now))
+        return await self.database.write(subscribing.stop, key, client, now=now)
 
     async def abandon(
         self, clients: Collection[str], providers: Collection[str], *, now: float
@@ -97,22 +102,23 @@ class Store:
         """Stop all that these clients and providers have in flight; how many it was."""
         stopped = 0
         while count := await self.database.write(
-            subscribing.abandon(clients, providers, now=now)
+            subscribing.abandon, clients, providers, now=now
         ):
             stopped += count
         return stopped
 
     async def subscription(self, key: str, client: str | None) -> Subscription | None:
-        return await self.database.read(reading.read_subscription(self._box, key, client))
+        return await self.database.read(reading.read_subscription, self._box, key, client)
 
     async def subscriptions(
         self, wanted: SubscriptionFilter, *, limit: int, before: int = reading.NEWEST
     ) -> Page:
-        step = reading.list_subscriptions(self._box, wanted, limit=limit, before=before)
-        return await self.database.scan(step)
+        return await self.database.scan(
+            reading.list_subscriptions, self._box, wanted, limit=limit, before=before
+        )
 
     async def poll_lanes(self, *, now: float, window: Window) -> Ready:
-        return await self.database.read(poll_claims.poll_lanes(now=now, window=window))
+        return await self.database.read(poll_claims.poll_lanes, now=now, window=window)
 
     async def claim_polls(
         self,
@@ -122,22 +128,21 @@ class Store:
         gap: Gap,
         in_flight: Collection[int] = (),
     ) -> Claims[ClaimedPoll]:
-        step = poll_claims.claim_polls(
-            self._box, picks, now=now, gap=gap, in_flight=in_flight
+        return await self.database.write(
+            poll_claims.claim_polls, self._box, picks, now=now, gap=gap, in_flight=in_flight
         )
-        return await self.database.write(step)
 
     async def record_poll(
         self, claimed: ClaimedPoll, seen: Observation, move: Move, *, now: float
     ) -> list[str]:
         """Write an answer that is no end; keys of subscriptions it ended all the same."""
         told = await self.database.write(
-            polling.record_poll(self._box, claimed, seen, move, now=now)
+            polling.record_poll, self._box, claimed, seen, move, now=now
         )
         ended = [*told.keys]
         while told.after is not None:
             told = await self.database.write(
-                polling.tell_poll(self._box, claimed, seen, move, told.after, now=now)
+                polling.tell_poll, self._box, claimed, seen, move, told.after, now=now
             )
             ended += told.keys
         return ended
@@ -150,18 +155,21 @@ class Store:
         If this is cut short, `finish_ends` goes on.
         """
         told = await self.database.write(
-            polling.record_end(
-                self._box, watch_id, seen, now=now, memory_until=memory_until
-            )
+            polling.record_end,
+            self._box,
+            watch_id,
+            seen,
+            now=now,
+            memory_until=memory_until,
         )
         return await self._tell_rest(watch_id, told, now)
 
     async def finish_ends(self, *, now: float) -> list[str]:
         """Tell those who have not heard of an end that is on record; keys of whom."""
         ended: list[str] = []
-        for row in await self.database.read(meta.rows("untold_watches", limit=100)):
+        for row in await self.database.read(meta.rows, "untold_watches", limit=100):
             told = await self.database.write(
-                polling.tell_rest(self._box, row["id"], now=now)
+                polling.tell_rest, self._box, row["id"], now=now
             )
             ended += await self._tell_rest(row["id"], told, now)
         return ended
@@ -170,14 +178,14 @@ class Store:
         ended = [*told.keys]
         while told.after is not None:
             told = await self.database.write(
-                polling.tell_rest(self._box, watch_id, now=now)
+                polling.tell_rest, self._box, watch_id, now=now
             )
             ended += told.keys
         return ended
 
     async def delivery_lanes(self, *, now: float, window: Window) -> Ready:
         return await self.database.read(
-            delivery_claims.delivery_lanes(now=now, window=window)
+            delivery_claims.delivery_lanes, now=now, window=window
         )
 
     async def claim_deliveries(
@@ -188,20 +196,24 @@ class Store:
         lease_s: float,
         in_flight: Collection[int] = (),
     ) -> Claims[ClaimedDelivery]:
-        step = delivery_claims.claim_deliveries(
-            self._box, picks, now=now, lease_s=lease_s, in_flight=in_flight
+        return await self.database.write(
+            delivery_claims.claim_deliveries,
+            self._box,
+            picks,
+            now=now,
+            lease_s=lease_s,
+            in_flight=in_flight,
         )
-        return await self.database.write(step)
 
     async def record_attempt(
         self, claimed: ClaimedDelivery, reply: Reply, verdict: Verdict, *, now: float
     ) -> None:
         more = await self.database.write(
-            delivering.record_attempt(self._box, claimed, reply, verdict, now=now)
+            delivering.record_attempt, self._box, claimed, reply, verdict, now=now
         )
         while more:
             more = await self.database.write(
-                delivering.drop_gone(claimed.destination_id, now=now)
+                delivering.drop_gone, claimed.destination_id, now=now
             )
 
     async def ask_for_attempt(
@@ -213,25 +225,27 @@ class Store:
         an attempt that was asked for is being made.
         """
         return await self.database.write(
-            delivering.ask_for_attempt(key, sequence, client, now=now)
+            delivering.ask_for_attempt, key, sequence, client, now=now
         )
 
     async def delivery(
         self, key: str, sequence: int, client: str | None
     ) -> Delivery | None:
         """With its attempts."""
-        step = reading.read_delivery(self._box, key, sequence, client)
-        return await self.database.read(step)
+        return await self.database.read(
+            reading.read_delivery, self._box, key, sequence, client
+        )
 
     async def deliveries(
         self, wanted: DeliveryFilter, *, limit: int, before: int = reading.NEWEST
     ) -> Page:
-        step = reading.list_deliveries(self._box, wanted, limit=limit, before=before)
-        return await self.database.scan(step)
+        return await self.database.scan(
+            reading.list_deliveries, self._box, wanted, limit=limit, before=before
+        )
 
     async def begin(self, *, now: float) -> int:
         """Take over from a former process: its claims are due again, and how many."""
-        return await self.database.write(upkeep.begin(now=now))
+        return await self.database.write(upkeep.begin, now=now)
 
     async def check_deadlines(
         self,
@@ -242,49 +256,50 @@ class Store:
     ) -> Deadlines:
         """Deadlines that have passed `until`, which may be less than `now`."""
         until = now if until is None else until
-        step = upkeep.check_deadlines(self._box, policy, now=now, until=until)
-        return await self.database.write(step)
+        return await self.database.write(
+            upkeep.check_deadlines, self._box, policy, now=now, until=until
+        )
 
     async def end_keyless(self, *, now: float, until: float | None = None) -> list[str]:
         """End what a key that never worked has kept waiting for ten minutes `until`."""
         ended: list[str] = []
         until = now if until is None else until
         while keys := await self.database.write(
-            upkeep.end_keyless(self._box, now=now, until=until)
+            upkeep.end_keyless, self._box, now=now, until=until
         ):
             ended += keys
         return ended
 
     async def sweep(self, *, now: float) -> int:
         """Repair what must not exist; how much of it there was."""
-        if not await self.database.scan(upkeep.anything_amiss()):
+        if not await self.database.scan(upkeep.anything_amiss):
             return 0
-        return await self.database.write(upkeep.sweep(self._box, now=now))
+        return await self.database.write(upkeep.sweep, self._box, now=now)
 
     async def prune(self, *, before: float) -> int:
         """Delete a chunk of what finished before that time; 0 when there is no more."""
-        return await self.database.write(upkeep.prune(before=before))
+        return await self.database.write(upkeep.prune, before=before)
 
     async def forget(self, *, now: float, idempotency_before: float) -> int:
         """Drop a chunk of what is remembered no longer, answers of tasks and
         Idempotency-Keys; 0 when there is no more.
         """
         return await self.database.write(
-            upkeep.forget(now=now, idempotency_before=idempotency_before)
+            upkeep.forget, now=now, idempotency_before=idempotency_before
         )
 
     async def rekey(self, cursor: Cursor = Cursor()) -> Cursor:  # noqa: B008 - immutable
         """Seal a chunk anew with the newest key; call again until it is finished."""
-        return await self.database.write(rekeying.rekey(self._box, cursor))
+        return await self.database.write(rekeying.rekey, self._box, cursor)
 
     async def rewrap(self) -> None:
         """Seal the fingerprint key anew: the last step of a rekey."""
-        await self.database.write(meta.rewrap(self._box.vault))
+        await self.database.write(meta.rewrap, self._box.vault)
 
     async def note_time(self, now: float, *, believed: float | None = None) -> None:
         """Remember that scheduling time has come so far, and how much of it is no doubt."""
         reached = meta.Reached(now, now if believed is None else believed)
-        await self.database.write(meta.note_time(reached))
+        await self.database.write(meta.note_time, reached)
 
     async def configured_credentials(
         self, providers: Collection[str]
@@ -296,11 +311,11 @@ class Store:
 
     async def credentials(self) -> list[Mapping[str, Any]]:
         """Each account's state: provider, worked_at, refused_at, paused_until, …"""
-        return await self.database.read(meta.rows("credential_states"))
+        return await self.database.read(meta.rows, "credential_states")
 
     async def active_counts(self) -> dict[str, int]:
         """Active subscriptions of each client."""
-        rows = await self.database.scan(meta.rows("active_counts"))
+        rows = await self.database.scan(meta.rows, "active_counts")
         return {row["client"]: row["active"] for row in rows}
 
     async def in_use(self) -> tuple[set[str], set[str]]:
@@ -308,9 +323,9 @@ class Store:
 
         By the writer: what was to be written before this is seen.
         """
-        return await self.database.write(meta.in_use())
+        return await self.database.write(meta.in_use)
 
     async def backlog(self, now: float) -> Mapping[str, Any]:
         """watches, deliveries, oldest_poll_at, oldest_delivery_at, exhausted."""
-        [row] = await self.database.scan(meta.rows("backlog", now=now))
+        [row] = await self.database.scan(meta.rows, "backlog", now=now)
         return row

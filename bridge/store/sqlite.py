@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, ParamSpec, TypeVar
 
 import aiosqlite
 
@@ -20,6 +20,7 @@ from bridge.errors import StoreLocked, StoreUnavailable
 from bridge.store.migrate import migrate
 from bridge.store.steps import Query, Row, Step, statements
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 BATCH = 512  # steps in one transaction at most: bounds what the last of them waits
@@ -86,19 +87,25 @@ class Sqlite:
         self._sql = statements()
         self._waiting: deque[Job[Any]] = deque()
 
-    async def write(self, step: Step[T]) -> T:
-        job = Job(step)
+    async def write(
+        self, step: Callable[P, Step[T]], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        job = Job(step(*args, **kwargs))
         self._waiting.append(job)
         # Whoever's turn it is on the thread takes every job that waits; for the others
         # the work is done when their turn comes. There are as many turns as jobs.
         await self._writer.run(self._commit_waiting)
         return job.result()
 
-    async def read(self, step: Step[T]) -> T:
-        return await self._read(self._reader, step)
+    async def read(
+        self, step: Callable[P, Step[T]], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        return await self._read(self._reader, step(*args, **kwargs))
 
-    async def scan(self, step: Step[T]) -> T:
-        return await self._read(self._scanner, step)
+    async def scan(
+        self, step: Callable[P, Step[T]], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        return await self._read(self._scanner, step(*args, **kwargs))
 
     async def _read(self, reader: Connection, step: Step[T]) -> T:
         def run(connection: sqlite3.Connection) -> T:

@@ -6,12 +6,13 @@ hop to its thread, with one sync to disk for all; a networked database by awaiti
 query. So the logic is written once and no driver knows it.
 """
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from importlib import resources
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple, ParamSpec, Protocol, TypeVar
 
 import aiosql
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 
@@ -33,17 +34,25 @@ Step = Generator[Query, Rows, T]
 class Database(Protocol):
     """What the store asks of a driver."""
 
-    async def write(self, step: Step[T]) -> T:
-        """Run `step` in a transaction and return once its effect is on disk.
+    async def write(
+        self, step: Callable[P, Step[T]], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Run a step in a transaction and return once its effect is on disk. It may be
+        begun anew, after it was undone, where others were in its way.
 
+        It is queued before anything is awaited: what is asked later finds it done.
         An exception that the step raises undoes that step alone and is raised here.
         Raises StoreUnavailable, with nothing written, if the database did not commit.
         """
 
-    async def read(self, step: Step[T]) -> T:
-        """Run `step`, which changes nothing, on a consistent snapshot."""
+    async def read(
+        self, step: Callable[P, Step[T]], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Run a step, which changes nothing, on a consistent snapshot."""
 
-    async def scan(self, step: Step[T]) -> T:
+    async def scan(
+        self, step: Callable[P, Step[T]], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
         """As `read`, where it may take long: other reads do not wait for it."""
 
     async def synced(self) -> bool:

@@ -8,7 +8,6 @@ import pytest
 
 from bridge import transition
 from bridge.model import DeliveryState, Outcome, SubscriptionState
-from bridge.store.steps import Step
 from bridge.store.telling import CHUNK
 from tests.store.scene import (
     GONE,
@@ -43,14 +42,13 @@ def died_after(scene: Scene, writes: int) -> Callable[[], None]:
     database, left = scene.store.database, [writes]
     write = database.write
 
-    async def dying(step: Step[Any]) -> Any:
+    async def dying(*args: Any, **kwargs: Any) -> Any:
         if not left[0]:
-            step.close()
             raise Died
         left[0] -= 1
-        return await write(step)
+        return await write(*args, **kwargs)
 
-    database.write = dying  # type: ignore[method-assign]
+    setattr(database, "write", dying)  # noqa: B010 - a process that dies is no mock of ours
     return lambda: setattr(database, "write", write)
 
 

@@ -40,7 +40,7 @@ async def damage(scene: Scene, place: str) -> None:
         yield Query(found.write, spoilt)
         return len(rows)
 
-    assert await scene.store.database.write(spoil()), "there was nothing to damage"
+    assert await scene.store.database.write(spoil), "there was nothing to damage"
 
 
 async def test_a_key_that_does_not_open_leaves_its_own_tasks_unasked(scene: Scene) -> None:
@@ -138,7 +138,7 @@ async def test_a_rekey_goes_on_past_what_does_not_open(scene: Scene) -> None:
     await damage(scene, "subscription")
     await scene.add("fine", metadata={"n": 2}, destination=None)
     vault = Vault([LOST_KEY, ENCRYPTION_KEY])
-    fingerprints, _ = await scene.store.database.write(meta.open_meta(vault))
+    fingerprints, _ = await scene.store.database.write(meta.open_meta, vault)
     scene.store._box.vault, scene.store._box.fingerprints = vault, fingerprints
     cursor = await scene.store.rekey()
     while not cursor.finished:
@@ -149,12 +149,12 @@ async def test_a_rekey_goes_on_past_what_does_not_open(scene: Scene) -> None:
 async def test_a_key_that_was_ever_the_newest_is_missed_at_the_start(scene: Scene) -> None:
     """Else its rows would be found unreadable one by one, each with a task behind it."""
     write = scene.store.database.write
-    await write(meta.open_meta(Vault([LOST_KEY, ENCRYPTION_KEY])))
+    await write(meta.open_meta, Vault([LOST_KEY, ENCRYPTION_KEY]))
     with pytest.raises(SealBroken, match="1 of the encryption keys"):
-        await write(meta.open_meta(Vault([ENCRYPTION_KEY])))
-    await write(meta.open_meta(Vault([ENCRYPTION_KEY, LOST_KEY])))
-    await write(meta.rewrap(Vault([LOST_KEY, ENCRYPTION_KEY])))
-    await write(meta.open_meta(Vault([LOST_KEY])))
+        await write(meta.open_meta, Vault([ENCRYPTION_KEY]))
+    await write(meta.open_meta, Vault([ENCRYPTION_KEY, LOST_KEY]))
+    await write(meta.rewrap, Vault([LOST_KEY, ENCRYPTION_KEY]))
+    await write(meta.open_meta, Vault([LOST_KEY]))
 
 
 async def test_an_own_key_that_was_wiped_is_not_the_configured_one(scene: Scene) -> None:
@@ -165,7 +165,7 @@ async def test_an_own_key_that_was_wiped_is_not_the_configured_one(scene: Scene)
     def wipe() -> Step[None]:
         yield ask("keep_key", credential_id=found["id"], sealed=None)
 
-    await scene.store.database.write(wipe())
+    await scene.store.database.write(wipe)
     scene.later(HOUR)
     claimed = await scene.claim_poll()
     assert (claimed.own, claimed.own_key) == (True, None)

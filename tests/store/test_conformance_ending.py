@@ -124,7 +124,7 @@ async def test_a_subscription_is_not_closed_twice(scene: Scene) -> None:
             closed.append(one)
         return closed
 
-    assert await scene.store.database.write(close_twice()) == [[key], []]
+    assert await scene.store.database.write(close_twice) == [[key], []]
     assert len(await scene.list_deliveries()) == 1
     assert await scene.end(watch_id) == []
 

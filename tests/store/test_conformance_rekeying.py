@@ -32,7 +32,7 @@ def reopened(store: Store) -> Reopened:
 
     async def open_with(keys: Sequence[str]) -> Store:
         vault = Vault(keys)
-        fingerprints, _ = await store.database.write(meta.open_meta(vault))
+        fingerprints, _ = await store.database.write(meta.open_meta, vault)
         return Store(store.database, Box(vault, fingerprints))
 
     return open_with

@@ -154,7 +154,7 @@ def names() -> Step[set[str]]:
 async def test_writes_that_wait_share_one_transaction(database: Sqlite) -> None:
     """One sync to disk for all: this is what makes durable subscribes cheap."""
     async with traced(database) as seen, asyncio.TaskGroup() as group, held(database):
-        writes = [group.create_task(database.write(put(f"n-{n}"))) for n in range(100)]
+        writes = [group.create_task(database.write(put, f"n-{n}")) for n in range(100)]
         await soon()
     assert [write.result() for write in writes] == [f"n-{n}" for n in range(100)]
     assert seen.count("COMMIT") == 1
@@ -164,7 +164,7 @@ async def test_a_transaction_takes_no_more_than_a_batch(database: Sqlite) -> Non
     """The last of thousands must not wait for all of them."""
     async with traced(database) as seen, asyncio.TaskGroup() as group, held(database):
         for n in range(BATCH + 1):
-            group.create_task(database.write(put(f"n-{n}")))
+            group.create_task(database.write(put, f"n-{n}"))
         await soon()
     assert seen.count("COMMIT") == 2
 
@@ -178,9 +178,9 @@ async def test_a_step_that_fails_undoes_itself_alone(database: Sqlite) -> None:
     async with traced(database) as seen:
         async with held(database):
             three = asyncio.gather(
-                database.write(put("a")),
-                database.write(put("b", then=fail)),
-                database.write(put("c")),
+                database.write(put, "a"),
+                database.write(put, "b", then=fail),
+                database.write(put, "c"),
                 return_exceptions=True,
             )
             await soon()
@@ -188,7 +188,7 @@ async def test_a_step_that_fails_undoes_itself_alone(database: Sqlite) -> None:
     assert (a, c) == ("a", "c")
     assert isinstance(b, KeyError)
     assert seen.count("COMMIT") == 1
-    assert await database.read(names()) == {"a", "a-too", "c", "c-too"}
+    assert await database.read(names) == {"a", "a-too", "c", "c-too"}
 
 
 async def test_a_violated_constraint_is_its_own_steps_fault(database: Sqlite) -> None:
@@ -199,7 +199,7 @@ async def test_a_violated_constraint_is_its_own_steps_fault(database: Sqlite) ->
 
     async with held(database):
         two = asyncio.gather(
-            database.write(broken()), database.write(put("a")), return_exceptions=True
+            database.write(broken), database.write(put, "a"), return_exceptions=True
         )
         await soon()
     fault, fine = await two
@@ -211,7 +211,7 @@ async def test_a_write_that_is_cancelled_loses_nothing(database: Sqlite) -> None
     """A client that hangs up takes neither its own write apart nor anybody else's."""
     async with held(database):
         first, second, third = (
-            asyncio.create_task(database.write(put(name))) for name in ("a", "b", "c")
+            asyncio.create_task(database.write(put, name)) for name in ("a", "b", "c")
         )
         await soon()
         second.cancel()
@@ -219,10 +219,10 @@ async def test_a_write_that_is_cancelled_loses_nothing(database: Sqlite) -> None
     assert (await first, await third) == ("a", "c")
     with pytest.raises(asyncio.CancelledError):
         await second
-    found = await database.read(names())
+    found = await database.read(names)
     assert {"a", "a-too", "c", "c-too"} <= found
     assert ("b" in found) == ("b-too" in found)
-    assert await database.write(put("d")) == "d"
+    assert await database.write(put, "d") == "d"
 
 
 async def test_a_read_sees_only_what_is_committed(database: Sqlite) -> None:
@@ -234,14 +234,14 @@ async def test_a_read_sees_only_what_is_committed(database: Sqlite) -> None:
         loop.call_soon_threadsafe(begun.set)
         gate.wait()
 
-    write = asyncio.create_task(database.write(put("a", then=pause)))
+    write = asyncio.create_task(database.write(put, "a", then=pause))
     await begun.wait()
     try:
-        assert await database.read(names()) == set()
+        assert await database.read(names) == set()
     finally:
         gate.set()
     await write
-    assert await database.read(names()) == {"a", "a-too"}
+    assert await database.read(names) == {"a", "a-too"}
 
 
 async def test_a_read_is_one_snapshot(database: Sqlite) -> None:
@@ -256,10 +256,10 @@ async def test_a_read_is_one_snapshot(database: Sqlite) -> None:
         after = yield ask("meta", name="a")
         return bool(before), bool(after)
 
-    read = asyncio.create_task(database.read(twice()))
+    read = asyncio.create_task(database.read(twice))
     await begun.wait()
     try:
-        await database.write(put("a"))
+        await database.write(put, "a")
     finally:
         gate.set()
     assert await read == (False, False)
@@ -271,8 +271,8 @@ async def test_a_read_that_fails_leaves_the_reader_usable(database: Sqlite) -> N
         raise KeyError("a fault of its own")
 
     with pytest.raises(KeyError):
-        await database.read(broken())
-    assert await database.read(names()) == set()
+        await database.read(broken)
+    assert await database.read(names) == set()
 
 
 async def test_a_mistake_of_ours_is_not_taken_for_a_failing_disk(
@@ -285,8 +285,8 @@ async def test_a_mistake_of_ours_is_not_taken_for_a_failing_disk(
 
     for run in (database.read, database.write):
         with pytest.raises((sqlite3.ProgrammingError, sqlite3.InterfaceError)):
-            await run(mistaken())
-    assert await database.read(names()) == set()
+            await run(mistaken)
+    assert await database.read(names) == set()
 
 
 # Durability
