@@ -65,8 +65,8 @@ def calls() -> Iterator[tuple[str, set[str] | None]]:
                 node.func, ast.Name | ast.Attribute
             ):
                 called = node.func.id if isinstance(node.func, ast.Name) else node.func.attr
-                names = named(node, 2 if called in ("Place", "Kind") else 1)
-                if called in ("ask", "rows", "Query", "Place", "Kind"):
+                names = named(node, 1 if called in ("ask", "Query") else 2)
+                if called in ("ask", "read", "scan", "Query", "Place", "Kind"):
                     for name in names:
                         yield name, params_of(node) if called == "ask" else None
 

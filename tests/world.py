@@ -405,14 +405,15 @@ async def until(
 ) -> None:
     """Let time go by, in running loops, until it is done.
 
-    Claim, record, claim again: what the loops do in one step of time waits in the same line
-    for the database as we do.
+    Look, claim, record, look again: what the loops do in one step of time waits in the same
+    two lines for the database as we do.
     """
     async with asyncio.timeout(20):
         while not done():
             clock.advance(step_s)
-            for _ in range(3):
+            for _ in range(4):
                 with suppress(StoreUnavailable):
+                    await store.credentials()
                     await store.note_time(clock.now())
 
 

@@ -43,12 +43,6 @@ async def read_body(
         raise RequestError(
             "body_timeout", f"the body was not complete after {timeout_s:g} s"
         ) from None
-    if not taken and "upgrade" in request.headers:  # it went to the other protocol
-        raise RequestError(
-            "malformed_body",
-            "send it without the header `Upgrade`, or its body is not read (in Java: set "
-            "the version of HttpClient to HTTP_1_1)",
-        )
     return bytes(taken)
 
 

@@ -1,12 +1,18 @@
 """HTTP/1.1 as uvicorn speaks it, except that what is no request is answered as all errors
-are, and that the head of a request has to end.
+are, that the head of a request has to end, and that offers of another protocol are ignored
+(RFC 9110, 7.8).
 
-Without that, whoever can connect could send one header without an end: the parser keeps all
-of it, and copies what it has with every piece that is added.
+Without an end, whoever can connect could send one header for ever: the parser keeps all of
+it, and copies what it has with every piece that is added.
+
+The parser takes an offer for accepted: it ends the request with its head, and its body would
+be lost. Java's HttpClient makes one unless told not to. So such a head is read once more,
+by a new parser, without the offer.
 """
 
 from http import HTTPStatus
 
+from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from bridge.api.respond import refused
@@ -20,13 +26,45 @@ class Protocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         self._unused += len(data)
-        super().data_received(data)
+        self._unset_keepalive_if_required()
+        try:
+            self._parse(memoryview(data))
+        except (
+            HttpParserError,
+            HttpParserUpgrade,
+        ):  # the latter: CONNECT, without an offer
+            self.send_400_response("Invalid HTTP request received.")
         if self._unused > HEAD_BYTES and not self.transport.is_closing():
             self._refuse(RequestError("head_too_large", f"up to {HEAD_BYTES:,} bytes"))
 
+    def _parse(self, data: memoryview) -> None:
+        while True:
+            try:
+                self.parser.feed_data(data)
+                return
+            except HttpParserUpgrade as offer:
+                data = data[offer.args[0] :]
+            head = self._head_without_offer()
+            self.parser = HttpRequestParser(self)
+            self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as before
+            self.parser.feed_data(head)
+
+    def _head_without_offer(self) -> bytes:
+        version = self.parser.get_http_version().encode()
+        lines = [
+            self.parser.get_method() + b" " + self.url + b" HTTP/" + version,
+            *(name + b": " + value for name, value in self.headers if name != b"upgrade"),
+        ]
+        return b"\r\n".join([*lines, b"", b""])
+
     def on_headers_complete(self) -> None:
-        self._unused = 0
-        super().on_headers_complete()
+        if not self.parser.should_upgrade():
+            self._unused = 0
+            super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        if not self.parser.should_upgrade():
+            super().on_message_complete()
 
     def on_body(self, body: bytes) -> None:
         self._unused = 0

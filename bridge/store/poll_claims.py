@@ -51,22 +51,36 @@ def claim_polls(
     items: list[ClaimedPoll] = []
     moved: dict[tuple[int, bool], float | None] = {}
     for pick in picks:
-        for credential in (yield ask("due_credential", credential_id=pick.lane.id)):
-            budget = pick.rate and Budget(pick.rate, credential["full_at"])
-            count = min(pick.count, budget.available(now)) if budget else pick.count
-            taken = yield from claim_some(
-                box, pick, count, now=now, gap=gap, in_flight=in_flight
-            )
-            budget = budget and budget.spend(len(taken), now)
-            [left] = yield ask(
-                "leave_credential",
-                credential_id=pick.lane.id,
-                full_at=budget.full_at if budget else 0.0,
-                free_at=min(budget.free_at(now), now + BUDGET_LOOK_S) if budget else 0.0,
-            )
-            items += taken
-            moved[pick.lane.place] = left["ready_at"]
+        budget = yield from budget_of(pick)
+        if budget is None and pick.rate is not None:
+            continue  # another node is at it
+        count = min(pick.count, budget.available(now)) if budget else pick.count
+        taken = yield from claim_some(
+            box, pick, count, now=now, gap=gap, in_flight=in_flight
+        )
+        moved[pick.lane.place] = yield from leave(pick, budget, len(taken), now)
+        items += taken
     return Claims(items, moved)
+
+
+def budget_of(pick: Pick) -> Step[Budget | None]:
+    """What is left of the credential's rate; None if it has none, or is not to be had."""
+    if pick.rate is not None:
+        for row in (yield ask("due_credential", credential_id=pick.lane.id)):
+            return Budget(pick.rate, row["full_at"])
+    return None
+
+
+def leave(pick: Pick, budget: Budget | None, spent: int, now: float) -> Step[float | None]:
+    """When the credential will be ready again."""
+    full_at = free_at = 0.0
+    if budget is not None:
+        budget = budget.spend(spent, now)
+        full_at, free_at = budget.full_at, min(budget.free_at(now), now + BUDGET_LOOK_S)
+    left = yield ask(
+        "leave_credential", credential_id=pick.lane.id, full_at=full_at, free_at=free_at
+    )
+    return left[0]["ready_at"] if left else None
 
 
 def claim_some(

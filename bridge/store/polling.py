@@ -7,7 +7,15 @@ from bridge.model import ClaimedPoll, Observation
 from bridge.store.box import Box, opened
 from bridge.store.rows import listener_of
 from bridge.store.steps import Row, Step, ask
-from bridge.store.telling import CHUNK, Told, close, rest_if_idle, tell_end, tell_update
+from bridge.store.telling import (
+    CHUNK,
+    Told,
+    close,
+    rest_if_idle,
+    tell_end,
+    tell_update,
+    wipe_unused_key,
+)
 from bridge.transition import Move
 
 CALM_S = 60.0  # without a 429 since the last pause: the next one is a first one again
@@ -162,7 +170,7 @@ def record_end(
         yield ask("end_poll_count", watch_id=watch_id, polls=polls, polled_at=polled_at)
     credential_id = ended[0]["credential_id"]
     yield ask("key_worked", credential_id=credential_id, now=now)
-    yield ask("wipe_unused_key", credential_id=credential_id)
+    yield from wipe_unused_key(credential_id)
     return told
 
 

@@ -1,7 +1,10 @@
 -- Every query, in the order of the path. The parameter list after a name is checked when
--- the file is read; `!` marks a statement that returns no rows. A query named `due_…` is
--- followed by updates of the rows it returns: where several nodes share a database it takes
--- FOR UPDATE SKIP LOCKED.
+-- the file is read; `!` marks a statement that returns no rows. Where several nodes share a
+-- database, two names mean more:
+--
+--   due_…      is followed by updates of the rows it returns: FOR UPDATE SKIP LOCKED
+--   advance_…  runs after the commit: a claim that could not see the new row yet may just be
+--              writing its lane's time, and would have the last word
 
 -- name: meta(name)
 SELECT value FROM meta WHERE name = :name;
@@ -16,12 +19,13 @@ ON CONFLICT (name) DO UPDATE SET value = excluded.value;
 SELECT body, subscription_key, created FROM idempotency
 WHERE client = :client AND route = :route AND key = :key AND created_at > :since;
 
+-- name: forget_key(client, route, key)!
+DELETE FROM idempotency WHERE client = :client AND route = :route AND key = :key;
+
+-- Of two requests with one key at once the second finds it taken, and is begun anew.
 -- name: remember_key(client, route, key, body, subscription_key, created, now)!
 INSERT INTO idempotency (client, route, key, body, subscription_key, created, created_at)
-VALUES (:client, :route, :key, :body, :subscription_key, :created, :now)
-ON CONFLICT (client, route, key) DO UPDATE
-SET body = excluded.body, subscription_key = excluded.subscription_key,
-    created = excluded.created, created_at = excluded.created_at;
+VALUES (:client, :route, :key, :body, :subscription_key, :created, :now);
 
 -- name: find_repeat(identity)
 SELECT key, state, finished_at FROM subscriptions WHERE identity = :identity;
@@ -30,12 +34,15 @@ SELECT key, state, finished_at FROM subscriptions WHERE identity = :identity;
 UPDATE subscriptions SET identity = NULL WHERE identity = :identity;
 
 -- name: find_credential(fingerprint)
-SELECT id, sealed FROM credentials WHERE fingerprint = :fingerprint;
+SELECT id FROM credentials WHERE fingerprint = :fingerprint;
 
--- name: add_credential(fingerprint, provider, own, sealed)!
-INSERT INTO credentials (fingerprint, provider, own, sealed)
-VALUES (:fingerprint, :provider, :own, :sealed)
+-- name: add_credential(fingerprint, provider, own)!
+INSERT INTO credentials (fingerprint, provider, own) VALUES (:fingerprint, :provider, :own)
 ON CONFLICT (fingerprint) DO NOTHING;
+
+-- Whoever needs the key waits here for who wipes it, and the other way round.
+-- name: lock_own_credential(credential_id)
+UPDATE credentials SET own = own WHERE id = :credential_id AND own = 1 RETURNING sealed;
 
 -- name: keep_key(credential_id, sealed)!
 UPDATE credentials SET sealed = :sealed WHERE id = :credential_id;
@@ -164,7 +171,7 @@ SELECT id, provider, ready_at, probes FROM credentials
 WHERE provider = :owner AND ready_at <= :now ORDER BY ready_at LIMIT :limit;
 
 -- name: due_credential(credential_id)
-SELECT id, full_at FROM credentials WHERE id = :credential_id;
+SELECT full_at FROM credentials WHERE id = :credential_id;
 
 -- name: due_polls(credential_id, now, limit)
 SELECT s.watch_id, s.credential_id, s.claim_no, s.failures, s.strikes, s.born_at, s.updates, s.raw,

@@ -12,7 +12,7 @@ from bridge.store.meta import configured
 from bridge.store.reading import read_subscription
 from bridge.store.rows import listener, listener_of
 from bridge.store.steps import Row, Step, ask
-from bridge.store.telling import drop_pending, rest_if_idle, tell_end
+from bridge.store.telling import drop_pending, rest_if_idle, tell_end, wipe_unused_key
 
 CHUNK = 500
 REMEMBERED_S = 86_400.0  # an identical repeat finds the ended subscription this long
@@ -88,15 +88,19 @@ def replay(
 def remember(
     box: Box, wish: Wish, used: IdempotencyKey, key: str, *, created: bool, now: float
 ) -> Step[None]:
+    place = {
+        "client": wish.client,
+        "route": used.route,
+        "key": box.fingerprints.of("idempotency-key", used.key),
+    }
+    yield ask("forget_key", **place)  # it has run out, or it would have been found
     yield ask(
         "remember_key",
-        client=wish.client,
-        route=used.route,
-        key=box.fingerprints.of("idempotency-key", used.key),
         body=box.fingerprints.of("idempotency-body", used.body),
         subscription_key=key,
         created=int(created),
         now=now,
+        **place,
     )
 
 
@@ -143,7 +147,7 @@ def put_watch(box: Box, wish: Wish, now: float) -> Step[Row]:
         if wish.provider_key is None
         else box.fingerprints.of("credential", wish.provider, "own", wish.provider_key)
     )
-    credential_id = yield from put_credential(box, wish, fingerprint)
+    credential_id = yield from put_credential(wish, fingerprint)
     params = orjson.dumps(dict(wish.params), option=orjson.OPT_SORT_KEYS).decode()
     [watch] = yield ask(
         "put_watch",
@@ -154,28 +158,30 @@ def put_watch(box: Box, wish: Wish, now: float) -> Step[Row]:
         params=params,
         now=now,
     )
+    yield from keep_key(box, wish, credential_id)
     return watch
 
 
-def put_credential(box: Box, wish: Wish, fingerprint: bytes) -> Step[int]:
-    """Its id. A key that was wiped, or does not open any more, is kept anew."""
-    own = wish.provider_key is not None
+def put_credential(wish: Wish, fingerprint: bytes) -> Step[int]:
     found = yield ask("find_credential", fingerprint=fingerprint)
     if not found:
+        own = int(wish.provider_key is not None)
         yield ask(
-            "add_credential",
-            fingerprint=fingerprint,
-            provider=wish.provider,
-            own=int(own),
-            sealed=box.seal_key(wish.provider_key),
+            "add_credential", fingerprint=fingerprint, provider=wish.provider, own=own
         )
         found = yield ask("find_credential", fingerprint=fingerprint)
-    [credential] = found
-    if own and not box.knows(credential["sealed"]):
-        sealed = box.seal_key(wish.provider_key)
-        yield ask("keep_key", credential_id=credential["id"], sealed=sealed)
-    credential_id: int = credential["id"]
+    credential_id: int = found[0]["id"]
     return credential_id
+
+
+def keep_key(box: Box, wish: Wish, credential_id: int) -> Step[None]:
+    """A key of the caller's own, unless it is there and opens."""
+    if wish.provider_key is None:
+        return
+    for row in (yield ask("lock_own_credential", credential_id=credential_id)):
+        if not box.knows(row["sealed"]):
+            sealed = box.seal_key(wish.provider_key)
+            yield ask("keep_key", credential_id=credential_id, sealed=sealed)
 
 
 def watch_it(wish: Wish, watch: Row, now: float) -> Step[None]:
@@ -211,7 +217,7 @@ def answer_from_memory(
     """End the new subscription at once with what the provider said before."""
     for row in (yield from listener(watch["id"], subscription_id)):
         yield from tell_end(box, listener_of(box, row), seen, now=now)
-    yield ask("wipe_unused_key", credential_id=watch["credential_id"])
+    yield from wipe_unused_key(watch["credential_id"])
 
 
 def put_destination(box: Box, wish: Wish, now: float) -> Step[int]:

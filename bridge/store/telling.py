@@ -193,4 +193,10 @@ def rest_if_idle(watch_id: int, credential_id: int) -> Step[None]:
             polls=row["claim_no"],
             polled_at=row["polled_at"],
         )
+        yield from wipe_unused_key(credential_id)
+
+
+def wipe_unused_key(credential_id: int) -> Step[None]:
+    """After the last use of a caller's own key is over."""
+    if (yield ask("lock_own_credential", credential_id=credential_id)):
         yield ask("wipe_unused_key", credential_id=credential_id)
