@@ -5,8 +5,8 @@ are, that the head of a request has to end, and that offers of another protocol 
 Without an end, whoever can connect could send one header for ever: the parser keeps all of
 it, and copies what it has with every piece that is added.
 
-The parser takes an offer for accepted: it ends the request with its head, and its body would
-be lost. Java's HttpClient makes one unless told not to. So such a head is read once more,
+The parser takes an offer for accepted and ends the request with its head, which would lose
+the body. Java's HttpClient makes one unless told not to. So such a head is read once more,
 by a new parser, without the offer.
 """
 
@@ -29,15 +29,13 @@ class Protocol(HttpToolsProtocol):
         self._unset_keepalive_if_required()
         try:
             self._parse(memoryview(data))
-        except (
-            HttpParserError,
-            HttpParserUpgrade,
-        ):  # the latter: CONNECT, without an offer
+        except (HttpParserError, HttpParserUpgrade):  # CONNECT stays an upgrade
             self.send_400_response("Invalid HTTP request received.")
         if self._unused > HEAD_BYTES and not self.transport.is_closing():
             self._refuse(RequestError("head_too_large", f"up to {HEAD_BYTES:,} bytes"))
 
     def _parse(self, data: memoryview) -> None:
+        """A loop, as one read may hold many offers. Raises what the parser does."""
         while True:
             try:
                 self.parser.feed_data(data)
@@ -46,7 +44,8 @@ class Protocol(HttpToolsProtocol):
                 data = data[offer.args[0] :]
             head = self._head_without_offer()
             self.parser = HttpRequestParser(self)
-            self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as before
+            # As uvicorn has it: what follows the last request is dropped, not refused.
+            self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
             self.parser.feed_data(head)
 
     def _head_without_offer(self) -> bytes:

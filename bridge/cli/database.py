@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bridge.cli.exits import Exit
 from bridge.cli.options import ConfigFile, Dev, Json
 from bridge.cli.output import as_json, note, say
 
@@ -72,12 +73,16 @@ def rekey(json: Json = False, config: ConfigFile = None, dev: Dev = False) -> No
 
     settings = configuration(config, dev=dev)
     must_exist(path_of(settings))
-    count = asyncio.run(rekeyed(settings))
+    done = asyncio.run(rekeyed(settings))
     if json:
-        say(as_json({"resealed": count}))
+        say(as_json({"resealed": done.done, "lost": done.lost}))
+    elif done.lost:
+        say(f"{done.done:,} values encrypted anew")
+        note(f"{done.lost:,} are damaged, or sealed with a key that is not configured")
+        raise typer.Exit(Exit.FAILED)
     else:
         say(
-            f"{count:,} values encrypted anew; all open with the first key alone",
+            f"{done.done:,} values encrypted anew; all open with the first key alone",
             "the other encryption_keys are needed for older backups only",
         )
 

@@ -6,25 +6,25 @@ from bridge.store.rekeying import Cursor
 from bridge.vault import Vault
 
 
-async def rekeyed(config: Config) -> int:
-    """How many values were sealed anew. Raises StoreLocked if a bridge is running.
+async def rekeyed(config: Config) -> Cursor:
+    """What was done. Raises StoreLocked if a bridge is running.
 
     The fingerprint key comes last: as long as it is sealed with an old key, the database
     shows that the work is not done. In the end everything is read with the first key
-    alone; a value sealed with another one raises SealBroken.
+    alone; what does not open then is counted as lost.
     """
     url = config.database.get_secret_value()
     keys = [key.get_secret_value() for key in config.encryption_keys]
     async with open_store(url, Vault(keys)) as (store, _):
-        count = await resealed(store)
+        done = await resealed(store)
         await store.rewrap()
     async with open_store(url, Vault(keys[:1])) as (store, _):
-        await resealed(store)
-    return count
+        proof = await resealed(store)
+    return done._replace(lost=max(done.lost, proof.lost))
 
 
-async def resealed(store: Store) -> int:
+async def resealed(store: Store) -> Cursor:
     cursor = Cursor()
     while not cursor.finished:
         cursor = await store.rekey(cursor)
-    return cursor.done
+    return cursor

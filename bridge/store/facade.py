@@ -301,6 +301,18 @@ class Store:
         reached = meta.Reached(now, now if believed is None else believed)
         await self.database.write(meta.note_time, reached)
 
+    async def take_job(self, name: str, *, now: float, every_s: float) -> bool:
+        """Whether it is for this node to do it now, of several that share the database."""
+        return await self.database.write(meta.take_job, name, now=now, every_s=every_s)
+
+    async def beat(self, node: str, *, now: float, alive_s: float) -> int:
+        """Say that this node is up; how many have said so in the last `alive_s`."""
+        return await self.database.write(meta.beat, node, now=now, alive_s=alive_s)
+
+    async def leave(self, node: str, *, before: float) -> None:
+        """This node goes. Forgets those as well who were last seen `before`."""
+        await self.database.write(meta.leave, node, before=before)
+
     async def configured_credentials(
         self, providers: Collection[str]
     ) -> dict[str, Mapping[str, Any]]:

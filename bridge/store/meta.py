@@ -28,11 +28,11 @@ def open_meta(vault: Vault) -> Step[tuple[Fingerprints, Reached]]:
     Raises SealBroken if an encryption key is missing that it was written with.
     """
     rows = yield ask("meta", name=FINGERPRINT_KEY)
-    if rows:
-        key = vault.open(rows[0]["value"], FINGERPRINT_KEY)
-    else:
-        key = secrets.token_bytes(32)
-        yield ask("set_meta", name=FINGERPRINT_KEY, value=vault.seal(key, FINGERPRINT_KEY))
+    if not rows:
+        drawn = vault.seal(secrets.token_bytes(32), FINGERPRINT_KEY)
+        yield ask("add_meta", name=FINGERPRINT_KEY, value=drawn)
+        rows = yield ask("meta", name=FINGERPRINT_KEY)  # another node's, if it was first
+    key = vault.open(rows[0]["value"], FINGERPRINT_KEY)
     yield from check_keys(vault)
     times = yield ask("meta", name=TIME)
     reached = Reached(*map(float, times[0]["value"].split())) if times else Reached()
@@ -70,6 +70,25 @@ def rewrap(vault: Vault) -> Step[None]:
 def note_time(reached: Reached) -> Step[None]:
     value = " ".join(map(repr, reached)).encode()
     yield ask("set_meta", name=TIME, value=value)
+
+
+def take_job(name: str, *, now: float, every_s: float) -> Step[bool]:
+    """Whether it is for the asker to do this now, who then has it for `every_s`."""
+    yield ask("add_job", name=name)
+    return bool((yield ask("take_job", name=name, now=now, next_at=now + every_s)))
+
+
+def beat(node: str, *, now: float, alive_s: float) -> Step[int]:
+    """Say that this node is up; how many are."""
+    yield ask("beat_node", node=node, now=now)
+    [counted] = yield ask("count_nodes", since=now - alive_s)
+    nodes: int = counted["nodes"]
+    return nodes
+
+
+def leave(node: str, *, before: float) -> Step[None]:
+    """This node goes; so have those who have not said a word since."""
+    yield ask("drop_nodes", node=node, before=before)
 
 
 def rows(query: str, **params: Any) -> Step[list[Mapping[str, Any]]]:

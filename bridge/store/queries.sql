@@ -13,6 +13,27 @@ SELECT value FROM meta WHERE name = :name;
 INSERT INTO meta (name, value) VALUES (:name, :value)
 ON CONFLICT (name) DO UPDATE SET value = excluded.value;
 
+-- name: add_meta(name, value)!
+INSERT INTO meta (name, value) VALUES (:name, :value) ON CONFLICT (name) DO NOTHING;
+
+-- Work that one node of several does, at most once in a while: the first to ask has it.
+-- name: add_job(name)!
+INSERT INTO jobs (name, next_at) VALUES (:name, 0) ON CONFLICT (name) DO NOTHING;
+
+-- name: take_job(name, now, next_at)
+UPDATE jobs SET next_at = :next_at WHERE name = :name AND next_at <= :now RETURNING name;
+
+-- Nodes that are up; each says so every few seconds.
+-- name: beat_node(node, now)!
+INSERT INTO nodes (node, seen_at) VALUES (:node, :now)
+ON CONFLICT (node) DO UPDATE SET seen_at = excluded.seen_at;
+
+-- name: drop_nodes(node, before)!
+DELETE FROM nodes WHERE node = :node OR seen_at < :before;
+
+-- name: count_nodes(since)
+SELECT count(*) AS nodes FROM nodes WHERE seen_at >= :since;
+
 -- Subscribe
 
 -- name: replayed(client, route, key, since)

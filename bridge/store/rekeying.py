@@ -1,10 +1,11 @@
 """Seals everything anew with the newest encryption key, a chunk at a time."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import Any, NamedTuple
 
 from bridge.store.box import Box, opened
-from bridge.store.steps import Query, Step, ask
+from bridge.store.steps import Query, Row, Step, ask
 
 CHUNK = 500
 
@@ -28,12 +29,15 @@ PLACES = (
 
 
 class Cursor(NamedTuple):
-    """Where to go on: after this row of this place. `done` counts what was sealed anew."""
+    """Where to go on: after this row of this place. `done` counts what was sealed anew,
+    `lost` what does not open with any key.
+    """
 
     place: int = 0
     after: int = 0
     sequence: int = -1
     done: int = 0
+    lost: int = 0
 
     @property
     def finished(self) -> bool:
@@ -44,22 +48,21 @@ def rekey(box: Box, cursor: Cursor) -> Step[Cursor]:
     """One chunk. Call it with what it returned until that is finished."""
     place = PLACES[cursor.place]
     rows = yield ask(place.read, after=cursor.after, sequence=cursor.sequence, limit=CHUNK)
-    stale = list(resealed(box, rows, place.place))
-    if stale:
-        yield Query(place.write, stale)
-    done = cursor.done + len(stale)
+    stale = [row for row in rows if box.vault.stale(row["sealed"])]
+    fresh = list(resealed(box, stale, place.place))
+    if fresh:
+        yield Query(place.write, fresh)
+    done, lost = cursor.done + len(fresh), cursor.lost + len(stale) - len(fresh)
     if len(rows) < CHUNK:  # what is written after this is sealed with the newest key
-        return Cursor(cursor.place + 1, done=done)
+        return Cursor(cursor.place + 1, done=done, lost=lost)
     last = rows[-1]
-    return Cursor(cursor.place, last["id"], last["sequence"], done)
+    return Cursor(cursor.place, last["id"], last["sequence"], done, lost)
 
 
-def resealed(box: Box, rows: Any, place: str) -> Iterator[dict[str, Any]]:
+def resealed(box: Box, rows: Iterable[Row], place: str) -> Iterator[dict[str, Any]]:
     for row in rows:
-        if box.vault.stale(row["sealed"]):
-            plain = opened(lambda sealed: box.vault.open(sealed, place), row["sealed"])
-            if plain is None:
-                continue
+        plain = opened(partial(box.vault.open, place=place), row["sealed"])
+        if plain is not None:
             yield {
                 "id": row["id"],
                 "sequence": row["sequence"],

@@ -152,8 +152,10 @@ async def test_large_heads_may_follow_one_another(api: Api) -> None:
 
 
 @pytest.mark.parametrize("chunked", [False, True])
-@pytest.mark.parametrize("more", ["", CONTINUE, "a:\r\nb: \t c \r\n"])
-@pytest.mark.parametrize("upgrade", [H2C, WEBSOCKET])
+@pytest.mark.parametrize(
+    "more", ["", CONTINUE, "a:\r\nb: \t c \r\n"], ids=["plain", "asks", "odd"]
+)
+@pytest.mark.parametrize("upgrade", [H2C, WEBSOCKET], ids=["h2c", "websocket"])
 async def test_an_upgrade_may_be_offered_and_is_not_taken(
     api: Api, upgrade: str, more: str, *, chunked: bool
 ) -> None:
