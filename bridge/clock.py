@@ -73,6 +73,42 @@ class SystemClock:
         return self._wall()
 
     async def wait(self, event: asyncio.Event, timeout_s: float) -> None:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(max(timeout_s, 0)):
-                await event.wait()
+        await wait(event, timeout_s)
+
+
+class SharedClock:
+    """The time of a database that several nodes share, whatever their own clocks say.
+
+    It is told now and then, and goes on by itself in between. Never goes back.
+    """
+
+    def __init__(
+        self,
+        *,
+        wall: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._wall, self._monotonic = wall, monotonic
+        self._lock = threading.Lock()
+        self._reached = float("-inf")
+        self.tell(wall())
+
+    def tell(self, now: float) -> None:
+        self._origin = now - self._monotonic()
+
+    def now(self) -> float:
+        with self._lock:
+            self._reached = max(self._reached, self._origin + self._monotonic())
+            return self._reached
+
+    def wall(self) -> float:
+        return self._wall()
+
+    async def wait(self, event: asyncio.Event, timeout_s: float) -> None:
+        await wait(event, timeout_s)
+
+
+async def wait(event: asyncio.Event, timeout_s: float) -> None:
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(max(timeout_s, 0)):
+            await event.wait()

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
+CLOCK, STORE, SYNC = "clock", "store", "sync"  # what may not be ready
 STALLED_S = 60.0  # a loop that has not turned for so long is taken for dead
 
 

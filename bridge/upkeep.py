@@ -13,7 +13,7 @@ from bridge.bell import Bell
 from bridge.cadence import PollPolicy
 from bridge.clock import SLEW, Clock
 from bridge.errors import StoreUnavailable
-from bridge.health import Health
+from bridge.health import CLOCK, STORE, Health
 from bridge.metrics import Metrics
 from bridge.providers.provider import Provider
 from bridge.store import Store
@@ -86,10 +86,11 @@ class Upkeep:
         while not stop.is_set():
             self._health.beat("upkeep", self._clock.now())
             try:
-                await self.turn()
-                self._health.set_ready("store")
+                if CLOCK not in self._health.unready:
+                    await self.turn()
+                self._health.set_ready(STORE)
             except StoreUnavailable as error:
-                self._health.set_unready("store", str(error))
+                self._health.set_unready(STORE, str(error))
                 log.warning("store.unavailable", loop="upkeep", error=str(error))
             await self._clock.wait(stop, EVERY_S)
 
@@ -99,13 +100,17 @@ class Upkeep:
         past = self._past(now)
         if now - self._swept_at >= MINUTE_S:
             self._swept_at = now
-            await self.note_time()
-            self._told(await self._store.end_keyless(now=now, until=past))
-            await self.sweep(now)
-            await self.measure(now)
+            await self.each_minute(now, past)
         self._told(await self._store.finish_ends(now=now))
         await self.check_deadlines(now, past)
         await self.clear_out(past)
+
+    async def each_minute(self, now: float, past: float) -> None:
+        if await self._store.take_job("minute", now=now, every_s=MINUTE_S - EVERY_S):
+            await self.note_time()
+            self._told(await self._store.end_keyless(now=now, until=past))
+            await self.sweep(now)
+        await self.measure(now)
 
     async def note_time(self) -> None:
         """For the next start."""

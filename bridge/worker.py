@@ -9,7 +9,7 @@ import structlog
 
 from bridge.clock import Clock
 from bridge.errors import StoreUnavailable
-from bridge.health import Health
+from bridge.health import CLOCK, Health
 
 T = TypeVar("T")
 
@@ -83,6 +83,8 @@ class Worker(Generic[T]):
         return done
 
     async def _turn(self) -> Turn[T]:
+        if CLOCK in self._health.unready:
+            return Turn((), FAULT_S)
         try:
             return await self._claim()
         except StoreUnavailable as error:

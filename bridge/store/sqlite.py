@@ -8,6 +8,7 @@ import asyncio
 import fcntl
 import os
 import sqlite3
+import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
@@ -75,6 +76,8 @@ class Job(Generic[T]):
 class Sqlite:
     """A `Database` in one file. Made by `open_sqlite`."""
 
+    shared = False
+
     def __init__(
         self,
         writer: Connection,
@@ -121,6 +124,9 @@ class Sqlite:
             if database_failed(error):
                 raise StoreUnavailable(str(error)) from error
             raise
+
+    async def time(self) -> float:
+        return time.time()
 
     async def synced(self) -> bool:
         connections = (self._writer, self._reader, self._scanner)

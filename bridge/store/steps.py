@@ -32,7 +32,9 @@ Step = Generator[Query, Rows, T]
 
 
 class Database(Protocol):
-    """What the store asks of a driver."""
+    """What the store asks of a driver. `shared`: several nodes may use it at a time."""
+
+    shared: bool
 
     async def write(
         self, step: Callable[P, Step[T]], *args: P.args, **kwargs: P.kwargs
@@ -54,6 +56,9 @@ class Database(Protocol):
         self, step: Callable[P, Step[T]], *args: P.args, **kwargs: P.kwargs
     ) -> T:
         """As `read`, where it may take long: other reads do not wait for it."""
+
+    async def time(self) -> float:
+        """Unix seconds by the clock of a shared database; ours if it has none."""
 
     async def synced(self) -> bool:
         """Whether every connection waits for the disk before it reports a commit."""

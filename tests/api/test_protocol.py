@@ -18,11 +18,11 @@ from bridge.service import server_of
 from tests.api.conftest import SHOP, Api, config_with
 
 HEAD = f"Host: x\r\nX-API-Key: {SHOP}\r\n"
-CONTINUE = "Expect: 100-continue\r\n"
+CLOSE, CONTINUE = "Connection: close\r\n", "Expect: 100-continue\r\n"
 CHUNKED = f"POST /subscribe HTTP/1.1\r\n{HEAD}{CONTINUE}Transfer-Encoding: chunked\r\n\r\n"
 GO_ON = b"HTTP/1.1 100 Continue\r\n\r\n"
 
-# Java's HttpClient sends the first with its first request to each origin.
+# Java's HttpClient sends the first unless told not to.
 H2C = "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEAAEAA\r\n"
 WEBSOCKET = (
     "Upgrade: websocket\r\nConnection: keep-alive, upgrade\r\nSec-WebSocket-Version: 13\r\n"
@@ -71,9 +71,6 @@ def accepted(answers: bytes) -> list[str]:
     """The tasks of subscriptions that were made, in the order of the answers."""
     assert answers.count(b"HTTP/1.1 ") == answers.count(b"HTTP/1.1 202 Accepted\r\n")
     return re.findall(r'"task_id":"(\w+)"', answers.decode())
-
-
-CLOSE = "Connection: close\r\n"
 
 
 def problem(answer: bytes) -> Any:

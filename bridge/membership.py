@@ -1,0 +1,83 @@
+"""One node among those that share a database.
+
+It takes the time from there, says that it is up, and counts the others. A node whose own
+clock is off does nothing until that is set right: receivers would refuse its signatures.
+"""
+
+import asyncio
+
+import structlog
+
+from bridge.clock import SharedClock
+from bridge.errors import StoreUnavailable
+from bridge.health import CLOCK, STORE, SYNC, Health
+from bridge.store import Store
+
+EVERY_S = 1.0
+OFF_MOST_S = 1.0  # of the node's clock against the database's
+ALIVE_S = 15.0  # who has said nothing for so long is taken for dead
+BEATS_S = 5.0
+FORGOTTEN_S = 3_600.0
+
+log = structlog.get_logger(__name__)
+
+
+class Membership:
+    """`node` names this process among all."""
+
+    def __init__(
+        self, store: Store, node: str, *, clock: SharedClock, health: Health
+    ) -> None:
+        self._store, self._node = store, node
+        self._clock, self._health = clock, health
+        self._beat_at = float("-inf")
+        self.nodes = 1  # that are up, with this one
+
+    async def run(self, stop: asyncio.Event) -> None:
+        while not stop.is_set():
+            self._health.beat("membership", self._clock.now())
+            await self.turn()
+            await self._clock.wait(stop, EVERY_S)
+        await self._leave()
+
+    async def turn(self) -> None:
+        """Raises nothing: what is wrong is a reason for not being ready."""
+        try:
+            await self._keep_time()
+            now = self._clock.now()
+            if now - self._beat_at >= BEATS_S:
+                self._beat_at = now
+                self.nodes = await self._store.beat(self._node, now=now, alive_s=ALIVE_S)
+                await self._check_sync()
+            self._health.set_ready(STORE)
+        except StoreUnavailable as error:
+            self._health.set_unready(STORE, str(error))
+            log.warning("store.unavailable", loop="membership", error=str(error))
+
+    async def _keep_time(self) -> None:
+        now = await self._store.database.time()
+        off_s = self._clock.wall() - now
+        if abs(off_s) > OFF_MOST_S:
+            if CLOCK not in self._health.unready:
+                log.error("clock.off", seconds=round(off_s, 1))
+            self._health.set_unready(
+                CLOCK, f"this node's clock is {off_s:+.1f} s off the database's"
+            )
+            return
+        self._clock.tell(now)
+        self._health.set_ready(CLOCK)
+
+    async def _check_sync(self) -> None:
+        """After a failover it is another server."""
+        if await self._store.database.synced():
+            self._health.set_ready(SYNC)
+        else:
+            self._health.set_unready(SYNC, "the database does not wait for the disk")
+
+    async def _leave(self) -> None:
+        """The others need not wait for our silence to take our share."""
+        try:
+            before = self._clock.now() - FORGOTTEN_S
+            await self._store.leave(self._node, before=before)
+        except StoreUnavailable as error:
+            log.warning("store.unavailable", loop="membership", error=str(error))
