@@ -106,15 +106,16 @@ def test_a_loop_that_has_not_turned_for_a_minute_is_named(still: str) -> None:
 
 @asynccontextmanager
 async def stuck(store: Store) -> AsyncIterator[None]:
-    """Nothing that is to be written comes back."""
+    """Nothing that is to be read or written comes back."""
     free = threading.Event()
-    writer = cast(Sqlite, store.database)._writer
-    held = asyncio.create_task(writer.run(lambda _: free.wait()))
-    try:
-        yield
-    finally:
-        free.set()
-        await held
+    database = cast(Sqlite, store.database)
+    async with asyncio.TaskGroup() as held:
+        for connection in (database._writer, database._reader, database._scanner):
+            held.create_task(connection.run(lambda _: free.wait()))
+        try:
+            yield
+        finally:
+            free.set()
 
 
 async def test_a_database_that_stands_still_is_seen_at_livez(
