@@ -3,9 +3,10 @@
 Nothing else in the package knows where its collaborators come from.
 """
 
+import secrets
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 from urllib.parse import urlsplit
 
@@ -15,10 +16,11 @@ from bridge import __version__
 from bridge.api.deps import Deps
 from bridge.api.leaving import Leaving
 from bridge.bell import Bell
-from bridge.clock import Clock, SystemClock
+from bridge.clock import Clock, SharedClock, SystemClock
 from bridge.config import Config
 from bridge.dispatcher import Dispatcher
 from bridge.health import Health
+from bridge.membership import Membership
 from bridge.metrics import Metrics
 from bridge.net.body import ByteBudget
 from bridge.net.guard import Egress
@@ -26,6 +28,8 @@ from bridge.net.resolver import Resolver
 from bridge.poller import Poller
 from bridge.providers.provider import Provider
 from bridge.retry import SCHEDULES, Schedule
+from bridge.running import Loop, until_stop
+from bridge.signals import CHANNELS, Signals
 from bridge.simulator.provider import ProviderSimulator
 from bridge.store import Store, open_store
 from bridge.upkeep import Upkeep, gap_since
@@ -63,6 +67,8 @@ class Bridge:
     deps: Deps
     clock: Clock
     upward: Egress
+    signals: Signals
+    loops: tuple[Loop, ...] = ()  # beside the three, where the database is shared
 
 
 @asynccontextmanager
@@ -73,20 +79,38 @@ async def built(current: Current, draining: Callable[[], bool]) -> AsyncIterator
         vault = Vault([key.get_secret_value() for key in config.encryption_keys])
         url = config.database.get_secret_value()
         store, reached = await stack.enter_async_context(open_store(url, vault))
-        clock = clock_since(reached.at)
+        shared = store.database.shared
+        clock = SharedClock() if shared else clock_since(reached.at)
         upward = provider_egress(current, await stack.enter_async_context(names(clock)))
         outward = callback_egress(config, await stack.enter_async_context(names(clock)))
         await stack.enter_async_context(upward)
         await stack.enter_async_context(outward)
-        yield parts(
+        bridge = parts(
             current,
             store,
             clock,
             upward=upward,
             outward=outward,
             draining=draining,
-            gap_s=gap_since(reached.believed_at, clock.now()),
+            gap_s=0.0 if shared else gap_since(reached.believed_at, clock.now()),
         )
+        yield await joined(bridge, config) if shared else bridge
+
+
+async def joined(bridge: Bridge, config: Config) -> Bridge:
+    """The node as one of several that share its database."""
+    from bridge.store.postgres.listening import Listener
+
+    assert isinstance(bridge.clock, SharedClock)  # noqa: S101 - made so above
+    membership = Membership(
+        bridge.store, secrets.token_hex(8), clock=bridge.clock, health=bridge.health
+    )
+    await membership.turn()
+    url = (config.listen_database or config.database).get_secret_value()
+    listener = Listener(url, CHANNELS, bridge.signals.hear, clock=bridge.clock)
+    bridge.signals.tell = listener.tell
+    deps = replace(bridge.deps, nodes=lambda: membership.nodes)
+    return replace(bridge, deps=deps, loops=(membership.run, until_stop(listener.run)))
 
 
 def clock_since(reached_at: float) -> Clock:
@@ -109,7 +133,7 @@ def parts(
     gap_s: float = 0.0,
 ) -> Bridge:
     config, dice = current.config, Random()
-    bell, health, metrics = Bell(), Health(), Metrics()
+    bell, health, metrics, signals = Bell(), Health(), Metrics(), Signals()
     dispatcher = Dispatcher(
         store,
         Sender(outward, timeout_s=config.callbacks.timeout_s, wall=clock.wall),
@@ -132,7 +156,7 @@ def parts(
         bell=bell,
         health=health,
         metrics=metrics,
-        on_owed=dispatcher.worker.wake.set,
+        on_owed=signals.owed,
         slots=config.polling.slots,
         lane_slots=config.polling.lane_slots,
     )
@@ -144,10 +168,11 @@ def parts(
         bell=bell,
         health=health,
         metrics=metrics,
-        on_due=poller.worker.wake.set,
-        on_owed=dispatcher.worker.wake.set,
+        on_due=signals.due,
+        on_owed=signals.owed,
         gap_s=gap_s,
     )
+    signals.connect(polls=poller.worker.wake.set, deliveries=dispatcher.worker.wake.set)
     deps = Deps(
         store=store,
         clock=clock,
@@ -158,12 +183,12 @@ def parts(
         health=health,
         pulse=poller.pulse,
         registry=metrics.registry,
-        wake_poller=poller.worker.wake.set,
-        wake_dispatcher=dispatcher.worker.wake.set,
+        wake_poller=signals.due,
+        wake_dispatcher=signals.owed,
         draining=draining,
         leaving=current.leaving,
     )
-    return Bridge(store, poller, dispatcher, upkeep, health, deps, clock, upward)
+    return Bridge(store, poller, dispatcher, upkeep, health, deps, clock, upward, signals)
 
 
 def signing_secrets(config: Config, client: str) -> list[str]:

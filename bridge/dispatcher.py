@@ -13,7 +13,7 @@ from bridge import formats, lanes, retry, signature
 from bridge.clock import Clock
 from bridge.errors import StoreUnavailable
 from bridge.health import Health
-from bridge.lanes import Lane, Window, share
+from bridge.lanes import Lane, Side, Window, share
 from bridge.metrics import Metrics
 from bridge.model import (
     AttemptOutcome,
@@ -109,18 +109,21 @@ class Dispatcher:
         """Lanes that are busy may be full, and so may all those to a busy host."""
         busy = Counter(lane.owner for lane in self._in_flight.values())
         hosts = len({lane.key for lane in self._in_flight.values()})
-        closed = frozenset(client for client in busy if not self._open_to(client))
-        return Window({client: count + hosts for client, count in busy.items()}, closed)
+        sides = ((client, retry) for client in busy for retry in (False, True))
+        closed = frozenset(side for side in sides if not self._open_to(side))
+        return Window(busy, hosts, closed)
 
-    def _open_to(self, client: str) -> bool:
-        """Whether the client may begin an attempt at a host where nothing is in flight."""
-        return self._slots.room(Lane(NOBODY, client, "")) > 0
+    def _open_to(self, side: Side) -> bool:
+        """Whether a client may begin an attempt at a host where nothing is in flight."""
+        client, retry = side
+        return self._slots.room(Lane(NOBODY, client, "", retry=retry)) > 0
 
     def _picks(self, ready: Sequence[Lane]) -> Sequence[Pick]:
         """First attempts before retries, then those who have least in flight."""
         chosen: list[tuple[Lane, int]] = []
         for retries in (False, True):
-            due = [lane for lane in ready if lane.retry is retries]
+            probed = {lane.id for lane, _ in chosen if lane.probing}
+            due = [one for one in ready if one.retry is retries and one.id not in probed]
             due.sort(key=lambda one: (self._slots.held_by(one), one.ready_at))
             free = self._most - len(self._in_flight) - sum(count for _, count in chosen)
             chosen = self._slots.grant([*chosen, *share(due, free, self._room)])
@@ -223,5 +226,4 @@ class Dispatcher:
 
 
 def lane_of(item: ClaimedDelivery) -> Lane:
-    retries = item.failures > 0 or item.conflicts > 0
-    return Lane(item.lane_id, item.client, item.destination.host, retry=retries)
+    return Lane(item.lane_id, item.client, item.destination.host, retry=item.retry)

@@ -32,19 +32,25 @@ class Lane:
         return self.id, self.retry
 
 
+Side = tuple[str, bool]  # an owner, and whether it is about retries
+
+
 @dataclass(frozen=True, slots=True)
 class Window:
     """How many ready lanes of each owner to look at: none of one who may begin nothing.
 
-    Lanes that are busy may have no room left, so the window is as much wider: whoever
-    waits behind them is seen.
+    Lanes that are busy may have no room left, nor all those to a busy host (`blocked`). So
+    the window is as much wider: whoever waits behind them is seen.
     """
 
     busy: Mapping[str, int] = field(default_factory=dict)  # lanes at most, by owner
-    closed: frozenset[str] = frozenset()
+    blocked: int = 0
+    closed: frozenset[Side] = frozenset()
 
-    def of(self, owner: str) -> int:
-        return 0 if owner in self.closed else LOOK + self.busy.get(owner, 0)
+    def of(self, side: Side) -> int:
+        if side in self.closed:
+            return 0
+        return LOOK + self.blocked + self.busy.get(side[0], 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +58,7 @@ class Ready:
     """The lanes with work due now, of each owner those that wait longest."""
 
     lanes: Sequence[Lane]
-    clipped: frozenset[str]  # owners that have more of them than were looked at
+    clipped: frozenset[Side]  # whose are more of them than were looked at
     next_at: float | None  # when the next lane will be ready
 
 
@@ -62,15 +68,15 @@ def wait_s(
     *,
     now: float,
     has_room: Callable[[Lane], bool],
-    open_to: Callable[[str], bool],
+    open_to: Callable[[Side], bool],
 ) -> float | None:
     """Seconds until there may be more to claim; None: nothing is scheduled.
 
     `moved` says when lanes that were claimed from will be ready again. What waits for a
-    free slot needs no time: whoever frees one looks again. `open_to` says whether an owner
-    has room for a lane that is not busy.
+    free slot needs no time: whoever frees one looks again. `open_to` says whether there is
+    room for a lane that is not busy.
     """
-    if any(open_to(owner) for owner in ready.clipped):
+    if any(map(open_to, ready.clipped)):
         return 0.0
     times = [moved.get(lane.place, lane.ready_at) for lane in ready.lanes if has_room(lane)]
     soonest = min((at for at in (*times, ready.next_at) if at is not None), default=None)

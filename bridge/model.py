@@ -356,6 +356,7 @@ class ClaimedDelivery:
     subscription_id: str
     client: str
     lane_id: int
+    retry: bool  # by which of the lane's slots it was begun
     type: str
     destination_id: int
     destination: Destination

@@ -16,7 +16,7 @@ from bridge import cadence, lanes, transition
 from bridge.bell import Bell
 from bridge.clock import Clock
 from bridge.health import Health, Pulse
-from bridge.lanes import Lane, Window, share
+from bridge.lanes import Lane, Side, Window, share
 from bridge.metrics import Metrics
 from bridge.model import Answer, ClaimedPoll, Observation, PollOutcome, PollRequest
 from bridge.providers.answer import observe
@@ -80,6 +80,7 @@ class Poller:
         if len(self._in_flight) >= self._most:
             return Turn((), IDLE_S)
         ready = await self._store.poll_lanes(now=now, window=self._window())
+        now = self._clock.now()
         claims: Claims[ClaimedPoll] = Claims()
         if picks := self._picks(ready.lanes):
             claims = await self._store.claim_polls(
@@ -99,10 +100,13 @@ class Poller:
 
     def _window(self) -> Window:
         busy = Counter(lane.owner for lane in self._in_flight.values())
-        return Window(busy, frozenset(name for name in busy if not self._open_to(name)))
+        sides = ((name, False) for name in busy)
+        closed = frozenset(side for side in sides if not self._open_to(side))
+        return Window(busy, closed=closed)
 
-    def _open_to(self, provider: str) -> bool:
-        """Whether a credential of it that has nothing in flight may begin a poll."""
+    def _open_to(self, side: Side) -> bool:
+        """Whether a credential that has nothing in flight may begin a poll."""
+        provider, _ = side
         return self._slots.room(Lane(NOBODY, provider, provider)) > 0
 
     def _picks(self, ready: Sequence[Lane]) -> Sequence[Pick]:

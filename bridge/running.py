@@ -75,6 +75,18 @@ def on_each(event: asyncio.Event, act: Callable[[], Coroutine[Any, Any, None]]) 
     return loop
 
 
+def until_stop(act: Callable[[], Coroutine[Any, Any, None]]) -> Loop:
+    """A loop that ends only by being cancelled, as one that ends when it is asked to."""
+
+    async def loop(stop: asyncio.Event) -> None:
+        async with asyncio.TaskGroup() as group:
+            acting = group.create_task(act())
+            await stop.wait()
+            acting.cancel()
+
+    return loop
+
+
 async def run(
     loops: Sequence[Loop],
     servers: Sequence[tuple[Server, socket.socket]],

@@ -2,20 +2,21 @@
 
 import asyncio
 import socket
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AsyncExitStack, suppress
 
 import structlog
 import uvicorn
 
 from bridge import __version__
-from bridge.api.app import create_app, create_metrics_app
+from bridge.api.app import create_app, create_metrics_app, create_probes_app
 from bridge.api.protocol import Protocol
 from bridge.assembly import Bridge, Current, built, listed_hosts, served_sandbox
-from bridge.config import Config, changes, redacted, removed
+from bridge.config import Config, NodeRole, changes, redacted, removed
 from bridge.errors import ConfigError, StoreUnavailable
+from bridge.health import SYNC
 from bridge.providers.configured import configured
-from bridge.running import Server, Stop, on_each, run
+from bridge.running import Loop, Server, Stop, on_each, run
 from bridge.store import Store
 
 log = structlog.get_logger(__name__)
@@ -40,7 +41,8 @@ async def serve(
         bridge = await stack.enter_async_context(built(current, stop.event.is_set))
         await take_over(bridge, current, abandon=abandon)
         listening = listener(config.listen.host, config.listen.port)
-        servers = [(server_of(create_app(bridge.deps), config), listening)]
+        app = create_app if NodeRole.API in config.roles else create_probes_app
+        servers = [(server_of(app(bridge.deps), config), listening)]
         if config.metrics_listen:
             own = listener(config.metrics_listen.host, config.metrics_listen.port)
             servers.append((server_of(create_metrics_app(bridge.deps), config), own))
@@ -50,9 +52,7 @@ async def serve(
         on_ready(address_of(listening))
         await run(
             [
-                bridge.poller.worker.run,
-                bridge.dispatcher.worker.run,
-                bridge.upkeep.run,
+                *loops_of(bridge, config),
                 on_each(hangup, lambda: renew(bridge, current, reload, sandbox)),
             ],
             servers,
@@ -63,6 +63,16 @@ async def serve(
         with suppress(StoreUnavailable):  # a full disk is no reason to fail at the end
             await bridge.upkeep.note_time()
     log.info("service.stopped")
+
+
+def loops_of(bridge: Bridge, config: Config) -> Iterator[Loop]:
+    """Upkeep goes with polling: both turn time into work."""
+    if NodeRole.POLLER in config.roles:
+        yield bridge.poller.worker.run
+        yield bridge.upkeep.run
+    if NodeRole.DISPATCHER in config.roles:
+        yield bridge.dispatcher.worker.run
+    yield from bridge.loops
 
 
 async def take_over(bridge: Bridge, current: Current, *, abandon: bool) -> None:
@@ -92,7 +102,7 @@ async def take_over(bridge: Bridge, current: Current, *, abandon: bool) -> None:
             "work.abandoned", clients=gone, providers=unknown, subscriptions=stopped
         )
     if not await bridge.store.database.synced():
-        bridge.health.set_unready("sync", "the database does not wait for the disk")
+        bridge.health.set_unready(SYNC, "the database does not wait for the disk")
     released = await bridge.store.begin(now=now)
     if released:
         log.warning("claims.released", attempts=released)

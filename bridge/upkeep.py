@@ -16,7 +16,7 @@ from bridge.errors import StoreUnavailable
 from bridge.health import CLOCK, STORE, Health
 from bridge.metrics import Metrics
 from bridge.providers.provider import Provider
-from bridge.store import Store
+from bridge.store import Doubt, Store
 
 EVERY_S = 1.0
 MINUTE_S = 60.0
@@ -100,15 +100,15 @@ class Upkeep:
         past = self._past(now)
         if now - self._swept_at >= MINUTE_S:
             self._swept_at = now
-            await self.each_minute(now, past)
+            await self.each_minute(now)
         self._told(await self._store.finish_ends(now=now))
-        await self.check_deadlines(now, past)
+        await self.check_deadlines(now)
         await self.clear_out(past)
 
-    async def each_minute(self, now: float, past: float) -> None:
+    async def each_minute(self, now: float) -> None:
         if await self._store.take_job("minute", now=now, every_s=MINUTE_S - EVERY_S):
             await self.note_time()
-            self._told(await self._store.end_keyless(now=now, until=past))
+            self._told(await self._store.end_keyless(self._doubt(now)))
             await self.sweep(now)
         await self.measure(now)
 
@@ -117,10 +117,11 @@ class Upkeep:
         now = self._clock.now()
         await self._store.note_time(now, believed=self._past(now))
 
-    async def check_deadlines(self, now: float, past: float) -> None:
-        more = True
+    async def check_deadlines(self, now: float) -> None:
+        more, doubt = True, self._doubt(now)
         while more:
-            found = await self._store.check_deadlines(self._policy, now=now, until=past)
+            self._health.beat("upkeep", self._clock.now())
+            found = await self._store.check_deadlines(self._policy, doubt)
             more = found.more
             self._told(found.ended)
             if found.polled:
@@ -147,6 +148,10 @@ class Upkeep:
         self._metrics.exhausted.set(figures["exhausted"])
         self._metrics.poll_backlog.set(now - (figures["oldest_poll_at"] or now))
         self._metrics.delivery_backlog.set(now - (figures["oldest_delivery_at"] or now))
+
+    def _doubt(self, now: float) -> Doubt:
+        """What was made since the start has both its times from the same clock."""
+        return Doubt(now, self._past(now), self._started_at)
 
     def _past(self, now: float) -> float:
         return believed(now, started_at=self._started_at, gap_s=self._gap_s)

@@ -67,10 +67,6 @@ class Vault:
     def has(self, key_id: bytes) -> bool:
         return VERSION + key_id in self._ciphers
 
-    def knows(self, sealed: bytes) -> bool:
-        """Whether the key is there that it was sealed with."""
-        return bytes(sealed[:_HEAD]) in self._ciphers
-
     def stale(self, sealed: bytes) -> bool:
         """Whether it is sealed with an older key than the first, and wants a rekey."""
         return not sealed.startswith(self._head)

@@ -92,6 +92,8 @@ def test_the_example_shows_the_default(key: Key) -> None:
         assert value == ["amux", "rong-us"]
     elif value is None or isinstance(value, bool):
         assert key.field.default is value
+    elif isinstance(value, list):
+        assert f"[{', '.join(map(str, value))}]" == shown_default(key)
     else:
         assert str(value) == shown_default(key)
 

@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.lanes import LOOK, Lane, Ready, Window, share, wait_s
+from bridge.lanes import LOOK, Lane, Ready, Side, Window, share, wait_s
 
 
 def lane(number: int, ready_at: float = 0.0, *, retry: bool = False) -> Lane:
@@ -64,17 +64,18 @@ def test_without_lanes_or_slots_there_is_nothing_to_share() -> None:
 
 def test_a_window_sees_past_the_lanes_that_are_busy() -> None:
     """All that an owner has in flight may be in front, with no room left."""
-    window = Window({"shop": 100, "full": 128}, frozenset({"full"}))
-    assert window.of("shop") == LOOK + 100
-    assert window.of("blog") == LOOK
-    assert window.of("full") == 0
+    window = Window({"shop": 100, "full": 128}, 16, frozenset({("full", False)}))
+    assert window.of(("shop", False)) == LOOK + 16 + 100
+    assert window.of(("blog", True)) == LOOK + 16
+    assert window.of(("full", False)) == 0
+    assert window.of(("full", True)) == LOOK + 16 + 128
 
 
 def waits(
     lanes: list[Lane],
     *,
     moved: Mapping[tuple[int, bool], float | None] | None = None,
-    clipped: Collection[str] = (),
+    clipped: Collection[Side] = (),
     next_at: float | None = None,
     full: Collection[int] = (),
 ) -> float | None:
@@ -83,7 +84,7 @@ def waits(
         moved or {},
         now=100.0,
         has_room=lambda one: one.id not in full,
-        open_to=lambda owner: owner == "open",
+        open_to=lambda side: side == ("shop", True),
     )
 
 
@@ -114,5 +115,5 @@ def test_nothing_scheduled_is_no_time_at_all() -> None:
 
 def test_an_owner_with_more_lanes_than_were_seen_is_looked_at_again() -> None:
     """… at once if it may begin more, and when something ends otherwise."""
-    assert waits([], clipped=["open"], next_at=130.0) == 0.0
-    assert waits([], clipped=["closed"], next_at=130.0) == 30.0
+    assert waits([], clipped=[("shop", True)], next_at=130.0) == 0.0
+    assert waits([], clipped=[("shop", False)], next_at=130.0) == 30.0

@@ -42,6 +42,7 @@ DELIVERY = ClaimedDelivery(
     subscription_id="sub_k3J9",
     client="shop",
     lane_id=1,
+    retry=False,
     type="task.succeeded",
     destination_id=1,
     destination=Destination(url="https://app.example.com/hooks", host="app.example.com"),

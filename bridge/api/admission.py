@@ -9,17 +9,16 @@ from typing import Any, NamedTuple
 
 from bridge.api.auth import Caller, Doorkeeper
 from bridge.api.deps import Deps
-from bridge.api.limits import ActiveLimit
+from bridge.api.limits import ActiveLimit, Full
 from bridge.api.target import vetted
 from bridge.api.wishing import wish_of
-from bridge.errors import RequestError
 from bridge.model import Wish
 
 
 class Admitted(NamedTuple):
     wish: Wish
     caller: Caller  # as it is now
-    full: RequestError | None  # why there is no room, unless it is a repeat
+    full: Full | None  # why there is no room, unless it is a repeat
     warnings: list[dict[str, Any]]
 
 

@@ -1,6 +1,7 @@
 """The API as an ASGI app."""
 
 import difflib
+from collections.abc import Callable
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -16,7 +17,7 @@ from bridge.api.envelope import Envelope, Traffic
 from bridge.api.exposition import Exposition
 from bridge.api.limits import RequestLimit
 from bridge.api.probes import Probes
-from bridge.api.resource import Door, Open, Resource
+from bridge.api.resource import Closed, Door, Open, Resource
 from bridge.api.respond import refused
 from bridge.api.subscribing import Subscribing
 from bridge.api.subscriptions import Subscriptions
@@ -29,10 +30,9 @@ PATH_SHOWN = 128
 def create_app(deps: Deps) -> Starlette:
     """Call it once for each `deps.registry`, in which its figures are counted."""
     keeper, waiting = Doorkeeper(deps.config), Waiting(deps)
-    closed = Door(keeper, RequestLimit(deps.clock.now)).closed
+    closed = Door(keeper, RequestLimit(deps.clock.now, deps.nodes)).closed
     subscribing, accounts = Subscribing(deps, waiting, keeper), Accounts(deps)
     subscriptions, deliveries = Subscriptions(deps, waiting), Deliveries(deps, keeper)
-    probes, exposition = Probes(deps), Exposition(deps.registry)
     subscribe = closed(subscribing.one)
     # The most frequent first: routes are tried in order.
     paths: dict[str, dict[str, Open]] = {
@@ -48,12 +48,26 @@ def create_app(deps: Deps) -> Starlette:
         "/deliveries/{id}/retry": {"POST": closed(deliveries.retry)},
         "/providers": {"GET": closed(accounts.providers)},
         "/signing-secrets": {"GET": closed(accounts.signing_secrets)},
+    }
+    return assembled(deps, paths | probes_of(deps, closed))
+
+
+def create_probes_app(deps: Deps) -> Starlette:
+    """For a node without the API: whether it lives, and its figures."""
+    keeper = Doorkeeper(deps.config)
+    return assembled(
+        deps, probes_of(deps, Door(keeper, RequestLimit(deps.clock.now, deps.nodes)).closed)
+    )
+
+
+def probes_of(deps: Deps, closed: Callable[[Closed], Open]) -> dict[str, dict[str, Open]]:
+    probes, exposition = Probes(deps), Exposition(deps.registry)
+    return {
         "/livez": {"GET": probes.live},
         "/readyz": {"GET": probes.ready},
         "/healthz": {"GET": probes.ready},
         "/metrics": {"GET": closed(exposition.guarded)},
     }
-    return assembled(deps, paths)
 
 
 def create_metrics_app(deps: Deps) -> Starlette:

@@ -4,37 +4,52 @@ import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import NamedTuple
 
 from bridge.api.auth import Caller
 from bridge.errors import RequestError
 from bridge.rate import Rate
 
 RECOUNT_S = 5.0  # between two counts in the database
+# Of several nodes each knows what the others added as of its last count. Together they add
+# less than this share of a limit in that time, unless it is a small one.
+NEAR_SHARE, NEAR_LEAST = 0.2, 500
 FULL_AGAIN_S = 30.0  # when a client with too many active subscriptions may come back
 
 
 class Bucket:
-    """Tokens for requests: as many at once as the rate counts, refilled evenly."""
+    """Tokens for requests: as many at once as the rate counts, refilled evenly. Of several
+    nodes each has its part of it.
+    """
 
     def __init__(self, rate: Rate, now: float) -> None:
         self.rate = rate
         self._tokens, self._at = float(rate.count), now
 
-    def wait_s(self, now: float) -> float:
+    def wait_s(self, now: float, nodes: int) -> float:
         """0 and a token taken, or the seconds until there is one."""
-        earned = max(now - self._at, 0.0) * self.rate.per_second
-        self._tokens, self._at = min(self._tokens + earned, self.rate.count), now
+        per_second = self.rate.per_second / nodes
+        most = max(self.rate.count / nodes, 1.0)
+        earned = max(now - self._at, 0.0) * per_second
+        self._tokens, self._at = min(self._tokens + earned, most), now
         if self._tokens < 1:
-            return (1 - self._tokens) / self.rate.per_second
+            return (1 - self._tokens) / per_second
         self._tokens -= 1
         return 0.0
 
 
-class RequestLimit:
-    """`limits.requests` of each client, counted in this process."""
+class Full(NamedTuple):
+    """Why there is no room. With `most`: unless the database counts fewer."""
 
-    def __init__(self, now: Callable[[], float]) -> None:
-        self._now = now
+    refusal: RequestError
+    most: int | None = None
+
+
+class RequestLimit:
+    """`limits.requests` of each client, counted in this process; `nodes` share it."""
+
+    def __init__(self, now: Callable[[], float], nodes: Callable[[], int]) -> None:
+        self._now, self._nodes = now, nodes
         self._buckets: dict[str, Bucket] = {}
 
     def take(self, caller: Caller) -> None:
@@ -43,7 +58,7 @@ class RequestLimit:
         bucket = self._buckets.get(caller.name)
         if bucket is None or bucket.rate != rate:
             bucket = self._buckets[caller.name] = Bucket(rate, now)
-        wait_s = bucket.wait_s(now)
+        wait_s = bucket.wait_s(now, self._nodes())
         if wait_s:
             raise RequestError(
                 "rate_limited", f"you may send {rate} requests", retry_after_s=wait_s
@@ -55,30 +70,37 @@ class ActiveLimit:
 
     Counted in the database when the process starts and up from there. Ends are not
     counted here: a client at its limit is counted anew, at most every RECOUNT_S. So a
-    client never gets beyond its limit through one process (several together may overshoot
-    by what they add within RECOUNT_S), and waits at most that long for a place.
+    client never gets beyond its limit through one process, and waits at most that long for
+    a place. Where several nodes add, one that may be near the limit has each subscription
+    counted in its transaction.
     """
 
     def __init__(
         self,
         counts: Callable[[], Awaitable[Mapping[str, int]]],
         now: Callable[[], float],
+        nodes: Callable[[], int],
     ) -> None:
-        self._counts, self._now = counts, now
+        self._counts, self._now, self._nodes = counts, now, nodes
         self._known: Counter[str] = Counter()
         self._added: Counter[str] = Counter()  # since the last count began
         self._reserved: Counter[str] = Counter()
         self._counted_at = float("-inf")
         self._counting = asyncio.Lock()
 
-    async def full(self, caller: Caller) -> RequestError | None:
+    async def full(self, caller: Caller) -> Full | None:
         """The refusal of one more, if there is no room; a repeat needs none."""
+        most = caller.settings.limits.active
+        if self._nodes() > 1:
+            if self._counted_at + RECOUNT_S <= self._now():
+                await self._recount_once()
+            far = self._known[caller.name] < most - max(NEAR_SHARE * most, NEAR_LEAST)
+            return None if far else Full(self._refusal(caller), most)
         if self._counted_at == float("-inf") or not self._room(caller):
-            async with self._counting:
-                if self._now() - self._counted_at >= RECOUNT_S:
-                    await self._recount()
-        if self._room(caller):
-            return None
+            await self._recount_once()
+        return None if self._room(caller) else Full(self._refusal(caller))
+
+    def _refusal(self, caller: Caller) -> RequestError:
         return RequestError(
             "limit_active",
             f"you have {caller.settings.limits.active} active subscriptions, which is "
@@ -98,6 +120,11 @@ class ActiveLimit:
     def _count(self, caller: Caller) -> None:
         self._known[caller.name] += 1
         self._added[caller.name] += 1
+
+    async def _recount_once(self) -> None:
+        async with self._counting:
+            if self._now() - self._counted_at >= RECOUNT_S:
+                await self._recount()
 
     async def _recount(self) -> None:
         """What is added meanwhile may or may not be in that count: it counts on top."""

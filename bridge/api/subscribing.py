@@ -13,7 +13,7 @@ from bridge.api import body, credential, idempotency, query
 from bridge.api.admission import Admission
 from bridge.api.auth import Caller, Doorkeeper
 from bridge.api.deps import Deps, Derived
-from bridge.api.limits import ActiveLimit
+from bridge.api.limits import ActiveLimit, Full
 from bridge.api.problem import as_request_error, problem
 from bridge.api.respond import Json
 from bridge.api.views import subscription_view
@@ -56,7 +56,7 @@ class Subscribing:
 
     def __init__(self, deps: Deps, waiting: Waiting, keeper: Doorkeeper) -> None:
         self._deps, self._waiting, self._keeper = deps, waiting, keeper
-        self._active = ActiveLimit(deps.store.active_counts, deps.clock.now)
+        self._active = ActiveLimit(deps.store.active_counts, deps.clock.now, deps.nodes)
         self._admission = Admission(deps, keeper, self._active)
         self._in_flight = idempotency.InFlight()
         self._prefix = Derived(deps.config, path_prefix)
@@ -161,10 +161,14 @@ class Subscribing:
         return done, admitted.warnings
 
     async def _write(
-        self, wish: Wish, key: IdempotencyKey | None, full: RequestError | None
+        self, wish: Wish, key: IdempotencyKey | None, full: Full | None
     ) -> Subscribed:
         done = await self._deps.store.subscribe(
-            wish, now=self._deps.clock.now(), idempotency=key, full=full
+            wish,
+            now=self._deps.clock.now(),
+            idempotency=key,
+            full=full and full.refusal,
+            most=full and full.most,
         )
         if is_new(done):
             self._deps.wake_poller()

@@ -58,10 +58,11 @@ def in_use(path: Path) -> tuple[set[str], set[str]]:
     """Clients and providers that have work in flight. Raises StoreUnavailable."""
     queries = statements()
     with reading(path) as connection:
-        watched = connection.execute(queries["work_in_flight"]).fetchall()
+        active = connection.execute(queries["active_clients"]).fetchall()
         owing = connection.execute(queries["owing_clients"]).fetchall()
-    clients = {client for client, *_ in (*watched, *owing)}
-    return clients, {provider for _, provider in watched}
+        polled = connection.execute(queries["polled_providers"]).fetchall()
+    clients = {client for (client,) in (*active, *owing)}
+    return clients, {provider for (provider,) in polled}
 
 
 @contextlib.contextmanager

@@ -21,7 +21,7 @@ reference      `Config` for the documentation
 """
 
 from bridge.config.changes import changes, removed
-from bridge.config.fields import Address, Network, Retries
+from bridge.config.fields import Address, Network, NodeRole, Retries
 from bridge.config.loading import PageCheck, load
 from bridge.config.models import Callbacks, Config, Log, Polling
 from bridge.config.parties import Client, Limits, Poll, Provider, Role
@@ -37,6 +37,7 @@ __all__ = [
     "Limits",
     "Log",
     "Network",
+    "NodeRole",
     "PageCheck",
     "Poll",
     "Polling",

@@ -7,10 +7,11 @@ import ipaddress
 import json
 import re
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, PlainValidator
+from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator
 
 from bridge import duration, rate
 from bridge.config.scalar import typed
@@ -78,6 +79,14 @@ def _seconds(given: Any) -> float:
         return duration.seconds(given)
     except ValueError:
         raise ValueError('write a duration like "90s", "2h30m" or "30d"') from None
+
+
+class NodeRole(StrEnum):
+    """What a node does."""
+
+    API = "api"
+    POLLER = "poller"
+    DISPATCHER = "dispatcher"
 
 
 def listed(given: object) -> object:
@@ -180,6 +189,7 @@ def _is_ip(text: str) -> bool:
 
 
 Listed = BeforeValidator(listed)
+Roles = Annotated[tuple[NodeRole, ...], Listed, Field(min_length=1)]
 Name = Annotated[str, AfterValidator(_named)]
 Names = Annotated[tuple[Name, ...], Listed]
 ListenAddress = Annotated[Address, PlainValidator(address)]

@@ -99,7 +99,18 @@ class Config(Settings):
     )
     database: secrecy.DatabaseUrl = Field(
         default=SecretStr("sqlite:///bridge.db"),
-        description="`sqlite:///file` (`////` for an absolute path).",
+        description="`sqlite:///file` (`////` for an absolute path), or "
+        "`postgresql://user:password@host/name` for several nodes.",
+    )
+    listen_database: secrecy.PostgresUrl | None = Field(
+        default=None,
+        description="The same PostgreSQL without the pooler, if `database` leads through "
+        "one that gives each transaction another connection (PgBouncer).",
+    )
+    roles: f.Roles = Field(
+        default=tuple(f.NodeRole),
+        description="What this node does, of several on PostgreSQL; one of them at least "
+        "has to be `api`, one `poller`, one `dispatcher`.",
     )
     encryption_keys: secrecy.EncryptionKeys = Field(
         description="For data at rest: at least 32 characters each, "
@@ -139,6 +150,17 @@ class Config(Settings):
         if isinstance(notify, Mapping) and not notify.get("url"):
             return {key: value for key, value in given.items() if key != "notify"}
         return given
+
+    @model_validator(mode="after")
+    def _one_node(self) -> Self:
+        if len(set(self.roles)) < len(f.NodeRole) and not self.shared:
+            raise ValueError("roles: an SQLite database has one node, which does it all")
+        return self
+
+    @property
+    def shared(self) -> bool:
+        """Whether several nodes may use the database."""
+        return not self.database.get_secret_value().startswith("sqlite:")
 
     def granted(self, client: str) -> frozenset[str]:
         """The providers whose configured keys the client may use."""

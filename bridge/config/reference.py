@@ -31,7 +31,9 @@ def shown_default(key: Key) -> str:
         return text(value)
     if isinstance(value, SecretStr):
         return value.get_secret_value()
-    return "[]" if value == () else str(value)
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(str, value))}]"
+    return str(value)
 
 
 def _row(key: Key) -> str:

@@ -12,6 +12,7 @@ from bridge import signature
 from bridge.config.fields import Listed, web_url
 
 MIN_API_KEY, MIN_ENCRYPTION_KEY, MAX_SECRET = 16, 32, 1024
+POSTGRES = re.compile(r"postgres(ql)?://\S+")
 MIN_DIFFERENT = 6  # letters: "xxxxxxxxxxxxxxxx" is a placeholder, not a secret
 
 
@@ -53,15 +54,21 @@ def _callback_url(given: SecretStr) -> SecretStr:
     return given
 
 
+def _postgres_url(given: SecretStr) -> SecretStr:
+    if not POSTGRES.fullmatch(given.get_secret_value()):
+        raise ValueError('write "postgresql://user:password@host/database"')
+    return given
+
+
 def _database_url(given: SecretStr) -> SecretStr:
     url = given.get_secret_value()
-    if re.match("postgres(ql)?:", url):
-        raise ValueError(
-            "PostgreSQL is not in this version of poll-bridge; write sqlite:///bridge.db"
-        )
+    if POSTGRES.fullmatch(url):
+        return given
     path = re.fullmatch(r"sqlite:///([^?#]+)", url)
     if path is None:
-        raise ValueError('write "sqlite:///bridge.db"')
+        raise ValueError(
+            'write "sqlite:///bridge.db", or "postgresql://user:password@host/database"'
+        )
     if ":memory:" in path[1]:
         raise ValueError("a database in memory would lose what a 202 promised; name a file")
     return given
@@ -77,4 +84,5 @@ EncryptionKeys = Annotated[tuple[_EncryptionKey, ...], Listed, _Some]
 SigningSecrets = Annotated[tuple[_SigningSecret, ...], Listed, _Some]
 ProviderKey = Annotated[SecretStr, AfterValidator(_provider_key)]
 CallbackUrl = Annotated[SecretStr, AfterValidator(_callback_url)]
+PostgresUrl = Annotated[SecretStr, AfterValidator(_postgres_url)]
 DatabaseUrl = Annotated[SecretStr, AfterValidator(_database_url)]

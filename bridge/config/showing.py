@@ -60,10 +60,13 @@ def _address_of(secret: str) -> str:
     """
     >>> _address_of("https://hooks.example.com/secret?x=y"), _address_of("whsec_abc")
     ('https://hooks.example.com/***', '***')
+    >>> _address_of("postgresql://bridge:secret@db.example.com/bridge?sslmode=require")
+    'postgresql://db.example.com/bridge'
     """
     if secret.startswith("sqlite:"):
         return secret
-    if not re.match("https?://", secret):
+    if not re.match("(https?|postgres(ql)?)://", secret):
         return HIDDEN
     parts = urlsplit(secret)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}/{HIDDEN}"
+    path = HIDDEN if parts.scheme.startswith("http") else parts.path.lstrip("/")
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}/{path}"

@@ -16,11 +16,13 @@ from bridge.store.meta import Reached
 from bridge.store.reading import DeliveryFilter, Page, SubscriptionFilter
 from bridge.store.steps import Database
 from bridge.store.subscribing import Subscribed
+from bridge.store.upkeep import Doubt
 from bridge.vault import Vault
 
 __all__ = [
     "Claims",
     "DeliveryFilter",
+    "Doubt",
     "Page",
     "Pick",
     "Reached",

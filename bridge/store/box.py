@@ -42,10 +42,6 @@ class Box:
     def open_destination(self, sealed: bytes) -> Destination:
         return Destination(**self.open(sealed, "destination"))
 
-    def knows(self, sealed: bytes | None) -> bool:
-        """Whether there is something, sealed with a key that is still there."""
-        return sealed is not None and self.vault.knows(sealed)
-
     def seal_key(self, key: str | None) -> bytes | None:
         return None if key is None else self.seal(key, "credential")
 

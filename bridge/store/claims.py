@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, NamedTuple, TypeVar
 
-from bridge.lanes import Lane, Ready, Window
+from bridge.lanes import Lane, Ready, Side, Window
 from bridge.rate import Rate
 from bridge.store.steps import Row, Step, ask
 
@@ -35,16 +35,18 @@ class Kind(NamedTuple):
     owners: str
     lanes: str
     lane: Callable[[Row], Lane]
+    retry: bool = False
 
 
 def look(kinds: Sequence[Kind], now: float, window: Window) -> Step[Ready]:
     """The ready lanes of these kinds, some of each owner. Costs nothing for the others."""
     lanes: list[Lane] = []
-    clipped: set[str] = set()
+    clipped: set[Side] = set()
     next_at: list[float] = []
     for kind in kinds:
         for owner in (yield ask(kind.owners, now=now)):
-            name, limit = owner["name"], window.of(owner["name"])
+            name, side = owner["name"], (owner["name"], kind.retry)
+            limit = window.of(side)
             if owner["next_at"] is not None:
                 next_at.append(owner["next_at"])
             if owner["ready_at"] is None or not limit:
@@ -52,5 +54,5 @@ def look(kinds: Sequence[Kind], now: float, window: Window) -> Step[Ready]:
             rows = yield ask(kind.lanes, owner=name, now=now, limit=limit)
             lanes += map(kind.lane, rows)
             if len(rows) == limit:
-                clipped.add(name)
+                clipped.add(side)
     return Ready(lanes, frozenset(clipped), min(next_at, default=None))

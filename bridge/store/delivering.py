@@ -1,13 +1,20 @@
 """Steps of delivering: record what an attempt came to, ask for one by hand."""
 
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
 from bridge import retry
 from bridge.errors import RequestError
 from bridge.hints import hint
 from bridge.model import AttemptOutcome, ClaimedDelivery, DeliveryState, Reply
 from bridge.retry import Verdict
 from bridge.store.box import Box
-from bridge.store.steps import Step, ask
+from bridge.store.steps import Query, Row, Step, ask
 from bridge.store.telling import CHUNK
+
+# What a step has left for a transaction of its own: the next step, which may have some too.
+Rest = Callable[[], Step[Any]]
 
 
 def mark_lost(delivery_id: int, now: float) -> Step[None]:
@@ -19,13 +26,13 @@ def mark_lost(delivery_id: int, now: float) -> Step[None]:
 
 def record_attempt(
     box: Box, claimed: ClaimedDelivery, reply: Reply, verdict: Verdict, *, now: float
-) -> Step[bool]:
+) -> Step[Rest | None]:
     """Complete the attempt in the log and write what follows from it, at once.
 
     What the receiver took is recorded whatever else has happened; all else only if the
-    attempt is still ours to decide on. Returns whether `drop_gone` has more to do.
+    attempt is still ours to decide on. Returns what is left for another transaction.
     """
-    more = False
+    rest = None
     yield ask(
         "finish_attempt",
         delivery_id=claimed.delivery_id,
@@ -47,38 +54,70 @@ def record_attempt(
     elif verdict.state is DeliveryState.RETRYING:
         yield from retry_later(claimed, verdict, now)
     else:
-        more = yield from give_up(claimed, verdict, now)
+        rest = yield from give_up(claimed, verdict, now)
     if verdict.throttled:
-        yield from throttle(claimed, verdict, now)
-    else:
-        yield ask("calm_lane", lane_id=claimed.lane_id)
-        yield ask("wake_destination", destination_id=claimed.destination_id)
-    return more
+        return (yield from throttle(claimed, verdict, now))
+    yield ask("calm_lanes", lane_id=claimed.lane_id, destination_id=claimed.destination_id)
+    return rest
 
 
-def throttle(claimed: ClaimedDelivery, verdict: Verdict, now: float) -> Step[None]:
-    """Let the destination rest; the whole lane only if another one was told so before.
+def throttle(claimed: ClaimedDelivery, verdict: Verdict, now: float) -> Step[Rest | None]:
+    """Let the destination rest, in a lane of its own; that of all others only if a second
+    one was told so before any other answer.
 
     At a host that many share, one URL that is throttled says nothing of the others.
     """
-    for row in (yield ask("destination_pause", destination_id=claimed.destination_id)):
+    destination_id = claimed.destination_id
+    [lane] = yield ask("destination_lane", destination_id=destination_id)
+    if lane["destination_id"]:
         # What was in flight when it was paused says nothing new of it.
-        counts = claimed.claimed_at >= row["paused_until"]
-        rest_s = retry.rest_s(row["throttles"] if counts else 0, verdict)
-        yield ask(
-            "rest_destination",
-            destination_id=claimed.destination_id,
-            paused_until=now + rest_s,
-            throttles=row["throttles"] + counts,
-        )
-    for row in (
-        yield ask(
-            "suspect_lane", lane_id=claimed.lane_id, destination_id=claimed.destination_id
-        )
-    ):
-        if row["suspect_id"] != claimed.destination_id:
-            until = now + retry.lane_rest_s(verdict)
-            yield ask("pause_lane", lane_id=claimed.lane_id, paused_until=until)
+        counts = claimed.claimed_at >= lane["paused_until"]
+        throttles = lane["throttles"] if counts else 0
+        until = now + retry.rest_s(throttles, verdict)
+        throttles = lane["throttles"] + counts
+        yield ask("pause_lane", lane_id=lane["id"], paused_until=until, throttles=throttles)
+        return None
+    yield from suspect(lane, claimed, verdict, now)
+    own_id = yield from put_lane(lane["client"], lane["host"], destination_id)
+    yield ask("move_destination", destination_id=destination_id, lane_id=own_id)
+    until = now + retry.rest_s(0, verdict)
+    yield ask("pause_lane", lane_id=own_id, paused_until=until, throttles=1)
+    return (yield from gather(destination_id, own_id))
+
+
+def suspect(
+    lane: Row, claimed: ClaimedDelivery, verdict: Verdict, now: float
+) -> Step[None]:
+    [known] = yield ask(
+        "suspect_lane", lane_id=lane["id"], destination_id=claimed.destination_id
+    )
+    if known["suspect_id"] != claimed.destination_id:
+        until = now + retry.lane_rest_s(verdict)
+        yield ask("pause_lane", lane_id=lane["id"], paused_until=until, throttles=0)
+
+
+def gather(destination_id: int, lane_id: int, after: int = 0) -> Step[Rest | None]:
+    """Take a chunk of what is owed to a destination over to the lane it has now.
+
+    What is forgotten here, because the process dies, a claim sends home.
+    """
+    rows = yield ask(
+        "stray_deliveries",
+        destination_id=destination_id,
+        lane_id=lane_id,
+        after=after,
+        limit=CHUNK,
+    )
+    moves = [{"schedule_id": row["schedule_id"], "lane_id": lane_id} for row in rows]
+    if moves:
+        yield Query("move_delivery", moves)
+    for advance, retries in (("advance_first", 0), ("advance_retry", 1)):
+        times = [row["next_at"] for row in rows if row["retry"] == retries]
+        if times:
+            yield ask(advance, lane_id=lane_id, at=min(times))
+    if len(rows) < CHUNK:
+        return None
+    return partial(gather, destination_id, lane_id, rows[-1]["id"])
 
 
 def settle(
@@ -114,33 +153,31 @@ def retry_later(claimed: ClaimedDelivery, verdict: Verdict, now: float) -> Step[
         failures=verdict.failures,
         conflicts=verdict.conflicts,
     )
-    if fenced:
-        yield ask("advance_retry", lane_id=claimed.lane_id, at=verdict.next_at)
+    for row in fenced:
+        yield ask("advance_retry", lane_id=row["lane_id"], at=verdict.next_at)
         yield from note(claimed, verdict, now)
         yield ask("set_retrying", delivery_id=claimed.delivery_id)
 
 
-def give_up(claimed: ClaimedDelivery, verdict: Verdict, now: float) -> Step[bool]:
+def give_up(claimed: ClaimedDelivery, verdict: Verdict, now: float) -> Step[Rest | None]:
     """The schedule is used up, or the receiver is gone, or this was one extra attempt."""
     fenced = yield ask(
         "end_schedule", schedule_id=claimed.schedule_id, claim_no=claimed.claim_no
     )
     if not fenced:
-        return False
+        return None
     yield from note(claimed, verdict, now)
     if verdict.state is None:
-        return False
+        return None
     yield from settle(claimed, verdict.state, verdict, now)
     if verdict.state is not DeliveryState.GONE:
-        return False
+        return None
+    yield ask("drop_schedule", delivery_id=claimed.delivery_id)
     return (yield from close_destination(claimed, now))
 
 
-def close_destination(claimed: ClaimedDelivery, now: float) -> Step[bool]:
-    """Nothing more goes to this URL with these headers of this client.
-
-    What else waits for it is dropped a chunk at a time; whether there is more.
-    """
+def close_destination(claimed: ClaimedDelivery, now: float) -> Step[Rest | None]:
+    """Nothing more goes to this URL with these headers of this client."""
     closed = yield ask(
         "close_destination",
         destination_id=claimed.destination_id,
@@ -148,18 +185,20 @@ def close_destination(claimed: ClaimedDelivery, now: float) -> Step[bool]:
         now=now,
     )
     if not closed:
-        return False
-    yield ask("drop_schedule", delivery_id=claimed.delivery_id)
+        return None
     return (yield from drop_gone(claimed.destination_id, now=now))
 
 
-def drop_gone(destination_id: int, *, now: float) -> Step[bool]:
-    """A chunk of what is owed to a destination that is gone; whether there is more."""
+def drop_gone(destination_id: int, *, now: float) -> Step[Rest | None]:
+    """Drop a chunk of what is owed to a destination that is gone.
+
+    What is forgotten here, because the process dies, is dropped as it falls due.
+    """
     rows = yield ask("gone_deliveries", destination_id=destination_id, limit=CHUNK)
     for row in rows:
         yield ask("drop_gone_delivery", delivery_id=row["id"], now=now)
         yield ask("drop_schedule", delivery_id=row["id"])
-    return len(rows) == CHUNK
+    return partial(drop_gone, destination_id, now=now) if len(rows) == CHUNK else None
 
 
 def ask_for_attempt(
@@ -183,8 +222,19 @@ def ask_for_attempt(
                 "an attempt that was asked for is being made; ask again when it has ended",
             )
     yield ask("reopen_destination", destination_id=delivery["destination_id"], now=now)
-    yield ask(
-        "ask_attempt", delivery_id=delivery["id"], lane_id=delivery["lane_id"], now=now
-    )
-    yield ask("advance_first", lane_id=delivery["lane_id"], at=now)
+    # Not in a lane of its own, where it may have to rest: a person wants to see the answer.
+    lane_id = yield from put_lane(delivery["client"], delivery["host"])
+    yield ask("ask_attempt", delivery_id=delivery["id"], lane_id=lane_id, now=now)
+    yield ask("advance_first", lane_id=lane_id, at=now)
     return True
+
+
+def put_lane(client: str, host: str, destination_id: int = 0) -> Step[int]:
+    """Its id; 0: the lane of all destinations without one of their own."""
+    place = {"client": client, "host": host, "destination_id": destination_id}
+    found = yield ask("find_lane", **place)
+    if not found:
+        yield ask("add_lane", **place)
+        found = yield ask("find_lane", **place)
+    lane_id: int = found[0]["id"]
+    return lane_id

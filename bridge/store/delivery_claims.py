@@ -9,10 +9,9 @@ from bridge.lanes import Lane, Ready, Window
 from bridge.model import ClaimedDelivery, Destination
 from bridge.store.box import Box, log
 from bridge.store.claims import Claims, Kind, Pick, look
-from bridge.store.delivering import drop_gone, mark_lost
+from bridge.store.delivering import mark_lost
 from bridge.store.rows import extras_of
 from bridge.store.steps import Query, Row, Step, ask
-from bridge.store.telling import CHUNK
 
 BUSY_RECHECK_S = 1.0  # an attempt waits so long for another of the same delivery
 
@@ -33,7 +32,7 @@ def retry_lane(row: Row) -> Lane:
 
 LANES = (
     Kind("first_owners", "ready_first_lanes", first_lane),
-    Kind("retry_owners", "ready_retry_lanes", retry_lane),
+    Kind("retry_owners", "ready_retry_lanes", retry_lane, retry=True),
 )
 
 
@@ -65,7 +64,7 @@ def claim_deliveries(
             limit=pick.count,
         )
         for row in (yield from awake(rows, pick.lane, taken, now)):
-            items += [(yield from claim(box, row, pick.lane.key, now, lease_s))]
+            items += [(yield from claim(box, row, pick.lane, now, lease_s))]
         for left in (yield ask("leave_lane", lane_id=pick.lane.id)):
             moved[pick.lane.id, False] = left["first_ready_at"]
             moved[pick.lane.id, True] = left["retry_ready_at"]
@@ -73,14 +72,15 @@ def claim_deliveries(
 
 
 def awake(rows: Sequence[Row], lane: Lane, taken: set[int], now: float) -> Step[list[Row]]:
-    """Those of `rows` that may be attempted; the others are moved out of their way."""
+    """Those of `rows` that may be attempted; each other is moved out of their way."""
     found: list[Row] = []
     busy: list[dict[str, float]] = []
-    closed: dict[int, Row] = {}
     for row in rows:
-        resting = row["paused_until"] > now and not row["manual"]
-        if row["gone_at"] is not None or resting:
-            closed[row["destination_id"]] = row
+        if row["gone_at"] is not None:
+            yield ask("drop_schedule", delivery_id=row["delivery_id"])
+            yield ask("drop_gone_delivery", delivery_id=row["delivery_id"], now=now)
+        elif row["home_id"] != lane.id and not row["manual"]:
+            yield from send_home(row, now)
         elif row["delivery_id"] in taken or (row["busy_until"] or now) > now:
             busy.append({"schedule_id": row["id"], "next_at": now + BUSY_RECHECK_S})
         else:
@@ -88,29 +88,18 @@ def awake(rows: Sequence[Row], lane: Lane, taken: set[int], now: float) -> Step[
             found.append(row)
     if busy:
         yield Query("rearm_delivery", busy)
-    for row in closed.values():
-        yield from put_off(row, lane, now)
     return found
 
 
-def put_off(row: Row, lane: Lane, now: float) -> Step[None]:
-    """Move a chunk of what is due for a destination that is gone or rests."""
-    if row["gone_at"] is not None:
-        yield from drop_gone(row["destination_id"], now=now)
-        return
-    yield ask(
-        "rest_deliveries",
-        lane_id=lane.id,
-        retry=int(lane.retry),
-        destination_id=row["destination_id"],
-        now=now,
-        next_at=row["paused_until"],
-        limit=CHUNK,
-    )
+def send_home(row: Row, now: float) -> Step[None]:
+    """To the lane that its destination has now."""
+    yield ask("move_delivery", schedule_id=row["id"], lane_id=row["home_id"])
+    advance = "advance_retry" if row["retry"] else "advance_first"
+    yield ask(advance, lane_id=row["home_id"], at=now)
 
 
 def claim(
-    box: Box, row: Row, host: str, now: float, lease_s: float
+    box: Box, row: Row, lane: Lane, now: float, lease_s: float
 ) -> Step[ClaimedDelivery]:
     delivery_id = row["delivery_id"]
     yield ask("claim_delivery", schedule_id=row["id"], until=now + lease_s, now=now)
@@ -124,7 +113,7 @@ def claim(
         manual=row["manual"],
         now=now,
     )
-    destination, secrets, body = unsealed(box, row, host)
+    destination, secrets, body = unsealed(box, row, lane.key)
     subscription_id = f"sub_{row['key']}"
     return ClaimedDelivery(
         schedule_id=row["id"],
@@ -140,7 +129,8 @@ def claim(
         message_id=message_id(subscription_id, row["sequence"]),
         subscription_id=subscription_id,
         client=row["client"],
-        lane_id=row["lane_id"],
+        lane_id=lane.id,
+        retry=lane.retry,
         type=row["type"],
         destination_id=row["destination_id"],
         destination=destination,

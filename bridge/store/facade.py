@@ -38,7 +38,7 @@ from bridge.store.rekeying import Cursor
 from bridge.store.steps import Database
 from bridge.store.subscribing import Subscribed
 from bridge.store.telling import Told
-from bridge.store.upkeep import Deadlines
+from bridge.store.upkeep import Deadlines, Doubt
 from bridge.transition import Move
 
 ALPHABET = string.digits + string.ascii_letters
@@ -77,10 +77,12 @@ class Store:
         now: float,
         idempotency: IdempotencyKey | None = None,
         full: RequestError | None = None,
+        most: int | None = None,
     ) -> Subscribed:
         """Raises RequestError if the Idempotency-Key was used with another body.
 
-        `full` is raised if this is not a repeat: the client may have no more.
+        `full` is raised if this is not a repeat: the client may have no more. With `most`
+        it is counted first whether that many are active.
         """
         return await self.database.write(
             subscribing.subscribe,
@@ -90,6 +92,7 @@ class Store:
             now=now,
             mint=self._mint,
             full=full,
+            most=most,
         )
 
     async def stop(self, key: str, client: str | None, *, now: float) -> bool:
@@ -208,13 +211,11 @@ class Store:
     async def record_attempt(
         self, claimed: ClaimedDelivery, reply: Reply, verdict: Verdict, *, now: float
     ) -> None:
-        more = await self.database.write(
+        rest = await self.database.write(
             delivering.record_attempt, self._box, claimed, reply, verdict, now=now
         )
-        while more:
-            more = await self.database.write(
-                delivering.drop_gone, claimed.destination_id, now=now
-            )
+        while rest is not None:
+            rest = await self.database.write(rest)
 
     async def ask_for_attempt(
         self, key: str, sequence: int, client: str | None, *, now: float
@@ -248,25 +249,14 @@ class Store:
         return await self.database.write(upkeep.begin, now=now)
 
     async def check_deadlines(
-        self,
-        policy: Callable[[str], PollPolicy],
-        *,
-        now: float,
-        until: float | None = None,
+        self, policy: Callable[[str], PollPolicy], doubt: Doubt
     ) -> Deadlines:
-        """Deadlines that have passed `until`, which may be less than `now`."""
-        until = now if until is None else until
-        return await self.database.write(
-            upkeep.check_deadlines, self._box, policy, now=now, until=until
-        )
+        return await self.database.write(upkeep.check_deadlines, self._box, policy, doubt)
 
-    async def end_keyless(self, *, now: float, until: float | None = None) -> list[str]:
-        """End what a key that never worked has kept waiting for ten minutes `until`."""
+    async def end_keyless(self, doubt: Doubt) -> list[str]:
+        """End what a key that never worked has kept waiting for ten minutes."""
         ended: list[str] = []
-        until = now if until is None else until
-        while keys := await self.database.write(
-            upkeep.end_keyless, self._box, now=now, until=until
-        ):
+        while keys := await self.database.write(upkeep.end_keyless, self._box, doubt):
             ended += keys
         return ended
 
@@ -319,13 +309,11 @@ class Store:
         self, providers: Collection[str]
     ) -> dict[str, Mapping[str, Any]]:
         """The state of each provider's configured key, of those that were ever used."""
-        names = {meta.configured(self._box.fingerprints, name): name for name in providers}
-        rows = await self.credentials()
-        return {names[key]: row for row in rows if (key := row["fingerprint"]) in names}
+        return await self.database.read(meta.configured_states, self._box, providers)
 
     async def credentials(self) -> list[Mapping[str, Any]]:
         """Each account's state: provider, worked_at, refused_at, paused_until, …"""
-        return await self.database.read(meta.rows, "credential_states")
+        return await self.database.scan(meta.rows, "credential_states")
 
     async def active_counts(self) -> dict[str, int]:
         """Active subscriptions of each client."""

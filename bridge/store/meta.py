@@ -1,10 +1,11 @@
 """Steps about the database itself: its fingerprint key, its time, its figures."""
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
 from bridge.errors import SealBroken
+from bridge.store.box import Box
 from bridge.store.steps import Step, ask
 from bridge.vault import ID_BYTES, Fingerprints, Vault
 
@@ -96,7 +97,20 @@ def rows(query: str, **params: Any) -> Step[list[Mapping[str, Any]]]:
 
 
 def in_use() -> Step[tuple[set[str], set[str]]]:
-    watched = yield ask("work_in_flight")
+    active = yield ask("active_clients")
     owing = yield ask("owing_clients")
-    clients = {row["client"] for row in (*watched, *owing)}
-    return clients, {row["provider"] for row in watched}
+    providers = yield ask("polled_providers")
+    clients = {row["client"] for row in (*active, *owing)}
+    return clients, {row["provider"] for row in providers}
+
+
+def configured_states(
+    box: Box, providers: Collection[str]
+) -> Step[dict[str, Mapping[str, Any]]]:
+    """What is known of each provider's configured key."""
+    states: dict[str, Mapping[str, Any]] = {}
+    for name in providers:
+        fingerprint = configured(box.fingerprints, name)
+        for row in (yield ask("credential_state", fingerprint=fingerprint)):
+            states[name] = dict(row)  # type: ignore[call-overload]
+    return states

@@ -6,7 +6,7 @@ from bridge.cadence import CLOSING_PAUSE_MAX_S
 from bridge.model import ClaimedPoll, Observation
 from bridge.store.box import Box, opened
 from bridge.store.rows import listener_of
-from bridge.store.steps import Row, Step, ask
+from bridge.store.steps import Row, Rows, Step, ask
 from bridge.store.telling import (
     CHUNK,
     Told,
@@ -49,18 +49,21 @@ def record_poll(
             credential_id=claimed.credential_id,
             at=fenced[0]["next_at"],
         )
-    yield from record_observation(claimed, seen, now)
     return (yield from tell_poll(box, claimed, seen, move, 0, now=now))
 
 
 def tell_poll(
     box: Box, claimed: ClaimedPoll, seen: Observation, move: Move, after: int, *, now: float
 ) -> Step[Told]:
-    """End a chunk of those whom this answer ends, and tell the others what is new."""
-    if not (move.updated or move.closes):
-        return Told()
+    """End a chunk of those whom this answer ends, and tell the others what is new.
+
+    With the last chunk it is no longer new: who is forgotten here, because the process
+    dies, hears of it after the next poll.
+    """
     ended: list[str] = []
-    rows = yield ask("listeners", watch_id=claimed.watch_id, after=after, limit=CHUNK)
+    rows: Rows = ()
+    if move.updated or move.closes:
+        rows = yield ask("listeners", watch_id=claimed.watch_id, after=after, limit=CHUNK)
     for row in rows:
         listener = listener_of(box, row)
         waits = listener.closing_at is not None  # for this last look at its task
@@ -71,7 +74,10 @@ def tell_poll(
             yield from tell_update(box, listener, seen, now=now)
     if ended:
         yield from rest_if_idle(claimed.watch_id, claimed.credential_id)
-    return Told(ended, rows[-1]["id"] if len(rows) == CHUNK else None)
+    if len(rows) == CHUNK:
+        return Told(ended, rows[-1]["id"])
+    yield from record_observation(claimed, seen, now)
+    return Told(ended)
 
 
 def record_observation(claimed: ClaimedPoll, seen: Observation, now: float) -> Step[None]:

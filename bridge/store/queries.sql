@@ -23,6 +23,10 @@ INSERT INTO jobs (name, next_at) VALUES (:name, 0) ON CONFLICT (name) DO NOTHING
 -- name: take_job(name, now, next_at)
 UPDATE jobs SET next_at = :next_at WHERE name = :name AND next_at <= :now RETURNING name;
 
+-- Holds up whoever else takes it, until the commit.
+-- name: lock_job(name)!
+UPDATE jobs SET next_at = next_at WHERE name = :name;
+
 -- Nodes that are up; each says so every few seconds.
 -- name: beat_node(node, now)!
 INSERT INTO nodes (node, seen_at) VALUES (:node, :now)
@@ -73,7 +77,7 @@ UPDATE credentials SET sealed = :sealed WHERE id = :credential_id;
 INSERT INTO watches (identity, credential_id, provider, task_id, params, created_at)
 VALUES (:identity, :credential_id, :provider, :task_id, :params, :now)
 ON CONFLICT (identity) DO UPDATE SET identity = excluded.identity
-RETURNING id, credential_id, ended_at, memory_until, answer, submitted_at, polls;
+RETURNING id, credential_id, ended_at, memory_until, answer, untold, submitted_at, polls;
 
 -- name: lock_watch(watch_id)
 UPDATE watches SET polls = polls WHERE id = :watch_id
@@ -97,11 +101,12 @@ SET updates = CASE WHEN excluded.updates > 0 THEN excluded.updates ELSE poll_sch
 -- name: advance_credential(credential_id, at)!
 UPDATE credentials SET due_at = :at WHERE id = :credential_id AND (due_at IS NULL OR due_at > :at);
 
--- name: find_lane(client, host)
-SELECT id FROM lanes WHERE client = :client AND host = :host;
+-- name: find_lane(client, host, destination_id)
+SELECT id FROM lanes WHERE client = :client AND host = :host AND destination_id = :destination_id;
 
--- name: add_lane(client, host)!
-INSERT INTO lanes (client, host) VALUES (:client, :host) ON CONFLICT (client, host) DO NOTHING;
+-- name: add_lane(client, host, destination_id)!
+INSERT INTO lanes (client, host, destination_id) VALUES (:client, :host, :destination_id)
+ON CONFLICT (client, host, destination_id) DO NOTHING;
 
 -- name: find_destination(fingerprint)
 SELECT id, sealed, gone_at FROM destinations WHERE fingerprint = :fingerprint;
@@ -201,7 +206,7 @@ SELECT s.watch_id, s.credential_id, s.claim_no, s.failures, s.strikes, s.born_at
 FROM poll_schedule s
 JOIN watches w ON w.id = s.watch_id
 JOIN credentials c ON c.id = s.credential_id
-WHERE s.credential_id = :credential_id AND s.next_at <= :now
+WHERE s.credential_id = :credential_id AND s.next_at <= :now AND c.paused_until <= :now
 ORDER BY s.next_at LIMIT :limit;
 
 -- name: claim_poll(watch_id, next_at, now)!
@@ -248,6 +253,7 @@ WHERE id = :credential_id;
 -- name: key_refused(credential_id, now, watch_id, paused_until, probes)!
 UPDATE credentials
 SET refused_at = coalesce(refused_at, :now), refused_by = coalesce(refused_by, :watch_id),
+    throttles = CASE WHEN paused_until > :now THEN throttles ELSE 0 END,
     paused_until = CASE WHEN paused_until > :paused_until THEN paused_until ELSE :paused_until END,
     probes = :probes
 WHERE id = :credential_id;
@@ -323,20 +329,22 @@ WHERE delivery_id = :delivery_id AND manual = 0;
 
 -- Deadlines
 
--- name: due_deadlines(now, limit)
-SELECT s.id, s.watch_id, w.credential_id, s.created_at, s.deadline_at, s.closing_at, w.provider, w.outcome,
-    c.probes, c.worked_at, c.refused_at
+-- Those who came `since` go by `now`, all others by `until`.
+-- name: due_deadlines(now, until, since, limit)
+SELECT s.id, s.watch_id, w.credential_id, s.created_at, s.deadline_at, s.closing_at, s.spare_s,
+    w.provider, w.outcome, c.probes, c.worked_at, c.refused_at
 FROM subscriptions s
 JOIN watches w ON w.id = s.watch_id
 JOIN credentials c ON c.id = w.credential_id
-WHERE s.state = 'active' AND s.check_at <= :now
+WHERE s.state = 'active' AND s.check_at <= :now AND (s.check_at <= :until OR s.created_at >= :since)
 ORDER BY s.check_at LIMIT :limit;
 
 -- name: check_later(subscription_id, check_at, closing_at)!
 UPDATE subscriptions SET check_at = :check_at, closing_at = :closing_at WHERE id = :subscription_id;
 
--- name: move_deadline(subscription_id, deadline_at)!
-UPDATE subscriptions SET deadline_at = :deadline_at, check_at = :deadline_at, closing_at = NULL
+-- name: move_deadline(subscription_id, deadline_at, spare_s)!
+UPDATE subscriptions
+SET deadline_at = :deadline_at, check_at = :deadline_at, closing_at = NULL, spare_s = :spare_s
 WHERE id = :subscription_id;
 
 -- A last look stands first in its lane: `at` is longer ago than anybody waits.
@@ -358,11 +366,12 @@ SET closing_at = (SELECT min(deadline_at) FROM subscriptions
 WHERE watch_id = :watch_id AND closing_at IS NOT NULL;
 
 -- CROSS keeps SQLite to this order: from the few credentials that are refused.
--- name: keyless_subscriptions(before, limit)
+-- name: keyless_subscriptions(before, since, fresh_before, limit)
 SELECT s.id, s.watch_id, 'auth' AS outcome
 FROM credentials c CROSS JOIN poll_schedule p CROSS JOIN subscriptions s
-WHERE c.refused_at <= :before AND c.worked_at IS NULL AND p.credential_id = c.id
-    AND s.watch_id = p.watch_id AND s.state = 'active' AND s.created_at <= :before
+WHERE (c.refused_at <= :before OR (c.refused_at >= :since AND c.refused_at <= :fresh_before))
+    AND c.worked_at IS NULL AND p.credential_id = c.id AND s.watch_id = p.watch_id AND s.state = 'active'
+    AND (s.created_at <= :before OR (s.created_at >= :since AND s.created_at <= :fresh_before))
 LIMIT :limit;
 
 -- Deliver
@@ -400,10 +409,10 @@ SELECT id, client, host, retry_ready_at AS ready_at, probing FROM lanes
 WHERE client = :owner AND retry_ready_at <= :now ORDER BY retry_ready_at LIMIT :limit;
 
 -- name: due_deliveries(lane_id, retry, now, limit)
-SELECT s.id, s.delivery_id, s.manual, s.lane_id, s.claim_no, s.failures, s.conflicts, s.claimed_at,
+SELECT s.id, s.delivery_id, s.manual, s.retry, s.claim_no, s.failures, s.conflicts, s.claimed_at,
     d.subscription_id, d.sequence, d.destination_id, d.lost, d.created_at, e.type, e.body,
     u.key, u.client, u.method, u.format, u.sealed AS wish, t.sealed AS destination,
-    t.paused_until, t.gone_at,
+    t.lane_id AS home_id, t.gone_at,
     (SELECT max(o.next_at) FROM delivery_schedule o
      WHERE o.delivery_id = s.delivery_id AND o.id <> s.id AND o.claimed_at IS NOT NULL) AS busy_until
 FROM delivery_schedule s
@@ -412,6 +421,7 @@ JOIN events e ON e.subscription_id = d.subscription_id AND e.sequence = d.sequen
 JOIN subscriptions u ON u.id = d.subscription_id
 JOIN destinations t ON t.id = d.destination_id
 WHERE s.lane_id = :lane_id AND s.retry = :retry AND s.next_at <= :now
+    AND (SELECT paused_until FROM lanes WHERE id = :lane_id) <= :now
 ORDER BY s.next_at LIMIT :limit;
 
 -- name: claim_delivery(schedule_id, until, now)!
@@ -420,14 +430,6 @@ WHERE id = :schedule_id;
 
 -- name: rearm_delivery(schedule_id, next_at)!
 UPDATE delivery_schedule SET next_at = :next_at WHERE id = :schedule_id;
-
--- What is due in a lane for one destination, which rests.
--- name: rest_deliveries(lane_id, retry, destination_id, now, next_at, limit)!
-UPDATE delivery_schedule SET next_at = :next_at WHERE id IN (
-    SELECT s.id FROM delivery_schedule s JOIN deliveries d ON d.id = s.delivery_id
-    WHERE s.lane_id = :lane_id AND s.retry = :retry AND s.next_at <= :now
-        AND s.manual = 0 AND d.destination_id = :destination_id
-    LIMIT :limit);
 
 -- After a claim: what it has left due.
 -- name: leave_lane(lane_id)
@@ -483,7 +485,7 @@ WHERE id = :delivery_id;
 UPDATE delivery_schedule
 SET next_at = :next_at, failures = :failures, conflicts = :conflicts, retry = 1, claimed_at = NULL
 WHERE id = :schedule_id AND claim_no = :claim_no
-RETURNING id;
+RETURNING lane_id;
 
 -- name: set_retrying(delivery_id)!
 UPDATE deliveries SET state = 'retrying' WHERE id = :delivery_id AND state = 'waiting';
@@ -491,30 +493,38 @@ UPDATE deliveries SET state = 'retrying' WHERE id = :delivery_id AND state = 'wa
 -- name: end_schedule(schedule_id, claim_no)
 DELETE FROM delivery_schedule WHERE id = :schedule_id AND claim_no = :claim_no RETURNING id;
 
--- name: destination_pause(destination_id)
-SELECT paused_until, throttles FROM destinations WHERE id = :destination_id;
+-- name: destination_lane(destination_id)
+SELECT l.id, l.client, l.host, l.destination_id, l.paused_until, l.throttles
+FROM destinations t JOIN lanes l ON l.id = t.lane_id WHERE t.id = :destination_id;
 
--- name: rest_destination(destination_id, paused_until, throttles)!
-UPDATE destinations
-SET throttles = :throttles,
-    paused_until = CASE WHEN paused_until > :paused_until THEN paused_until ELSE :paused_until END
-WHERE id = :destination_id;
+-- name: move_destination(destination_id, lane_id)!
+UPDATE destinations SET lane_id = :lane_id WHERE id = :destination_id;
 
--- name: wake_destination(destination_id)!
-UPDATE destinations SET throttles = 0 WHERE id = :destination_id AND throttles > 0;
+-- What is owed to a destination, and still in a lane that it has left.
+-- name: stray_deliveries(destination_id, lane_id, after, limit)
+SELECT d.id, s.id AS schedule_id, s.retry, s.next_at
+FROM deliveries d JOIN delivery_schedule s ON s.delivery_id = d.id
+WHERE d.destination_id = :destination_id AND d.state IN ('waiting', 'retrying') AND d.id > :after
+    AND s.manual = 0 AND s.lane_id <> :lane_id
+ORDER BY d.id LIMIT :limit;
+
+-- name: move_delivery(schedule_id, lane_id)!
+UPDATE delivery_schedule SET lane_id = :lane_id WHERE id = :schedule_id;
 
 -- name: suspect_lane(lane_id, destination_id)
 UPDATE lanes SET suspect_id = coalesce(suspect_id, :destination_id) WHERE id = :lane_id
 RETURNING suspect_id;
 
--- name: pause_lane(lane_id, paused_until)!
+-- name: pause_lane(lane_id, paused_until, throttles)!
 UPDATE lanes
-SET probing = 1,
+SET probing = 1, throttles = :throttles,
     paused_until = CASE WHEN paused_until > :paused_until THEN paused_until ELSE :paused_until END
 WHERE id = :lane_id;
 
--- name: calm_lane(lane_id)!
-UPDATE lanes SET suspect_id = NULL, probing = 0 WHERE id = :lane_id AND suspect_id IS NOT NULL;
+-- name: calm_lanes(lane_id, destination_id)!
+UPDATE lanes SET suspect_id = NULL, probing = 0, throttles = 0
+WHERE id IN (:lane_id, (SELECT lane_id FROM destinations WHERE id = :destination_id))
+    AND (suspect_id IS NOT NULL OR probing = 1);
 
 -- A 410 to an attempt that was begun before somebody asked for this URL anew says nothing
 -- of what they asked for.
@@ -530,7 +540,8 @@ WHERE d.destination_id = :destination_id AND d.state IN ('waiting', 'retrying') 
 LIMIT :limit;
 
 -- name: drop_gone_delivery(delivery_id, now)!
-UPDATE deliveries SET state = 'gone', updated_at = :now WHERE id = :delivery_id;
+UPDATE deliveries SET state = 'gone', updated_at = :now
+WHERE id = :delivery_id AND state IN ('waiting', 'retrying');
 
 -- name: release_claims(now)
 UPDATE delivery_schedule SET next_at = :now, claimed_at = NULL
@@ -538,10 +549,11 @@ WHERE claimed_at IS NOT NULL
 RETURNING delivery_id, lane_id, retry;
 
 -- name: find_delivery(key, sequence, client)
-SELECT d.id, d.state, d.destination_id, t.lane_id, s.client
+SELECT d.id, d.state, d.destination_id, l.host, s.client
 FROM deliveries d
 JOIN subscriptions s ON s.id = d.subscription_id
 JOIN destinations t ON t.id = d.destination_id
+JOIN lanes l ON l.id = t.lane_id
 WHERE s.key = :key AND d.sequence = :sequence AND (CAST(:client AS TEXT) IS NULL OR s.client = :client);
 
 -- name: asked_attempt(delivery_id)
@@ -651,16 +663,34 @@ WHERE d.id = :delivery_id;
 SELECT number, manual, started_at, finished_at, outcome, http_status, detail, hint, answer
 FROM attempts WHERE delivery_id = :delivery_id ORDER BY number;
 
+-- name: credential_state(fingerprint)
+SELECT provider, paused_until, throttles, throttled_at, worked_at, refused_at, probes
+FROM credentials WHERE fingerprint = :fingerprint;
+
 -- name: credential_states()
 SELECT id, provider, fingerprint, paused_until, throttles, throttled_at, worked_at, refused_at, probes
 FROM credentials;
 
+-- name: count_active(client)
+SELECT count(*) AS active FROM subscriptions WHERE client = :client AND state = 'active';
+
 -- name: active_counts()
 SELECT client, count(*) AS active FROM subscriptions WHERE state = 'active' GROUP BY client;
 
--- name: work_in_flight()
-SELECT DISTINCT s.client, w.provider FROM subscriptions s JOIN watches w ON w.id = s.watch_id
-WHERE s.state = 'active';
+-- One step for each client, and one look whether it has anything active.
+-- name: active_clients()
+WITH RECURSIVE owner (name) AS (
+    SELECT min(client) FROM subscriptions
+    UNION ALL
+    SELECT (SELECT min(client) FROM subscriptions WHERE client > owner.name)
+    FROM owner WHERE owner.name IS NOT NULL
+)
+SELECT name AS client FROM owner
+WHERE EXISTS (SELECT 1 FROM subscriptions WHERE client = owner.name AND state = 'active');
+
+-- name: polled_providers()
+SELECT DISTINCT provider FROM credentials c
+WHERE EXISTS (SELECT 1 FROM poll_schedule p WHERE p.credential_id = c.id);
 
 -- name: owing_clients()
 SELECT DISTINCT l.client FROM delivery_schedule q JOIN lanes l ON l.id = q.lane_id;
@@ -757,8 +787,10 @@ DELETE FROM credentials WHERE id = :credential_id
     AND NOT EXISTS (SELECT 1 FROM watches WHERE credential_id = :credential_id);
 
 -- name: delete_lane(lane_id)!
-DELETE FROM lanes WHERE id = :lane_id
-    AND NOT EXISTS (SELECT 1 FROM destinations WHERE lane_id = :lane_id);
+DELETE FROM lanes WHERE id IN (
+    SELECT o.id FROM lanes l JOIN lanes o ON o.client = l.client AND o.host = l.host
+    WHERE l.id = :lane_id AND NOT EXISTS (SELECT 1 FROM destinations WHERE lane_id = o.id)
+        AND NOT EXISTS (SELECT 1 FROM delivery_schedule WHERE lane_id = o.id));
 
 -- name: forget_answers(now, limit)
 UPDATE watches SET answer = NULL, memory_until = NULL WHERE id IN (

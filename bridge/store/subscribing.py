@@ -6,8 +6,16 @@ from dataclasses import dataclass
 import orjson
 
 from bridge.errors import RequestError
-from bridge.model import DeliveryState, IdempotencyKey, Observation, Subscription, Wish
+from bridge.model import (
+    DeliveryState,
+    IdempotencyKey,
+    Observation,
+    Subscription,
+    SubscriptionState,
+    Wish,
+)
 from bridge.store.box import Box, opened
+from bridge.store.delivering import put_lane
 from bridge.store.meta import configured
 from bridge.store.reading import read_subscription
 from bridge.store.rows import listener, listener_of
@@ -37,6 +45,7 @@ def subscribe(
     now: float,
     mint: Callable[[], str],
     full: RequestError | None,
+    most: int | None,
 ) -> Step[Subscribed]:
     """Write the subscription, its watch and what else it needs, or find its like."""
     if idempotency is not None:
@@ -44,22 +53,29 @@ def subscribe(
         if replayed is not None:
             return replayed
     identity = box.fingerprints.of("subscription", wish.client, wish.canonical)
-    key = yield from repeated(identity, now)
+    key = yield from repeated(box, wish, identity, now)
     created = key is None
     if key is None:
-        if full is not None:
+        if full is not None and not (yield from room(wish.client, most)):
             raise full
         key = mint()
         yield from add(box, wish, key, identity, now)
-    elif wish.destination is not None:
-        # A caller that asks again for this URL means it: it is no longer gone.
-        again = yield from put_destination(box, wish, now)
-        yield ask("reopen_destination", destination_id=again, now=now)
     if idempotency is not None:
         yield from remember(box, wish, idempotency, key, created=created, now=now)
     subscription = yield from read_subscription(box, key, wish.client)
     assert subscription is not None  # noqa: S101 - written or found above
     return Subscribed(subscription, created)
+
+
+def room(client: str, most: int | None) -> Step[bool]:
+    """Whether fewer than `most` are active; nobody adds one for the client meanwhile."""
+    if most is None:
+        return False
+    place = f"add for {client}"
+    yield ask("add_job", name=place)
+    yield ask("lock_job", name=place)
+    [counted] = yield ask("count_active", client=client)
+    return bool(counted["active"] < most)
 
 
 def replay(
@@ -104,14 +120,33 @@ def remember(
     )
 
 
-def repeated(identity: bytes, now: float) -> Step[str | None]:
+def repeated(box: Box, wish: Wish, identity: bytes, now: float) -> Step[str | None]:
     """The key of the subscription that this request would make again, if any."""
     for row in (yield ask("find_repeat", identity=identity)):
-        if row["state"] == "active" or row["finished_at"] > now - REMEMBERED_S:
+        active = row["state"] == SubscriptionState.ACTIVE
+        if active or row["finished_at"] > now - REMEMBERED_S:
+            yield from renew(box, wish, now, active=active)
             found: str = row["key"]
             return found
         yield ask("forget_identity", identity=identity)
     return None
+
+
+def renew(box: Box, wish: Wish, now: float, *, active: bool) -> Step[None]:
+    """Who asks again means it: the URL is no longer gone, and the key is still good."""
+    if wish.destination is not None:
+        destination_id = yield from put_destination(box, wish, now)
+        yield ask("reopen_destination", destination_id=destination_id, now=now)
+    if active:
+        fingerprint = credential_of(box, wish)
+        for row in (yield ask("find_credential", fingerprint=fingerprint)):
+            yield from keep_key(box, wish, row["id"])
+
+
+def credential_of(box: Box, wish: Wish) -> bytes:
+    if wish.provider_key is None:
+        return configured(box.fingerprints, wish.provider)
+    return box.fingerprints.of("credential", wish.provider, "own", wish.provider_key)
 
 
 def add(box: Box, wish: Wish, key: str, identity: bytes, now: float) -> Step[None]:
@@ -134,19 +169,15 @@ def add(box: Box, wish: Wish, key: str, identity: bytes, now: float) -> Step[Non
         now=now,
         deadline_at=now + wish.deadline_s,
     )
-    known = remembered(box, watch, now)
-    if known is not None and (known.raw is not None or not wish.include_raw):
+    known = remembered(box, wish, watch, now)
+    if known is not None:
         yield from answer_from_memory(box, watch, added["id"], known, now)
     else:
         yield from watch_it(wish, watch, now)
 
 
 def put_watch(box: Box, wish: Wish, now: float) -> Step[Row]:
-    fingerprint = (
-        configured(box.fingerprints, wish.provider)
-        if wish.provider_key is None
-        else box.fingerprints.of("credential", wish.provider, "own", wish.provider_key)
-    )
+    fingerprint = credential_of(box, wish)
     credential_id = yield from put_credential(wish, fingerprint)
     params = orjson.dumps(dict(wish.params), option=orjson.OPT_SORT_KEYS).decode()
     [watch] = yield ask(
@@ -179,7 +210,7 @@ def keep_key(box: Box, wish: Wish, credential_id: int) -> Step[None]:
     if wish.provider_key is None:
         return
     for row in (yield ask("lock_own_credential", credential_id=credential_id)):
-        if not box.knows(row["sealed"]):
+        if opened(box.open_key, row["sealed"]) is None:
             sealed = box.seal_key(wish.provider_key)
             yield ask("keep_key", credential_id=credential_id, sealed=sealed)
 
@@ -204,11 +235,18 @@ def watch_it(wish: Wish, watch: Row, now: float) -> Step[None]:
     )
 
 
-def remembered(box: Box, watch: Row, now: float) -> Observation | None:
-    """How the task has ended, while that may still be told to others."""
-    if now >= (watch["memory_until"] or 0.0):
+def remembered(box: Box, wish: Wish, watch: Row, now: float) -> Observation | None:
+    """How the task has ended, while that may still be told to others.
+
+    It is told to whoever comes while there are some who have not been told yet: to ask
+    anew would take it from them.
+    """
+    if not watch["untold"] and now >= (watch["memory_until"] or 0.0):
         return None
-    return opened(box.open_observation, watch["answer"])
+    known = opened(box.open_observation, watch["answer"])
+    if known is None or watch["untold"]:
+        return known
+    return None if wish.include_raw and known.raw is None else known
 
 
 def answer_from_memory(
@@ -239,19 +277,10 @@ def put_destination(box: Box, wish: Wish, now: float) -> Step[int]:
     destination_id: int = found[0]["id"]
     if found[0]["gone_at"] is not None:
         yield ask("reopen_destination", destination_id=destination_id, now=now)
-    if not box.knows(found[0]["sealed"]):
+    if opened(box.open_destination, found[0]["sealed"]) is None:
         sealed = box.seal_destination(destination)
         yield ask("keep_destination", destination_id=destination_id, sealed=sealed)
     return destination_id
-
-
-def put_lane(client: str, host: str) -> Step[int]:
-    found = yield ask("find_lane", client=client, host=host)
-    if not found:
-        yield ask("add_lane", client=client, host=host)
-        found = yield ask("find_lane", client=client, host=host)
-    lane_id: int = found[0]["id"]
-    return lane_id
 
 
 def sealed_extras(box: Box, wish: Wish) -> bytes | None:

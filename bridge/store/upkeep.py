@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from bridge import events
 from bridge.cadence import PollPolicy
@@ -28,6 +29,20 @@ AMISS = (
 LEAST_PAUSE_S = 60.0  # by which a deadline moves while it waits for a key to be mended
 
 
+class Doubt(NamedTuple):
+    """What time it is for what cannot be taken back: `now` for whatever was made `since`,
+    `until` for what is older.
+    """
+
+    now: float
+    until: float
+    since: float
+
+    @classmethod
+    def none(cls, now: float) -> "Doubt":
+        return cls(now, now, now)
+
+
 @dataclass(frozen=True, slots=True)
 class Deadlines:
     ended: list[str]  # keys of subscriptions
@@ -36,17 +51,27 @@ class Deadlines:
 
 
 def check_deadlines(
-    box: Box, policy: Callable[[str], PollPolicy], *, now: float, until: float
+    box: Box, policy: Callable[[str], PollPolicy], doubt: Doubt
 ) -> Step[Deadlines]:
     """Ask once more for whom the time is up; end whom no answer came for."""
-    rows = yield ask("due_deadlines", now=until, limit=CHUNK)
+    now = doubt.now
+    rows = yield ask(
+        "due_deadlines", now=now, until=doubt.until, since=doubt.since, limit=CHUNK
+    )
     overdue: list[Row] = []
     polled = False
     for row in rows:
         retained_until = row["created_at"] + policy(row["provider"]).retention_s
+        until = now if row["created_at"] >= doubt.since else doubt.until
         if key_is_lost(row) and until < retained_until:
-            deadline_at = min(deadline_after(row, until), retained_until)
-            yield ask("move_deadline", subscription_id=row["id"], deadline_at=deadline_at)
+            spare_s = spare_of(row)
+            deadline_at = min(until + max(spare_s, LEAST_PAUSE_S), retained_until)
+            yield ask(
+                "move_deadline",
+                subscription_id=row["id"],
+                deadline_at=deadline_at,
+                spare_s=spare_s,
+            )
         elif row["closing_at"] is None:
             polled = True
             check_at = until + LAST_WORD_S
@@ -73,10 +98,11 @@ def key_is_lost(row: Row) -> bool:
     return refused and row["worked_at"] is not None
 
 
-def deadline_after(row: Row, now: float) -> float:
-    """Once the key is mended, there is to be as much time as there was when it broke."""
-    left_s = row["deadline_at"] - (row["refused_at"] or row["deadline_at"])
-    return float(now + max(left_s, LEAST_PAUSE_S))
+def spare_of(row: Row) -> float:
+    """How much time was left when the key broke; as much is to be left when it works."""
+    if row["spare_s"] is not None:
+        return float(row["spare_s"])
+    return float(row["deadline_at"] - (row["refused_at"] or row["deadline_at"]))
 
 
 def end_by_our_word(box: Box, rows: Iterable[Row], now: float) -> Step[list[str]]:
@@ -96,11 +122,16 @@ def end_by_our_word(box: Box, rows: Iterable[Row], now: float) -> Step[list[str]
     return ended
 
 
-def end_keyless(box: Box, *, now: float, until: float) -> Step[list[str]]:
+def end_keyless(box: Box, doubt: Doubt) -> Step[list[str]]:
     """End a chunk of what waits for a key that was refused from the start and still is."""
-    before = until - KEY_CHANCE_S
-    rows = yield ask("keyless_subscriptions", before=before, limit=CHUNK)
-    return (yield from end_by_our_word(box, rows, now))
+    rows = yield ask(
+        "keyless_subscriptions",
+        before=doubt.until - KEY_CHANCE_S,
+        since=doubt.since,
+        fresh_before=doubt.now - KEY_CHANCE_S,
+        limit=CHUNK,
+    )
+    return (yield from end_by_our_word(box, rows, doubt.now))
 
 
 def begin(*, now: float) -> Step[int]:

@@ -179,6 +179,61 @@ async def test_retries_that_hang_leave_room_for_first_attempts(
         gate.open()
 
 
+async def test_first_attempts_that_fill_a_client_leave_its_retries_their_slots(
+    world: World, gate: Gate
+) -> None:
+    """One that failed a moment ago, and is due again while new ones hang all over."""
+    world.providers.says = w.succeeded
+    world.receivers.says = lambda _: 500
+    retried = await world.subscribe("ok", host="ok.test")
+    world.clock.advance(3)
+    await world.turn()
+    for n in range(SLOTS):
+        await world.subscribe(f"t{n}", host=f"dead{n}.test")
+    world.receivers.says = unless_dead(gate)
+    async with world.running():
+        await world.until(lambda: gate.held >= FEW_LEFT)
+        await told_within(world, 10, retried.id)
+        gate.open()
+
+
+@pytest.mark.parametrize("retries", [False, True])
+async def test_what_has_to_wait_for_a_slot_does_not_make_the_loop_spin(
+    world: World, gate: Gate, retries: bool
+) -> None:
+    """Far more hosts hang than there are slots for, for a whole timeout."""
+    world.providers.says, world.receivers.says = w.succeeded, lambda _: 500
+    for n in range(2 * SLOTS):
+        await world.subscribe(f"t{n}", host=f"dead{n}.test")
+    world.clock.advance(3)
+    if retries:
+        await world.turn()
+        world.clock.advance(60)
+    world.receivers.says = unless_dead(gate)
+    async with world.running():
+        await world.until(lambda: gate.held >= FEW_LEFT)
+        for _ in range(5):
+            world.clock.advance(0.1)
+            await world.store.note_time(world.clock.now())
+        assert (await world.dispatcher._claim()).wait_s > 0
+        gate.open()
+
+
+async def test_a_client_hides_no_hosts_from_another(world: World, gate: Gate) -> None:
+    """One fills a hundred hosts; the other's healthy one stands behind its own to these."""
+    world.providers.says, world.receivers.says = w.succeeded, unless_dead(gate)
+    for host in range(FEW_LEFT):
+        for n in range(HOST_SLOTS):
+            await world.subscribe(f"t{n}", host=f"dead{host}.test")
+    async with world.running():
+        await world.until(lambda: gate.held >= FEW_LEFT)
+        for host in range(FEW_LEFT):
+            await world.subscribe("t", client="blog", host=f"dead{host}.test")
+        fine = await world.subscribe("fine", client="blog", host="fine.test")
+        await told_within(world, SOON_S, fine.id)
+        gate.open()
+
+
 async def test_first_attempts_that_hang_leave_room_for_retries(
     world: World, gate: Gate
 ) -> None:

@@ -30,7 +30,7 @@ from bridge.model import (
     Wish,
 )
 from bridge.retry import Schedule, Verdict
-from bridge.store import DeliveryFilter, Pick, Store, Subscribed, SubscriptionFilter
+from bridge.store import DeliveryFilter, Doubt, Pick, Store, Subscribed, SubscriptionFilter
 from tests.conftest import FakeClock
 
 GAP_S = 5.0
@@ -303,5 +303,7 @@ class Scene:
         return row
 
     async def check_deadlines(self) -> list[str]:
-        found = await self.store.check_deadlines(lambda _: self.policy, now=self.now)
+        found = await self.store.check_deadlines(
+            lambda _: self.policy, Doubt.none(self.now)
+        )
         return found.ended

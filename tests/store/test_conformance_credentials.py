@@ -3,6 +3,7 @@
 import pytest
 
 from bridge.model import Outcome, PollOutcome
+from bridge.store import Doubt
 from tests.store.scene import (
     DAY,
     GAP_S,
@@ -163,9 +164,9 @@ async def test_a_key_that_never_worked_ends_its_tasks_after_ten_minutes(
     scene.later(1.0)
     await scene.answer(await scene.claim_poll(), REFUSED)
     scene.later(10 * MINUTE - 0.5)
-    assert await scene.store.end_keyless(now=scene.now) == []
+    assert await scene.store.end_keyless(Doubt.none(scene.now)) == []
     scene.later(1.0)
-    assert await scene.store.end_keyless(now=scene.now) == [key]
+    assert await scene.store.end_keyless(Doubt.none(scene.now)) == [key]
     shown = await scene.show(key)
     assert shown.outcome is Outcome.UNREACHABLE
     assert shown.event is not None
@@ -183,11 +184,11 @@ async def test_a_late_subscriber_has_its_own_ten_minutes(scene: Scene) -> None:
     late = await scene.add("late")
     shared = await scene.add("early", metadata={"n": 2})
     scene.later(2 * MINUTE)
-    assert await scene.store.end_keyless(now=scene.now) == [early]
+    assert await scene.store.end_keyless(Doubt.none(scene.now)) == [early]
     scene.later(9 * MINUTE)
-    ended = await scene.store.end_keyless(now=scene.now)
+    ended = await scene.store.end_keyless(Doubt.none(scene.now))
     assert sorted(ended) == sorted([late, shared])
-    assert await scene.store.end_keyless(now=scene.now) == []
+    assert await scene.store.end_keyless(Doubt.none(scene.now)) == []
 
 
 async def test_a_key_that_worked_before_ends_nothing(scene: Scene) -> None:
@@ -196,7 +197,7 @@ async def test_a_key_that_worked_before_ends_nothing(scene: Scene) -> None:
     await scene.poll(pending())
     await scene.poll(REFUSED, after_s=GAP_S)
     scene.later(HOUR)
-    assert await scene.store.end_keyless(now=scene.now) == []
+    assert await scene.store.end_keyless(Doubt.none(scene.now)) == []
     assert (await scene.show(key)).outcome is None
 
 
@@ -234,4 +235,4 @@ async def test_a_credential_out_of_use_ends_nobody(scene: Scene, wait_s: float) 
     await scene.stop(key)
     scene.later(wait_s)
     await scene.add("b")
-    assert await scene.store.end_keyless(now=scene.now) == []
+    assert await scene.store.end_keyless(Doubt.none(scene.now)) == []

@@ -59,10 +59,14 @@ async def test_a_key_that_does_not_open_leaves_its_own_tasks_unasked(scene: Scen
     assert [task_id for task_id, one in claims.items() if one.own] == ["own", "fine"]
 
 
-async def test_who_brings_the_key_again_mends_it(scene: Scene) -> None:
+@pytest.mark.parametrize("changes", [{}, {"metadata": {"again": True}}])
+async def test_who_brings_the_key_again_mends_it(
+    scene: Scene, changes: dict[str, object]
+) -> None:
+    """Also by an identical request, which is what the last poll's detail asks for."""
     await scene.add("t", provider_key="sk-own")
     await damage(scene, "credential")
-    await scene.add("t", provider_key="sk-own", metadata={"again": True})
+    await scene.subscribe("t", provider_key="sk-own", **changes)
     scene.later(1.0)
     assert (await scene.claim_poll()).own_key == "sk-own"
 

@@ -4,6 +4,8 @@ import pytest
 
 from bridge.cadence import PollPolicy
 from bridge.model import Observation, Outcome, PollOutcome, Status, SubscriptionState
+from bridge.store import Doubt
+from tests.conftest import START
 from tests.store.scene import (
     DAY,
     GAP_S,
@@ -40,7 +42,7 @@ async def test_before_its_time_nothing_happens(scene: Scene) -> None:
 async def test_a_deadline_asks_once_more_and_at_once(scene: Scene) -> None:
     """The last known word may be an hour old; the task may have ended meanwhile."""
     key = await overdue(scene)
-    found = await scene.store.check_deadlines(lambda _: scene.policy, now=scene.now)
+    found = await scene.store.check_deadlines(lambda _: scene.policy, Doubt.none(scene.now))
     assert (found.ended, found.polled, found.more) == ([], True, False)
     claimed = await scene.claim_poll()
     assert claimed.closing_at == scene.now
@@ -195,6 +197,33 @@ async def test_a_refused_key_that_worked_pauses_the_deadline(scene: Scene) -> No
     assert (await scene.show(key)).outcome is Outcome.SUCCEEDED
 
 
+async def test_a_mended_key_leaves_as_much_time_as_there_was(scene: Scene) -> None:
+    """However long it took: an hour was left when it broke, so an hour it is."""
+    key = await scene.add("a", deadline_s=2 * HOUR)
+    await scene.poll(pending())
+    scene.later(HOUR)
+    await scene.answer(await scene.claim_poll(), REFUSED)
+    for _ in range(20):
+        scene.later(HOUR)
+        assert await scene.check_deadlines() == []
+        left_s = (await scene.show(key)).deadline_at - scene.now
+        assert 0 < left_s <= HOUR + 10
+
+
+@pytest.mark.parametrize("until", [0.0, START - HOUR])
+async def test_what_is_new_goes_by_the_time_it_is(scene: Scene, until: float) -> None:
+    """The doubt is about what was there before the start; both times of this are ours."""
+    await scene.add("t", deadline_s=10.0)
+    scene.later(HOUR)
+    doubt = Doubt(scene.now, until, scene.now)
+    assert not (await scene.store.check_deadlines(lambda _: scene.policy, doubt)).polled
+    await scene.add("new", deadline_s=10.0)
+    scene.later(10.0)
+    doubt = doubt._replace(now=scene.now)
+    assert (await scene.store.check_deadlines(lambda _: scene.policy, doubt)).polled
+    assert next(one.task_id for one in await scene.claim_polls()) == "new"
+
+
 async def test_a_mended_key_is_asked_for_the_last_word(scene: Scene) -> None:
     """The deadline goes on where it was."""
     key = await overdue(scene)
@@ -302,7 +331,9 @@ async def test_deadlines_come_in_chunks(scene: Scene) -> None:
     for n in range(501):
         await scene.add(f"task-{n}", deadline_s=10.0)
     scene.later(10.0)
-    first = await scene.store.check_deadlines(lambda _: scene.policy, now=scene.now)
-    second = await scene.store.check_deadlines(lambda _: scene.policy, now=scene.now)
+    first = await scene.store.check_deadlines(lambda _: scene.policy, Doubt.none(scene.now))
+    second = await scene.store.check_deadlines(
+        lambda _: scene.policy, Doubt.none(scene.now)
+    )
     assert (first.more, second.more) == (True, False)
     assert len(await scene.claim_polls(choose=everything)) == 501

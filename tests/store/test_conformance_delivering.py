@@ -1,15 +1,22 @@
 """Delivering: the log is written before the attempt, and nothing is lost or sent twice."""
 
+from collections.abc import Sequence
+
 import pytest
 
-from bridge.lanes import Lane
+from bridge import retry
+from bridge.lanes import Lane, Window
 from bridge.model import (
     AttemptOutcome,
+    ClaimedDelivery,
     DeliveryState,
     Reply,
     SubscriptionState,
 )
-from bridge.retry import Schedule
+from bridge.retry import Schedule, Verdict
+from bridge.store import Pick
+from bridge.store.delivering import record_attempt
+from bridge.store.steps import Step
 from tests.store.scene import (
     ACCEPTED,
     BROKEN,
@@ -375,7 +382,8 @@ async def test_two_throttled_destinations_rest_the_whole_lane(scene: Scene) -> N
     await scene.poll(succeeded())
     a, b, _c = [d for d in await scene.claim_deliveries() if d.client == "shop"]
     await scene.hear(a, slow_down(30.0))
-    assert not any(lane.probing for lane in await scene.lanes())
+    shop = [lane for lane in await scene.lanes() if lane.owner == "shop"]
+    assert {lane.retry: lane.probing for lane in shop} == {False: False, True: True}
     await scene.hear(b, slow_down(20.0))
     lanes = await scene.lanes()
     shop = [lane for lane in lanes if lane.owner == "shop"]
@@ -395,7 +403,11 @@ async def test_any_other_answer_calms_the_lane(scene: Scene, reply: Reply) -> No
     await scene.hear(a, slow_down(1.0))
     await scene.hear(b, reply)
     await scene.hear(_b, slow_down(9.0))
-    assert not any(lane.probing for lane in await scene.lanes())
+    await scene.add("fine", destination=destination("c"))
+    await scene.poll(succeeded())
+    assert [one.destination.url for one in await scene.claim_deliveries()] == [
+        "https://app.test/c"
+    ]
 
 
 async def test_a_shorter_rest_does_not_cut_a_longer_one(scene: Scene) -> None:
@@ -440,6 +452,103 @@ async def test_one_asks_by_hand_although_it_rests(scene: Scene) -> None:
 
 
 # Gone
+
+
+async def test_what_was_asked_by_hand_does_not_outlive_its_destination(
+    scene: Scene,
+) -> None:
+    """It was accepted once; asked for again while another learns that the URL is gone."""
+    old = await scene.ended("old")
+    await scene.deliver(ACCEPTED)
+    await scene.ended("new")
+    await scene.retry(old)
+    by_hand, new = sorted(await scene.claim_deliveries(), key=lambda d: not d.manual)
+    await scene.hear(by_hand, BROKEN)
+    await scene.retry(old)
+    scene.later(1.0)
+    await scene.hear(new, GONE)
+    assert not await scene.claim_deliveries()
+    assert not await scene.lanes(), (
+        "a row that nobody may claim would be looked at for ever"
+    )
+    assert (await scene.delivery(old)).state is DeliveryState.ACCEPTED
+
+
+async def test_a_410_by_hand_that_closes_nothing_ends_its_own_schedule(
+    scene: Scene,
+) -> None:
+    """Somebody has asked for the URL anew meanwhile; this delivery is gone all the same."""
+    key = await scene.ended("old")
+    await scene.deliver(BROKEN)
+    await scene.retry(key)
+    by_hand = await scene.claim_delivery()
+    scene.later(1.0)
+    other = await scene.add("other")
+    await scene.hear(by_hand, GONE)
+    assert (await scene.delivery(key)).state is DeliveryState.GONE
+    scene.later(60.0)
+    assert not await scene.claim_deliveries()
+    assert (await scene.show(other)).delivery.state is DeliveryState.WAITING
+
+
+async def test_a_pause_between_the_look_and_the_claim_counts(scene: Scene) -> None:
+    """The one is a read, the other a write; a 429 may come in between."""
+    await scene.add("a", destination=destination("a"))
+    await scene.add("b", destination=destination("b"))
+    await scene.add("c", destination=destination("c"))
+    await scene.poll(succeeded())
+    a, b = await scene.claim_deliveries(choose=lambda lanes: each(lanes, limit=2))
+    ready = await scene.store.delivery_lanes(now=scene.now, window=Window())
+    await scene.hear(a, slow_down(30.0))
+    await scene.hear(b, slow_down(30.0))
+    picks = each(ready.lanes)
+    claims = await scene.store.claim_deliveries(picks, now=scene.now, lease_s=LEASE_S)
+    assert not claims.items
+
+
+async def test_a_backlog_is_moved_out_of_the_way_once(scene: Scene) -> None:
+    """However often its URL is throttled: thousands of rows are not written each time."""
+    for n in range(30):
+        await scene.add(f"task-{n}")
+    await scene.poll(succeeded())
+    [first] = await scene.claim_deliveries(choose=lambda lanes: each(lanes, limit=1))
+    await scene.hear(first, slow_down(None))
+    for _ in range(3):
+        due_at = [row.next_attempt_at for row in await scene.list_deliveries()]
+        while not (claims := await scene.claim_deliveries(choose=one_of_each)):
+            scene.later(1.0)
+        await scene.hear(claims[0], slow_down(None))
+        after = [row.next_attempt_at for row in await scene.list_deliveries()]
+        assert sum(a != b for a, b in zip(due_at, after, strict=True)) <= 2
+
+
+def one_of_each(lanes: Sequence[Lane]) -> list[Pick]:
+    return each(lanes, limit=1)
+
+
+async def test_what_a_crash_left_behind_is_sent_home(scene: Scene) -> None:
+    """The URL has its own lane, and part of its backlog is still in the shared one."""
+    for n in range(3):
+        await scene.add(f"task-{n}")
+    await scene.poll(succeeded())
+    [first] = await scene.claim_deliveries(choose=one_of_each)
+    verdict = retry.decide(
+        first, slow_down(9.0), schedule=scene.schedule, now=scene.now, dice=0.0
+    )
+    await scene.store.database.write(throttled_and_died, scene, first, verdict)
+    assert not await scene.claim_deliveries()
+    scene.later(9.0)
+    claims = [*await scene.claim_deliveries(), *await scene.claim_deliveries()]
+    assert len(claims) == 3
+
+
+def throttled_and_died(
+    scene: Scene, claimed: ClaimedDelivery, verdict: Verdict
+) -> Step[None]:
+    step = record_attempt(scene.store._box, claimed, slow_down(9.0), verdict, now=scene.now)
+    query = next(step)
+    while query.name != "stray_deliveries":
+        query = step.send((yield query))
 
 
 async def test_410_drops_all_that_is_owed_there(scene: Scene) -> None:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from bridge.lanes import Window
 from bridge.model import AttemptOutcome, DeliveryState, PollOutcome, Status
 from tests.store.scene import (
     ACCEPTED,
@@ -527,3 +528,16 @@ async def test_one_subscriber_that_leaves_takes_nothing_from_the_others(
     second = await scene.add(client="blog", destination=destination("blog"))
     await scene.stop(first)
     assert await scene.poll(succeeded()) == [second]
+
+
+async def test_a_pause_between_the_look_and_the_claim_counts(scene: Scene) -> None:
+    """The one is a read, the other a write; a 429 may come in between."""
+    await scene.add("a")
+    await scene.add("b")
+    scene.later(1.0)
+    [first] = await scene.claim_polls(choose=lambda lanes: each(lanes, limit=1))
+    picks = each((await scene.store.poll_lanes(now=scene.now, window=Window())).lanes)
+    await scene.answer(first, saw(PollOutcome.THROTTLED, retry_after_s=30.0))
+    claims = await scene.store.claim_polls(picks, now=scene.now, gap=lambda *_: GAP_S)
+    assert not claims.items
+    assert list(claims.moved.values()) == [scene.now + 30.0]

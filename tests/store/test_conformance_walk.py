@@ -21,6 +21,7 @@ from bridge.model import (
     SubscriptionState,
 )
 from bridge.retry import Schedule
+from bridge.store import Doubt
 from tests.store.scene import (
     ACCEPTED,
     BROKEN,
@@ -191,7 +192,7 @@ class Walk:
 
     async def check_deadlines(self) -> None:
         self.note_ends(await self.scene.check_deadlines())
-        self.note_ends(await self.scene.store.end_keyless(now=self.scene.now))
+        self.note_ends(await self.scene.store.end_keyless(Doubt.none(self.scene.now)))
 
     async def crash(self) -> None:
         self.late_polls, self.polls = self.polls, []

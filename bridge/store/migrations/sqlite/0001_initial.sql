@@ -83,24 +83,29 @@ CREATE TABLE poll_schedule (
 );
 CREATE INDEX poll_schedule_due ON poll_schedule (credential_id, next_at);
 
--- One client's deliveries to one host: a lane of first attempts, and one of retries.
+-- One client's deliveries to one host: a lane of first attempts, and one of retries. A
+-- destination that was throttled has lanes of its own; 0: all others.
+--
 -- `first_at` and `retry_at` are to delivery_schedule what `due_at` of a credential is to
 -- poll_schedule. `suspect_id` is the destination that was throttled since the last answer
--- that said otherwise; a second one pauses the lane, and then one attempt at a time tries.
+-- that said otherwise; a second one pauses the lane. After a pause one attempt at a time
+-- tries (`probing`) until an answer is another one.
 CREATE TABLE lanes (
     id             INTEGER PRIMARY KEY,
     client         TEXT NOT NULL,
     host           TEXT NOT NULL,
+    destination_id BIGINT NOT NULL DEFAULT 0,
     first_at       DOUBLE PRECISION,
     retry_at       DOUBLE PRECISION,
     paused_until   DOUBLE PRECISION NOT NULL DEFAULT 0,
+    throttles      INTEGER NOT NULL DEFAULT 0,
     suspect_id     BIGINT,
     probing        INTEGER NOT NULL DEFAULT 0,
     first_ready_at DOUBLE PRECISION GENERATED ALWAYS AS (
         CASE WHEN paused_until > first_at THEN paused_until ELSE first_at END) STORED,
     retry_ready_at DOUBLE PRECISION GENERATED ALWAYS AS (
         CASE WHEN paused_until > retry_at THEN paused_until ELSE retry_at END) STORED,
-    UNIQUE (client, host)
+    UNIQUE (client, host, destination_id)
 );
 CREATE INDEX lanes_first ON lanes (client, first_ready_at) WHERE first_ready_at IS NOT NULL;
 CREATE INDEX lanes_retry ON lanes (client, retry_ready_at) WHERE retry_ready_at IS NOT NULL;
@@ -111,8 +116,6 @@ CREATE TABLE destinations (
     fingerprint  BYTEA NOT NULL UNIQUE,
     lane_id      BIGINT NOT NULL REFERENCES lanes (id),
     sealed       BYTEA NOT NULL,
-    paused_until DOUBLE PRECISION NOT NULL DEFAULT 0,
-    throttles    INTEGER NOT NULL DEFAULT 0,
     reopened_at  DOUBLE PRECISION NOT NULL DEFAULT 0,
     gone_at      DOUBLE PRECISION
 );
@@ -138,6 +141,7 @@ CREATE TABLE subscriptions (
     deadline_at    DOUBLE PRECISION NOT NULL,
     check_at       DOUBLE PRECISION,
     closing_at     DOUBLE PRECISION,
+    spare_s        DOUBLE PRECISION,  -- of a deadline that waits for a key: left when it broke
     finished_at    DOUBLE PRECISION,
     CHECK ((state = 'ended') = (outcome IS NOT NULL)),
     CHECK ((state = 'active') = (finished_at IS NULL))
