@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from bridge.assembly import clock_since
-from bridge.clock import SLEW, SystemClock, follow
+from bridge.clock import SLEW, SharedClock, SystemClock, follow
 from bridge.upkeep import DOUBTED_MOST_S, believed
 
 HOUR_S = 3_600.0
@@ -238,3 +238,43 @@ def test_a_jump_that_is_set_right_makes_nothing_early(
         past = believed(clock.now(), started_at=started_at, gap_s=jump_s)
         assert past <= machine.true + 0.2 + FINEST_S  # seen only at the next look
         machine.offset = 0.0
+
+
+def test_a_shared_clock_says_what_it_was_told() -> None:
+    """
+    All nodes have the database's time, whatever their machines say.
+    """
+    machine = Sources(offset=HOUR_S)
+    clock = SharedClock(wall=machine.wall, monotonic=lambda: machine.true)
+    assert clock.now() == machine.true + HOUR_S, "as good as any, until it is told"
+    clock = SharedClock(wall=machine.wall, monotonic=lambda: machine.true)
+    clock.tell(machine.true)
+    machine.true += 10
+    assert clock.now() == machine.true
+    machine.offset = -HOUR_S
+    assert clock.now() == machine.true
+    assert clock.wall() == machine.true - HOUR_S
+
+
+@given(told=st.lists(st.tuples(st.floats(0, 60), st.floats(-2, 2)), min_size=1))
+def test_a_shared_clock_never_goes_back(told: list[tuple[float, float]]) -> None:
+    """
+    The database's clock is set right by a little now and then, as any other.
+    """
+    machine = Sources()
+    clock = SharedClock(wall=machine.wall, monotonic=lambda: machine.true)
+    before = clock.now()
+    for passed_s, off_s in told:
+        machine.true += passed_s
+        clock.tell(machine.true + off_s)
+        assert clock.now() >= before
+        assert clock.now() >= machine.true + off_s
+        before = clock.now()
+
+
+async def test_a_shared_clock_waits_like_any_other() -> None:
+    clock, event = SharedClock(), asyncio.Event()
+    async with asyncio.timeout(5):
+        await clock.wait(event, 0.01)
+        event.set()
+        await clock.wait(event, 60.0)

@@ -54,6 +54,10 @@ async def open_database(url: str) -> Database:
         from bridge.store.sqlite import open_sqlite
 
         return await open_sqlite(Path(path[1:]))
+    if scheme in ("postgresql", "postgres"):
+        from bridge.store.postgres import open_postgres
+
+        return await open_postgres(url)
     raise ConfigError(
         f"database: {scheme}:// is not in this version of poll-bridge; "
         "write sqlite:///bridge.db"

@@ -56,6 +56,8 @@ def claim_deliveries(
     taken = set(in_flight)
     moved: dict[tuple[int, bool], float | None] = {}
     for pick in picks:
+        if not (yield ask("due_lane", lane_id=pick.lane.id)):
+            continue  # another node is at it
         rows = yield ask(
             "due_deliveries",
             lane_id=pick.lane.id,
@@ -68,6 +70,7 @@ def claim_deliveries(
         for left in (yield ask("leave_lane", lane_id=pick.lane.id)):
             moved[pick.lane.id, False] = left["first_ready_at"]
             moved[pick.lane.id, True] = left["retry_ready_at"]
+        yield ask("advance_lane_to_next", lane_id=pick.lane.id)
     return Claims(items, moved)
 
 

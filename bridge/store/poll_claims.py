@@ -51,9 +51,10 @@ def claim_polls(
     items: list[ClaimedPoll] = []
     moved: dict[tuple[int, bool], float | None] = {}
     for pick in picks:
-        budget = yield from budget_of(pick)
-        if budget is None and pick.rate is not None:
+        rows = yield ask("due_credential", credential_id=pick.lane.id)
+        if not rows:
             continue  # another node is at it
+        budget = Budget(pick.rate, rows[0]["full_at"]) if pick.rate else None
         count = min(pick.count, budget.available(now)) if budget else pick.count
         taken = yield from claim_some(
             box, pick, count, now=now, gap=gap, in_flight=in_flight
@@ -61,14 +62,6 @@ def claim_polls(
         moved[pick.lane.place] = yield from leave(pick, budget, len(taken), now)
         items += taken
     return Claims(items, moved)
-
-
-def budget_of(pick: Pick) -> Step[Budget | None]:
-    """What is left of the credential's rate; None if it has none, or is not to be had."""
-    if pick.rate is not None:
-        for row in (yield ask("due_credential", credential_id=pick.lane.id)):
-            return Budget(pick.rate, row["full_at"])
-    return None
 
 
 def leave(pick: Pick, budget: Budget | None, spent: int, now: float) -> Step[float | None]:
@@ -80,6 +73,7 @@ def leave(pick: Pick, budget: Budget | None, spent: int, now: float) -> Step[flo
     left = yield ask(
         "leave_credential", credential_id=pick.lane.id, full_at=full_at, free_at=free_at
     )
+    yield ask("advance_credential_to_next", credential_id=pick.lane.id)
     return left[0]["ready_at"] if left else None
 
 

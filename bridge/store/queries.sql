@@ -1,8 +1,8 @@
 -- Every query, in the order of the path. The parameter list after a name is checked when
 -- the file is read; `!` marks a statement that returns no rows. Where several nodes share a
--- database, two names mean more:
+-- database, two names mean more, and a hint (`/*+ … */`, to SQLite a comment) is in force:
 --
---   due_…      is followed by updates of the rows it returns: FOR UPDATE SKIP LOCKED
+--   due_…      is followed by updates of the rows it returns, which are locked
 --   advance_…  runs after the commit: a claim that could not see the new row yet may just be
 --              writing its lane's time, and would have the last word
 
@@ -197,7 +197,8 @@ SELECT id, provider, ready_at, probes FROM credentials
 WHERE provider = :owner AND ready_at <= :now ORDER BY ready_at LIMIT :limit;
 
 -- name: due_credential(credential_id)
-SELECT full_at FROM credentials WHERE id = :credential_id;
+SELECT full_at FROM credentials WHERE id = :credential_id
+/*+ FOR NO KEY UPDATE SKIP LOCKED */;
 
 -- name: due_polls(credential_id, now, limit)
 SELECT s.watch_id, s.credential_id, s.claim_no, s.failures, s.strikes, s.born_at, s.updates, s.raw,
@@ -207,7 +208,8 @@ FROM poll_schedule s
 JOIN watches w ON w.id = s.watch_id
 JOIN credentials c ON c.id = s.credential_id
 WHERE s.credential_id = :credential_id AND s.next_at <= :now AND c.paused_until <= :now
-ORDER BY s.next_at LIMIT :limit;
+ORDER BY s.next_at LIMIT :limit
+/*+ FOR NO KEY UPDATE OF s SKIP LOCKED */;
 
 -- name: claim_poll(watch_id, next_at, now)!
 UPDATE poll_schedule SET next_at = :next_at, claim_no = claim_no + 1, polled_at = :now
@@ -223,6 +225,14 @@ SET due_at = (SELECT min(next_at) FROM poll_schedule WHERE credential_id = :cred
     full_at = :full_at, free_at = :free_at
 WHERE id = :credential_id
 RETURNING ready_at;
+
+-- What has come meanwhile.
+-- name: advance_credential_to_next(credential_id)!
+UPDATE credentials
+SET due_at = (SELECT min(next_at) FROM poll_schedule WHERE credential_id = :credential_id)
+WHERE id = :credential_id AND EXISTS (
+    SELECT 1 FROM poll_schedule s
+    WHERE s.credential_id = :credential_id AND (due_at IS NULL OR s.next_at < due_at));
 
 -- While a deadline waits for a last look, no pause goes beyond `latest`.
 -- name: reschedule_poll(watch_id, claim_no, next_at, latest, failures, strikes)
@@ -340,7 +350,8 @@ WHERE s.state = 'active' AND s.check_at <= :now AND (s.check_at <= :until OR s.c
 ORDER BY s.check_at LIMIT :limit;
 
 -- name: check_later(subscription_id, check_at, closing_at)!
-UPDATE subscriptions SET check_at = :check_at, closing_at = :closing_at WHERE id = :subscription_id;
+UPDATE subscriptions SET check_at = :check_at, closing_at = :closing_at
+WHERE id = :subscription_id AND state = 'active';
 
 -- name: move_deadline(subscription_id, deadline_at, spare_s)!
 UPDATE subscriptions
@@ -408,6 +419,10 @@ FROM owner WHERE name IS NOT NULL;
 SELECT id, client, host, retry_ready_at AS ready_at, probing FROM lanes
 WHERE client = :owner AND retry_ready_at <= :now ORDER BY retry_ready_at LIMIT :limit;
 
+-- name: due_lane(lane_id)
+SELECT id FROM lanes WHERE id = :lane_id
+/*+ FOR NO KEY UPDATE SKIP LOCKED */;
+
 -- name: due_deliveries(lane_id, retry, now, limit)
 SELECT s.id, s.delivery_id, s.manual, s.retry, s.claim_no, s.failures, s.conflicts, s.claimed_at,
     d.subscription_id, d.sequence, d.destination_id, d.lost, d.created_at, e.type, e.body,
@@ -422,7 +437,8 @@ JOIN subscriptions u ON u.id = d.subscription_id
 JOIN destinations t ON t.id = d.destination_id
 WHERE s.lane_id = :lane_id AND s.retry = :retry AND s.next_at <= :now
     AND (SELECT paused_until FROM lanes WHERE id = :lane_id) <= :now
-ORDER BY s.next_at LIMIT :limit;
+ORDER BY s.next_at LIMIT :limit
+/*+ FOR NO KEY UPDATE OF s, d SKIP LOCKED */;
 
 -- name: claim_delivery(schedule_id, until, now)!
 UPDATE delivery_schedule SET next_at = :until, claim_no = claim_no + 1, claimed_at = :now
@@ -438,6 +454,15 @@ SET first_at = (SELECT min(next_at) FROM delivery_schedule WHERE lane_id = :lane
     retry_at = (SELECT min(next_at) FROM delivery_schedule WHERE lane_id = :lane_id AND retry = 1)
 WHERE id = :lane_id
 RETURNING first_ready_at, retry_ready_at;
+
+-- name: advance_lane_to_next(lane_id)!
+UPDATE lanes
+SET first_at = (SELECT min(next_at) FROM delivery_schedule WHERE lane_id = :lane_id AND retry = 0),
+    retry_at = (SELECT min(next_at) FROM delivery_schedule WHERE lane_id = :lane_id AND retry = 1)
+WHERE id = :lane_id AND EXISTS (
+    SELECT 1 FROM delivery_schedule s WHERE s.lane_id = :lane_id AND (
+        s.retry = 0 AND (first_at IS NULL OR s.next_at < first_at)
+        OR s.retry = 1 AND (retry_at IS NULL OR s.next_at < retry_at)));
 
 -- name: advance_first(lane_id, at)!
 UPDATE lanes SET first_at = :at WHERE id = :lane_id AND (first_at IS NULL OR first_at > :at);
@@ -804,32 +829,32 @@ RETURNING subscription_key;
 -- Rekey: each column of sealed bytes, in the order of its key. Single keys have no sequence.
 
 -- name: sealed_credentials(after, sequence, limit)
-SELECT id, :sequence AS sequence, sealed AS sealed FROM credentials
+SELECT id, CAST(:sequence AS BIGINT) AS sequence, sealed AS sealed FROM credentials
 WHERE id > :after AND sealed IS NOT NULL ORDER BY id LIMIT :limit;
 
 -- name: reseal_credential(id, sequence, sealed)!
-UPDATE credentials SET sealed = :sealed WHERE id = :id AND :sequence IS NOT NULL;
+UPDATE credentials SET sealed = :sealed WHERE id = :id AND CAST(:sequence AS BIGINT) IS NOT NULL;
 
 -- name: sealed_destinations(after, sequence, limit)
-SELECT id, :sequence AS sequence, sealed AS sealed FROM destinations
+SELECT id, CAST(:sequence AS BIGINT) AS sequence, sealed AS sealed FROM destinations
 WHERE id > :after AND sealed IS NOT NULL ORDER BY id LIMIT :limit;
 
 -- name: reseal_destination(id, sequence, sealed)!
-UPDATE destinations SET sealed = :sealed WHERE id = :id AND :sequence IS NOT NULL;
+UPDATE destinations SET sealed = :sealed WHERE id = :id AND CAST(:sequence AS BIGINT) IS NOT NULL;
 
 -- name: sealed_subscriptions(after, sequence, limit)
-SELECT id, :sequence AS sequence, sealed AS sealed FROM subscriptions
+SELECT id, CAST(:sequence AS BIGINT) AS sequence, sealed AS sealed FROM subscriptions
 WHERE id > :after AND sealed IS NOT NULL ORDER BY id LIMIT :limit;
 
 -- name: reseal_subscription(id, sequence, sealed)!
-UPDATE subscriptions SET sealed = :sealed WHERE id = :id AND :sequence IS NOT NULL;
+UPDATE subscriptions SET sealed = :sealed WHERE id = :id AND CAST(:sequence AS BIGINT) IS NOT NULL;
 
 -- name: sealed_answers(after, sequence, limit)
-SELECT id, :sequence AS sequence, answer AS sealed FROM watches
+SELECT id, CAST(:sequence AS BIGINT) AS sequence, answer AS sealed FROM watches
 WHERE id > :after AND answer IS NOT NULL ORDER BY id LIMIT :limit;
 
 -- name: reseal_answer(id, sequence, sealed)!
-UPDATE watches SET answer = :sealed WHERE id = :id AND :sequence IS NOT NULL;
+UPDATE watches SET answer = :sealed WHERE id = :id AND CAST(:sequence AS BIGINT) IS NOT NULL;
 
 -- name: sealed_events(after, sequence, limit)
 SELECT subscription_id AS id, sequence AS sequence, body AS sealed FROM events

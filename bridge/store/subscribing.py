@@ -45,7 +45,7 @@ def subscribe(
     now: float,
     mint: Callable[[], str],
     full: RequestError | None,
-    most: int | None,
+    most: int | None = None,
 ) -> Step[Subscribed]:
     """Write the subscription, its watch and what else it needs, or find its like."""
     if idempotency is not None:

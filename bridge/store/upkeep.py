@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import NamedTuple
 
 from bridge import events
@@ -60,7 +61,8 @@ def check_deadlines(
     )
     overdue: list[Row] = []
     polled = False
-    for row in rows:
+    for row in sorted(rows, key=itemgetter("watch_id")):
+        yield ask("lock_watch", watch_id=row["watch_id"])
         retained_until = row["created_at"] + policy(row["provider"]).retention_s
         until = now if row["created_at"] >= doubt.since else doubt.until
         if key_is_lost(row) and until < retained_until:

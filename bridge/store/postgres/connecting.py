@@ -1,0 +1,47 @@
+"""Connections: to the server that writes, with a deadline, also through a pooler."""
+
+import secrets
+from typing import Any
+
+import asyncpg
+
+TIMEOUT_S = 10.0  # for connecting, for a connection of the pool, for each statement
+GRACE_S = 1.0  # by which the server gives up earlier than we do, and says why
+STATEMENTS = 1_000  # prepared ones a connection may keep: more than there are queries
+
+
+def options(url: str, *, timeout_s: float, named: bool) -> dict[str, Any]:
+    """Of asyncpg's `connect`. `timeout_s` is for connecting and for each statement.
+
+    Of several hosts in the URL the one that takes writes is meant; so a server that was
+    the primary is not connected to again.
+    """
+    return {
+        "dsn": url,
+        "timeout": timeout_s,
+        "command_timeout": timeout_s + GRACE_S,
+        "statement_cache_size": STATEMENTS if named else 0,
+        "max_cached_statement_lifetime": 0,
+        "target_session_attrs": "read-write",
+        "server_settings": {"application_name": "poll-bridge"},
+    }
+
+
+async def connect(url: str, *, timeout_s: float) -> asyncpg.Connection:
+    return await asyncpg.connect(**options(url, timeout_s=timeout_s, named=False))
+
+
+async def keeps_statements(connection: asyncpg.Connection) -> bool:
+    """Whether a prepared statement will be there for the next transaction.
+
+    Not behind a pooler that gives each transaction another connection of its own and does
+    not know which statements that one has, as PgBouncer before 1.21. Such a one has the
+    name as it was sent, while a pooler that keeps account has given it one of its own.
+    """
+    name = f"bridge_{secrets.token_hex(8)}"
+    async with connection.transaction():
+        statement = await connection.prepare("SELECT pg_backend_pid()", name=name)
+        if await statement.fetchval() == connection.get_server_pid():
+            return True
+        sent = "SELECT 1 FROM pg_prepared_statements WHERE name = $1"
+        return await connection.fetchval(sent, name) is None
