@@ -47,6 +47,7 @@ class Place:
     receiver_port: int = NOBODY
     interval: str = "1d"  # between two polls of one task
     first: str = "1d"
+    url: str = ""  # of the database, if it is not a file in the folder
 
     @property
     def database(self) -> Path:
@@ -66,7 +67,7 @@ class Place:
         """Defaults, but for the limits on what one client and one key may ask for."""
         return {
             "listen": "127.0.0.1:0",
-            "database": f"sqlite:///{self.database}",
+            "database": self.url or f"sqlite:///{self.database}",
             "encryption_keys": ["an-encryption-key-of-the-benchmarks-0123456789"],
             "clients": {
                 "shop": {
@@ -143,6 +144,8 @@ async def running(bridge: Bridge) -> AsyncIterator[None]:
     async with asyncio.TaskGroup() as group:
         for loop in (*workers, bridge.upkeep):
             group.create_task(loop.run(stop))
+        for other in bridge.loops:
+            group.create_task(other(stop))
         yield
         stop.set()
         bridge.dispatcher.stopping.set()

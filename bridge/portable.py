@@ -56,5 +56,14 @@ def _container(
     return [portable(each, inline=inline, depth=depth) for each in value]
 
 
+def storable(text: str | None) -> str | None:
+    """`text` as any database takes it.
+
+    >>> storable("a\\0b\\ud800")
+    'a\ufffdb?'
+    """
+    return None if text is None else _text(text).replace("\0", "\N{REPLACEMENT CHARACTER}")
+
+
 def _text(value: Any) -> str:
     return str(value).encode(errors="replace").decode()

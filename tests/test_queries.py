@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import bridge.store
+from bridge.store.delivery_claims import LOGGED
 from bridge.store.migrate import migrate
 from bridge.store.steps import statements
 
@@ -57,6 +58,10 @@ HOT = (
 NEWEST_FIRST = {"newest_delivery", "page_of_subscription", "page_of_task"}
 
 
+# Asked for by names that are looked up.
+LOOKED_UP = [(name, set(params)) for name, params in LOGGED.items()]
+
+
 def calls() -> Iterator[tuple[str, set[str] | None]]:
     """Each query asked for by name, and with which parameters; None: not told apart."""
     for path in sorted(FOLDER.glob("*.py")):
@@ -85,7 +90,7 @@ def params_of(node: ast.Call) -> set[str] | None:
     return None if None in given else {name for name in given if name is not None}
 
 
-CALLS = list(calls())
+CALLS = [*calls(), *LOOKED_UP]
 
 
 @pytest.fixture(scope="module")

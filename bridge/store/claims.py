@@ -10,6 +10,8 @@ from bridge.store.steps import Row, Step, ask
 
 T = TypeVar("T")
 
+ELSEWHERE_S = 0.02  # until a lane is looked at again that another node was claiming from
+
 
 @dataclass(frozen=True, slots=True)
 class Pick:

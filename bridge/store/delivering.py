@@ -8,6 +8,7 @@ from bridge import retry
 from bridge.errors import RequestError
 from bridge.hints import hint
 from bridge.model import AttemptOutcome, ClaimedDelivery, DeliveryState, Reply
+from bridge.portable import storable
 from bridge.retry import Verdict
 from bridge.store.box import Box
 from bridge.store.steps import Query, Row, Step, ask
@@ -33,6 +34,7 @@ def record_attempt(
     attempt is still ours to decide on. Returns what is left for another transaction.
     """
     rest = None
+    yield ask("lock_delivery", delivery_id=claimed.delivery_id)
     yield ask(
         "finish_attempt",
         delivery_id=claimed.delivery_id,
@@ -40,7 +42,7 @@ def record_attempt(
         now=now,
         outcome=verdict.outcome.value,
         http_status=reply.http_status,
-        detail=reply.detail,
+        detail=storable(reply.detail),
         hint=verdict.hint,
         answer=box.vault.seal(reply.body, "attempt") if reply.body else None,
     )

@@ -8,11 +8,17 @@ from bridge.ids import message_id
 from bridge.lanes import Lane, Ready, Window
 from bridge.model import ClaimedDelivery, Destination
 from bridge.store.box import Box, log
-from bridge.store.claims import Claims, Kind, Pick, look
+from bridge.store.claims import ELSEWHERE_S, Claims, Kind, Pick, look
 from bridge.store.delivering import mark_lost
 from bridge.store.rows import extras_of
 from bridge.store.steps import Query, Row, Step, ask
 
+# What a claim writes for each attempt, and with which parameters.
+LOGGED = {
+    "claim_delivery": ("schedule_id", "until", "now"),
+    "count_attempt": ("delivery_id", "number"),
+    "add_attempt": ("delivery_id", "number", "manual", "now"),
+}
 BUSY_RECHECK_S = 1.0  # an attempt waits so long for another of the same delivery
 
 
@@ -57,7 +63,8 @@ def claim_deliveries(
     moved: dict[tuple[int, bool], float | None] = {}
     for pick in picks:
         if not (yield ask("due_lane", lane_id=pick.lane.id)):
-            continue  # another node is at it
+            moved[pick.lane.place] = now + ELSEWHERE_S
+            continue
         rows = yield ask(
             "due_deliveries",
             lane_id=pick.lane.id,
@@ -65,8 +72,10 @@ def claim_deliveries(
             now=now,
             limit=pick.count,
         )
-        for row in (yield from awake(rows, pick.lane, taken, now)):
-            items += [(yield from claim(box, row, pick.lane, now, lease_s))]
+        up = yield from awake(rows, pick.lane, taken, now)
+        found = [claimed(box, row, pick.lane, now) for row in up]
+        yield from log_attempts(found, until=now + lease_s)
+        items += found
         for left in (yield ask("leave_lane", lane_id=pick.lane.id)):
             moved[pick.lane.id, False] = left["first_ready_at"]
             moved[pick.lane.id, True] = left["retry_ready_at"]
@@ -87,6 +96,8 @@ def awake(rows: Sequence[Row], lane: Lane, taken: set[int], now: float) -> Step[
         elif row["delivery_id"] in taken or (row["busy_until"] or now) > now:
             busy.append({"schedule_id": row["id"], "next_at": now + BUSY_RECHECK_S})
         else:
+            if row["claimed_at"] is not None:
+                yield from mark_lost(row["delivery_id"], now)
             taken.add(row["delivery_id"])
             found.append(row)
     if busy:
@@ -101,29 +112,34 @@ def send_home(row: Row, now: float) -> Step[None]:
     yield ask(advance, lane_id=row["home_id"], at=now)
 
 
-def claim(
-    box: Box, row: Row, lane: Lane, now: float, lease_s: float
-) -> Step[ClaimedDelivery]:
-    delivery_id = row["delivery_id"]
-    yield ask("claim_delivery", schedule_id=row["id"], until=now + lease_s, now=now)
-    if row["claimed_at"] is not None:
-        yield from mark_lost(delivery_id, now)
-    [counted] = yield ask("next_attempt", delivery_id=delivery_id)
-    yield ask(
-        "add_attempt",
-        delivery_id=delivery_id,
-        number=counted["attempts"],
-        manual=row["manual"],
-        now=now,
-    )
+def log_attempts(claims: Sequence[ClaimedDelivery], *, until: float) -> Step[None]:
+    """Each is in the log before it is made, as of unknown outcome."""
+    if not claims:
+        return
+    rows = [
+        {
+            "schedule_id": one.schedule_id,
+            "delivery_id": one.delivery_id,
+            "number": one.attempt,
+            "manual": int(one.manual),
+            "until": until,
+            "now": one.claimed_at,
+        }
+        for one in claims
+    ]
+    for query, names in LOGGED.items():
+        yield Query(query, [{name: row[name] for name in names} for row in rows])
+
+
+def claimed(box: Box, row: Row, lane: Lane, now: float) -> ClaimedDelivery:
     destination, secrets, body = unsealed(box, row, lane.key)
     subscription_id = f"sub_{row['key']}"
     return ClaimedDelivery(
         schedule_id=row["id"],
-        delivery_id=delivery_id,
+        delivery_id=row["delivery_id"],
         claim_no=row["claim_no"] + 1,
         claimed_at=now,
-        attempt=counted["attempts"],
+        attempt=row["attempts"] + 1,
         manual=bool(row["manual"]),
         failures=row["failures"],
         conflicts=row["conflicts"],

@@ -8,7 +8,7 @@ from bridge.budget import Budget
 from bridge.lanes import Lane, Ready, Window
 from bridge.model import ClaimedPoll, PollOutcome, Status
 from bridge.store.box import Box, opened
-from bridge.store.claims import Claims, Kind, Pick, look
+from bridge.store.claims import ELSEWHERE_S, Claims, Kind, Pick, look
 from bridge.store.steps import Query, Row, Step, ask
 
 # A budget's wait is looked at again after so long: a reload may have raised the rate.
@@ -53,7 +53,8 @@ def claim_polls(
     for pick in picks:
         rows = yield ask("due_credential", credential_id=pick.lane.id)
         if not rows:
-            continue  # another node is at it
+            moved[pick.lane.place] = now + ELSEWHERE_S
+            continue
         budget = Budget(pick.rate, rows[0]["full_at"]) if pick.rate else None
         count = min(pick.count, budget.available(now)) if budget else pick.count
         taken = yield from claim_some(

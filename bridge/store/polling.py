@@ -4,6 +4,7 @@ import math
 
 from bridge.cadence import CLOSING_PAUSE_MAX_S
 from bridge.model import ClaimedPoll, Observation
+from bridge.portable import storable
 from bridge.store.box import Box, opened
 from bridge.store.rows import listener_of
 from bridge.store.steps import Row, Rows, Step, ask
@@ -88,10 +89,10 @@ def record_observation(claimed: ClaimedPoll, seen: Observation, now: float) -> S
         progress=seen.progress,
         outcome=seen.outcome.value,
         http_status=seen.http_status,
-        detail=seen.detail,
+        detail=storable(seen.detail),
         now=now,
         claim_no=claimed.claim_no,
-        model=seen.model,
+        model=storable(seen.model),
         submitted_at=seen.submitted_at,
     )
 
@@ -161,7 +162,7 @@ def record_end(
         status=seen.status.value,
         progress=seen.progress,
         http_status=seen.http_status,
-        model=seen.model,
+        model=storable(seen.model),
         submitted_at=seen.submitted_at,
         memory_until=memory_until,
         answer=box.seal_observation(seen),

@@ -425,7 +425,7 @@ SELECT id FROM lanes WHERE id = :lane_id
 
 -- name: due_deliveries(lane_id, retry, now, limit)
 SELECT s.id, s.delivery_id, s.manual, s.retry, s.claim_no, s.failures, s.conflicts, s.claimed_at,
-    d.subscription_id, d.sequence, d.destination_id, d.lost, d.created_at, e.type, e.body,
+    d.subscription_id, d.sequence, d.destination_id, d.attempts, d.lost, d.created_at, e.type, e.body,
     u.key, u.client, u.method, u.format, u.sealed AS wish, t.sealed AS destination,
     t.lane_id AS home_id, t.gone_at,
     (SELECT max(o.next_at) FROM delivery_schedule o
@@ -470,8 +470,8 @@ UPDATE lanes SET first_at = :at WHERE id = :lane_id AND (first_at IS NULL OR fir
 -- name: advance_retry(lane_id, at)!
 UPDATE lanes SET retry_at = :at WHERE id = :lane_id AND (retry_at IS NULL OR retry_at > :at);
 
--- name: next_attempt(delivery_id)
-UPDATE deliveries SET attempts = attempts + 1 WHERE id = :delivery_id RETURNING attempts;
+-- name: count_attempt(delivery_id, number)!
+UPDATE deliveries SET attempts = :number WHERE id = :delivery_id;
 
 -- Was an attempt claimed and never finished? Then the receiver may have had it.
 -- name: mark_lost(delivery_id)!
@@ -484,6 +484,11 @@ WHERE delivery_id = :delivery_id AND finished_at IS NULL;
 -- name: add_attempt(delivery_id, number, manual, now)!
 INSERT INTO attempts (delivery_id, number, manual, started_at, outcome)
 VALUES (:delivery_id, :number, :manual, :now, 'unknown');
+
+-- The delivery before its schedule, as whoever stops or supersedes it takes them.
+-- name: lock_delivery(delivery_id)
+SELECT id FROM deliveries WHERE id = :delivery_id
+/*+ FOR NO KEY UPDATE */;
 
 -- name: finish_attempt(delivery_id, number, now, outcome, http_status, detail, hint, answer)!
 UPDATE attempts

@@ -317,8 +317,8 @@ def stop(key: str, client: str | None, *, now: float) -> Step[bool]:
     if not rows:
         return False
     subscription_id, watch_id = rows[0]["id"], rows[0]["watch_id"]
-    [watch] = yield ask("lock_watch", watch_id=watch_id)
-    yield ask("stop_subscription", subscription_id=subscription_id, now=now)
-    yield from drop_pending(subscription_id, DeliveryState.STOPPED, now)
-    yield from rest_if_idle(watch_id, watch["credential_id"])
+    for watch in (yield ask("lock_watch", watch_id=watch_id)):  # unless just pruned
+        yield ask("stop_subscription", subscription_id=subscription_id, now=now)
+        yield from drop_pending(subscription_id, DeliveryState.STOPPED, now)
+        yield from rest_if_idle(watch_id, watch["credential_id"])
     return True

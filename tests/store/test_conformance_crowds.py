@@ -29,8 +29,13 @@ class Died(Exception):
 
 
 async def crowd(scene: Scene, size: int = CROWD, **changes: Any) -> list[str]:
-    added = (scene.add(metadata={"n": n}, **changes) for n in range(size))
-    return await asyncio.gather(*added)
+    """They come a hundred at a time, as items of a batch do."""
+    keys: list[str] = []
+    for start in range(0, size, 100):
+        numbers = range(start, min(start + 100, size))
+        added = (scene.add(metadata={"n": n}, **changes) for n in numbers)
+        keys += await asyncio.gather(*added)
+    return keys
 
 
 async def states(scene: Scene, keys: list[str]) -> set[SubscriptionState]:

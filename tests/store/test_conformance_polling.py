@@ -3,7 +3,7 @@
 import pytest
 
 from bridge.lanes import Window
-from bridge.model import AttemptOutcome, DeliveryState, PollOutcome, Status
+from bridge.model import AttemptOutcome, DeliveryState, Outcome, PollOutcome, Status
 from tests.store.scene import (
     ACCEPTED,
     BROKEN,
@@ -541,3 +541,16 @@ async def test_a_pause_between_the_look_and_the_claim_counts(scene: Scene) -> No
     claims = await scene.store.claim_polls(picks, now=scene.now, gap=lambda *_: GAP_S)
     assert not claims.items
     assert list(claims.moved.values()) == [scene.now + 30.0]
+
+
+async def test_whatever_a_provider_says_can_be_written(scene: Scene) -> None:
+    """Not every database takes every character, and an answer is a stranger's."""
+    key = await scene.add()
+    scene.later(1.0)
+    odd = saw(PollOutcome.TRANSIENT, detail="a\0b\ud800", model="m\0", status=None)
+    await scene.answer(await scene.claim_poll(), odd)
+    shown = await scene.show(key)
+    assert shown.last_poll is not None
+    assert shown.last_poll.detail == "a\ufffdb?"
+    await scene.poll(succeeded(model="m\0"), after_s=60.0)
+    assert (await scene.show(key)).outcome is Outcome.SUCCEEDED
