@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks import cpu, deliveries, latency, memory, polls, subscribes
+from benchmarks import cpu, deliveries, latency, memory, polls, scale, subscribes
 from benchmarks.figures import table
 from benchmarks.program import Program
 
@@ -14,6 +14,7 @@ TINY = {
     latency: ["--rates", "10"],
     memory: ["--watches", "256", "512"],
     cpu: ["--watches", "1000"],
+    scale: ["--nodes", "1", "2", "--few", "300", "--watches", "900", "--backlog", "300"],
 }
 
 
