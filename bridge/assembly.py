@@ -4,6 +4,7 @@ Nothing else in the package knows where its collaborators come from.
 """
 
 import secrets
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -72,15 +73,23 @@ class Bridge:
 
 
 @asynccontextmanager
-async def built(current: Current, draining: Callable[[], bool]) -> AsyncIterator[Bridge]:
-    """The parts, ready to run; closed again in reverse order."""
+async def built(
+    current: Current,
+    draining: Callable[[], bool],
+    *,
+    wall: Callable[[], float] = time.time,
+) -> AsyncIterator[Bridge]:
+    """The parts, ready to run; closed again in reverse order.
+
+    `wall` is this machine's clock, which is held against that of a shared database.
+    """
     config = current.config
     async with AsyncExitStack() as stack:
         vault = Vault([key.get_secret_value() for key in config.encryption_keys])
         url = config.database.get_secret_value()
         store, reached = await stack.enter_async_context(open_store(url, vault))
         shared = store.database.shared
-        clock = SharedClock() if shared else clock_since(reached.at)
+        clock = await shared_clock(store, wall) if shared else clock_since(reached.at)
         upward = provider_egress(current, await stack.enter_async_context(names(clock)))
         outward = callback_egress(config, await stack.enter_async_context(names(clock)))
         await stack.enter_async_context(upward)
@@ -111,6 +120,13 @@ async def joined(bridge: Bridge, config: Config) -> Bridge:
     bridge.signals.tell = listener.tell
     deps = replace(bridge.deps, nodes=lambda: membership.nodes)
     return replace(bridge, deps=deps, loops=(membership.run, until_stop(listener.run)))
+
+
+async def shared_clock(store: Store, wall: Callable[[], float]) -> Clock:
+    """It has the database's time before anybody asks it, for it never goes back."""
+    clock = SharedClock(wall=wall)
+    clock.tell(await store.database.time())
+    return clock
 
 
 def clock_since(reached_at: float) -> Clock:

@@ -56,6 +56,7 @@ class Membership:
 
     async def _keep_time(self) -> None:
         now = await self._store.database.time()
+        self._clock.tell(now)
         off_s = self._clock.wall() - now
         if abs(off_s) > OFF_MOST_S:
             if CLOCK not in self._health.unready:
@@ -64,7 +65,6 @@ class Membership:
                 CLOCK, f"this node's clock is {off_s:+.1f} s off the database's"
             )
             return
-        self._clock.tell(now)
         self._health.set_ready(CLOCK)
 
     async def _check_sync(self) -> None:

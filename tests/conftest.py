@@ -1,7 +1,7 @@
 """What every test may ask for: time that stands still, and a real store in a file."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -9,6 +9,7 @@ import structlog
 
 from bridge.store import Store, open_store
 from bridge.vault import Vault
+from tests.store.postgres import Server, running_shared
 
 START = 1_800_000_000.0
 ENCRYPTION_KEY = "test-encryption-key-of-40-characters-000"
@@ -54,6 +55,13 @@ async def store(tmp_path: Path) -> AsyncIterator[Store]:
     vault = Vault([ENCRYPTION_KEY])
     async with open_store(f"sqlite:///{tmp_path / 'bridge.db'}", vault) as (opened, _):
         yield opened
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Server]:
+    """PostgreSQL, from the first test that asks for it to the end."""
+    with running_shared() as server:
+        yield server
 
 
 @pytest.fixture(autouse=True, scope="session")

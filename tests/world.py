@@ -7,12 +7,19 @@ can let anything happen, in any order, in standing time.
 import asyncio
 import inspect
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Mapping,
+    Sequence,
+)
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import orjson
 
@@ -38,9 +45,14 @@ from bridge.providers.configured import configured
 from bridge.retry import Schedule
 from bridge.signature import mint, verify
 from bridge.store import Reached, Store, open_store
+from bridge.store.sqlite import Sqlite
+from bridge.store.steps import Database, Step
 from bridge.upkeep import Upkeep, gap_since
 from bridge.vault import Vault
 from tests.conftest import ENCRYPTION_KEY, FakeClock
+
+T = TypeVar("T")
+P = ParamSpec("P")
 
 SECRETS = {"shop": mint(), "blog": mint()}
 
@@ -69,6 +81,8 @@ def config_with(**amux: Any) -> Config:
 
 
 CONFIG = config_with()
+TIMEOUT_S = 20.0  # of an attempt
+LOOKS, ROUNDS = 3, 30  # of `settled`
 OUTCOMES = {
     0: AttemptOutcome.RESET,
     200: AttemptOutcome.ACCEPTED,
@@ -203,13 +217,91 @@ class Receivers:
         raise AssertionError("a webhook that nobody has signed")
 
 
+class Counted:
+    """A database that knows whether anybody waits for it."""
+
+    def __init__(self, inner: Database) -> None:
+        self.inner, self.shared = inner, inner.shared
+        self.asked = 0  # in all
+        self._busy, self._idle = 0, asyncio.Event()
+
+    async def idle(self) -> None:
+        while self._busy:
+            self._idle.clear()
+            await self._idle.wait()
+
+    async def write(
+        self, step: Callable[P, Step[T]], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        return await self._counted(self.inner.write(step, *args, **kwargs))
+
+    async def read(
+        self, step: Callable[P, Step[T]], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        return await self._counted(self.inner.read(step, *args, **kwargs))
+
+    async def scan(
+        self, step: Callable[P, Step[T]], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        return await self._counted(self.inner.scan(step, *args, **kwargs))
+
+    async def time(self) -> float:
+        return await self.inner.time()
+
+    async def synced(self) -> bool:
+        return await self.inner.synced()
+
+    async def close(self) -> None:
+        await self.inner.close()
+
+    async def _counted(self, answer: Coroutine[Any, Any, T]) -> T:
+        self.asked += 1
+        self._busy += 1
+        try:
+            return await answer
+        finally:
+            self._busy -= 1
+            self._idle.set()
+
+
+@asynccontextmanager
+async def open_counted(url: str) -> AsyncIterator[tuple[Store, Reached]]:
+    """A store that `until` can wait for."""
+    async with open_store(url, Vault([ENCRYPTION_KEY])) as (store, reached):
+        store.database = Counted(store.database)
+        yield store, reached
+
+
+def counted(store: Store) -> Counted:
+    assert isinstance(store.database, Counted)
+    return store.database
+
+
+def sqlite(store: Store) -> Sqlite:
+    """Its database, for a look behind it."""
+    database = counted(store).inner
+    assert isinstance(database, Sqlite)
+    return database
+
+
 class World:
-    """Open it with `up`, kill it with `down`, as often as you like: the file stays."""
+    """Open it with `up`, kill it with `down`, as often as you like: the database stays.
+
+    `database` is a URL; an SQLite file in the folder by default, at `path`. Where it is one
+    that nodes share, this is one of them, and its clock the database's.
+    """
 
     def __init__(
-        self, folder: Path, clock: FakeClock, *, seed: int = 0, config: Config = CONFIG
+        self,
+        folder: Path,
+        clock: FakeClock,
+        *,
+        database: str | None = None,
+        seed: int = 0,
+        config: Config = CONFIG,
     ) -> None:
         self.path, self.clock, self.seed = folder / "bridge.db", clock, seed
+        self.database = database or f"sqlite:///{self.path}"
         self.config = config
         self.providers = Providers(clock, pending)
         self.receivers = Receivers(clock, lambda _: 200)
@@ -220,10 +312,10 @@ class World:
         self._stack = AsyncExitStack()
 
     async def up(self) -> "World":
-        url, vault = f"sqlite:///{self.path}", Vault([ENCRYPTION_KEY])
-        opened = await self._stack.enter_async_context(open_store(url, vault))
+        opened = await self._stack.enter_async_context(open_counted(self.database))
         self.store, self.reached = opened
-        self.start_clock()
+        if not self.store.database.shared:
+            self.start_clock()
         await self.store.begin(now=self.clock.now())
         self.build()
         return self
@@ -240,6 +332,7 @@ class World:
 
     def build(self) -> None:
         known, metrics = configured(self.config), Metrics()
+        shared = self.store.database.shared
         health, bell = Health(), Bell()
         self.metrics, self.health = metrics, health
         self.dispatcher = Dispatcher(
@@ -247,7 +340,7 @@ class World:
             self.sender,
             secrets=lambda client: [SECRETS[client]],
             schedule=Schedule(),
-            timeout_s=20,
+            timeout_s=TIMEOUT_S,
             clock=self.clock,
             dice=Random(self.seed),
             health=health,
@@ -274,7 +367,7 @@ class World:
             metrics=metrics,
             on_due=self.poller.worker.wake.set,
             on_owed=self.dispatcher.worker.wake.set,
-            gap_s=gap_since(self.reached.believed_at, self.clock.now()),
+            gap_s=0.0 if shared else gap_since(self.reached.believed_at, self.clock.now()),
         )
 
     async def turn(self) -> None:
@@ -403,18 +496,29 @@ async def running(
 async def until(
     done: Callable[[], bool], clock: FakeClock, store: Store, step_s: float = 0.1
 ) -> None:
-    """Let time go by, in running loops, until it is done.
-
-    Look, claim, record, look again: what the loops do in one step of time waits in the same
-    two lines for the database as we do.
-    """
+    """Let time go by, in running loops, until it is done."""
     async with asyncio.timeout(20):
         while not done():
             clock.advance(step_s)
-            for _ in range(4):
-                with suppress(StoreUnavailable):
-                    await store.credentials()
-                    await store.note_time(clock.now())
+            await settled(store)
+
+
+async def settled(store: Store) -> None:
+    """Return once the loops have done what they can without time going by.
+
+    Look, claim, record, look again: each asks the database. So this asks, too, while they
+    wake up, until nobody else has asked meanwhile. Somebody always may who is spinning, so
+    there is an end to it.
+    """
+    database = counted(store)
+    for _ in range(ROUNDS):
+        asked = database.asked
+        for _ in range(LOOKS):
+            with suppress(StoreUnavailable):
+                await store.credentials()
+        await database.idle()
+        if database.asked == asked + LOOKS:
+            return
 
 
 def key_of(subscription: Subscription) -> str:

@@ -7,32 +7,78 @@ import typer
 
 from bridge.cli.exits import Exit
 from bridge.cli.options import ConfigFile, Dev, Json
-from bridge.cli.output import as_json, note, say
+from bridge.cli.output import as_json, note, say, say_facts
 
 if TYPE_CHECKING:
     from bridge.config import Config
 
 
-def migrate(json: Json = False, config: ConfigFile = None, dev: Dev = False) -> None:
+def migrate(
+    to: Annotated[
+        str | None,
+        typer.Option(
+            "--to",
+            metavar="URL",
+            help="Copy everything from the SQLite database into this empty PostgreSQL.",
+        ),
+    ] = None,
+    json: Json = False,
+    config: ConfigFile = None,
+    dev: Dev = False,
+) -> None:
     """Make the database, or bring it to this version's schema.
 
-    The bridge does so by itself when it starts. No bridge may be using the database.
+    The bridge does so by itself when it starts. No bridge may be using an SQLite database.
     """
+    settings = configuration(config, dev=dev)
+    if to is None:
+        bring_up(settings, json=json)
+    else:
+        move(settings, to, json=json)
+
+
+def bring_up(settings: "Config", *, json: bool) -> None:
     import asyncio
 
-    from bridge.cli.files import path_of, schema_of
-
-    settings = configuration(config, dev=dev)
-    path = path_of(settings)
-    before = schema_of(path) if path.exists() else 0
-    asyncio.run(opened(settings))
-    after = schema_of(path)
+    before, after = asyncio.run(brought_up(settings))
     if json:
         say(as_json({"schema_before": before, "schema": after}))
     elif before == after:
         say(f"nothing to do: the database has schema {after}")
     else:
         say(f"the database has schema {after} now; it had {before or 'none'}")
+
+
+async def brought_up(settings: "Config") -> tuple[int, int]:
+    """The schema before and after."""
+    from bridge.cli.beside import beside
+    from bridge.store import open_store
+    from bridge.vault import Vault
+
+    place = beside(settings)
+    before = await place.schema()
+    vault = Vault([key.get_secret_value() for key in settings.encryption_keys])
+    async with open_store(settings.database.get_secret_value(), vault):
+        """Opening is what migrates."""
+    return before, await place.schema()
+
+
+def move(settings: "Config", to: str, *, json: bool) -> None:
+    import asyncio
+
+    from bridge.cli.files import path_of
+    from bridge.cli.moving import moved
+
+    counts = asyncio.run(moved(settings, to))
+    if json:
+        say(as_json({"rows": counts}))
+        return
+    say_facts((table, f"{count:>12,}") for table, count in counts.items())
+    say(f"{sum(counts.values()):,} rows copied, and counted in both databases")
+    note(
+        "point `database` there, keep encryption_keys, and start",
+        f"start no bridge on {path_of(settings)} again: each would tell of the same ends",
+    )
 
 
 def backup(
@@ -44,15 +90,17 @@ def backup(
     config: ConfigFile = None,
     dev: Dev = False,
 ) -> None:
-    """Copy the database, also while it is in use.
+    """Copy the SQLite database, also while it is in use.
 
     The copy is that of one instant, and checked. To restore it, start a bridge on it, with
     the same encryption keys.
     """
-    from bridge.cli.files import back_up, path_of
+    from bridge.cli.backups import back_up, check_file
+    from bridge.cli.files import path_of
 
-    source = path_of(configuration(config, dev=dev))
-    size = back_up(source, Path(file), replace=force)
+    settings = configuration(config, dev=dev)
+    check_file(settings, file)
+    size = back_up(path_of(settings), Path(file), replace=force)
     if json:
         say(as_json({"file": file, "bytes": size}))
     else:
@@ -68,12 +116,11 @@ def rekey(json: Json = False, config: ConfigFile = None, dev: Dev = False) -> No
     """
     import asyncio
 
-    from bridge.cli.files import must_exist, path_of
+    from bridge.cli.beside import beside
     from bridge.cli.rekeying import rekeyed
 
     settings = configuration(config, dev=dev)
-    must_exist(path_of(settings))
-    done = asyncio.run(rekeyed(settings))
+    done = asyncio.run(rekeyed(settings, beside(settings)))
     if json:
         say(as_json({"resealed": done.done, "lost": done.lost}))
     elif done.lost:
@@ -85,15 +132,6 @@ def rekey(json: Json = False, config: ConfigFile = None, dev: Dev = False) -> No
             f"{done.done:,} values encrypted anew; all open with the first key alone",
             "the other encryption_keys are needed for older backups only",
         )
-
-
-async def opened(config: "Config") -> None:
-    from bridge.store import open_store
-    from bridge.vault import Vault
-
-    vault = Vault([key.get_secret_value() for key in config.encryption_keys])
-    async with open_store(config.database.get_secret_value(), vault):
-        """Opening is what migrates."""
 
 
 def configuration(config: str | None, *, dev: bool) -> "Config":

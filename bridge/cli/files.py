@@ -4,25 +4,18 @@ import contextlib
 import os
 import sqlite3
 from collections.abc import Iterator
-from enum import StrEnum
 from pathlib import Path
 
-from bridge.cli.exits import CommandFailed, Exit, UsageFault
+from bridge.cli.beside import Condition
 from bridge.config import Config
 from bridge.errors import StoreUnavailable
+from bridge.store import open_store
 from bridge.store.migrate import migrations
 from bridge.store.sqlite import BUSY_S
 from bridge.store.steps import statements
+from bridge.vault import Vault
 
 SCHEME = "sqlite:///"
-
-
-class Condition(StrEnum):
-    """What `serve` would find."""
-
-    MISSING = "does not exist yet; the bridge will make it"
-    OLD = "has an older schema; the bridge, or `migrate`, will bring it up to date"
-    CURRENT = "is up to date"
 
 
 def path_of(config: Config) -> Path:
@@ -30,8 +23,34 @@ def path_of(config: Config) -> Path:
     return Path(config.database.get_secret_value().removeprefix(SCHEME))
 
 
+class File:
+    """See `Beside`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.name = path, str(path)
+
+    async def condition(self) -> Condition:
+        return condition_of(self.path)
+
+    async def schema(self) -> int:
+        return schema_of(self.path) if self.path.exists() else 0
+
+    async def in_use(self) -> tuple[set[str], set[str]]:
+        return in_use(self.path)
+
+    async def trial(self, vault: Vault) -> tuple[bool, str]:
+        async with open_store(f"{SCHEME}{self.path}", vault) as (store, _):
+            return await store.database.synced(), ""
+
+    async def check_free(self) -> None:
+        must_exist(self.path)
+
+    def alone(self) -> contextlib.AbstractAsyncContextManager[None]:
+        return contextlib.nullcontext()  # who opens the file holds its lock
+
+
 def must_exist(path: Path) -> None:
-    """Raises StoreUnavailable: a slip in its name must not make a new database."""
+    """Raises StoreUnavailable."""
     if not path.exists():
         raise StoreUnavailable(f"{path}: does not exist")
 
@@ -79,64 +98,3 @@ def reading(path: Path) -> Iterator[sqlite3.Connection]:
             yield connection
     except sqlite3.Error as error:
         raise StoreUnavailable(f"{path}: {error}") from error
-
-
-def back_up(source: Path, target: Path, *, replace: bool) -> int:
-    """Copy a database that may be in use, and return the size of the copy in bytes.
-
-    The copy is what was committed at one instant, whole and checked before it gets its
-    name, and readable by its owner alone. Raises UsageFault if `target` exists or cannot
-    be written, StoreUnavailable if `source` cannot be read, CommandFailed if the copy is
-    not sound.
-    """
-    must_exist(source)
-    if target.exists() and not replace:
-        raise UsageFault(f"{target}: exists already; --force replaces it")
-    if target.exists() and target.samefile(source):
-        raise UsageFault(f"{target}: is the database itself")
-    part = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
-        # O_EXCL also refuses a symlink that somebody left there.
-        os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-        copy(source, part)
-        os.replace(part, target)
-        sync_folder(target.absolute().parent)
-    except OSError as error:
-        raise UsageFault(f"{target}: cannot be written: {error.strerror}") from error
-    finally:
-        for leftover in (part, *(part.with_name(part.name + end) for end in ENDS)):
-            leftover.unlink(missing_ok=True)
-    return target.stat().st_size
-
-
-ENDS = ("-journal", "-wal", "-shm")
-
-
-def copy(source: Path, target: Path) -> None:
-    """In one step: a copy in several would begin anew whenever the bridge writes."""
-    with reading(source) as origin:
-        origin.execute("SELECT count(*) FROM sqlite_schema")  # faults of its own come here
-        try:
-            with contextlib.closing(sqlite3.connect(target)) as written:
-                origin.backup(written, pages=-1)
-                # One file, complete without its -wal; the bridge turns it back by itself.
-                written.execute("PRAGMA journal_mode = DELETE")
-                found = written.execute("PRAGMA integrity_check").fetchall()
-        except sqlite3.Error as error:
-            raise CommandFailed(f"the copy failed: {error}", code=Exit.FAILED) from error
-    if found != [("ok",)]:
-        raise CommandFailed("the copy is damaged:", *(str(row[0]) for row in found[:10]))
-    descriptor = os.open(target, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def sync_folder(folder: Path) -> None:
-    """So that the new name survives a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

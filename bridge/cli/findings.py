@@ -6,14 +6,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
+from bridge.cli.beside import Beside, Condition, beside
 from bridge.cli.exits import lines
-from bridge.cli.files import Condition, condition_of, in_use, path_of
 from bridge.cli.trying import Asker, Trial, asking
 from bridge.config import Config
-from bridge.errors import BridgeError, StoreLocked, StoreUnavailable
+from bridge.errors import BridgeError, ConfigError, StoreLocked, StoreUnavailable
 from bridge.model import PollOutcome
 from bridge.providers.page import Page
-from bridge.store import open_store
 from bridge.vault import Vault
 
 ANSWER_S = 10.0
@@ -36,30 +35,43 @@ class Finding:
 
 async def examined(config: Config, *, offline: bool) -> list[Finding]:
     """Everything there is to say of a configuration that can be read."""
-    findings = [*config_findings(config), await database_finding(config)]
+    try:
+        place = beside(config)
+    except ConfigError as error:
+        return [Finding("config", State.FAULT, fault) for fault in error.faults]
+    findings = [
+        *await config_findings(config, place),
+        await database_finding(config, place),
+    ]
     if not offline:
         findings += await provider_findings(config)
     return findings
 
 
-def config_findings(config: Config) -> list[Finding]:
+async def config_findings(config: Config, place: Beside) -> list[Finding]:
     """Whether `serve` would take it, with what is in the database."""
     clients = len(config.clients)
     providers = sum(each.enabled for each in config.providers.values())
     counts = f"{counted(clients, 'client')}, {counted(providers, 'provider')}"
-    lost = [Finding("config", State.FAULT, what) for what in unconfigured(config)]
-    return lost or [Finding("config", State.OK, counts)]
-
-
-def unconfigured(config: Config) -> Iterator[str]:
-    """What `serve` refuses to start without. Found out beside a bridge that runs, too."""
-    path = path_of(config)
     try:
-        if condition_of(path) is not Condition.CURRENT:
-            return
-        clients, providers = in_use(path)
+        lost = [*unconfigured(config, *await work_in_flight(place))]
     except StoreUnavailable:
-        return  # a finding about the database, which is to come
+        lost = []  # a finding about the database, which is to come
+    except ConfigError as error:
+        lost = [*error.faults]
+    found = [Finding("config", State.FAULT, what) for what in lost]
+    return found or [Finding("config", State.OK, counts)]
+
+
+async def work_in_flight(place: Beside) -> tuple[set[str], set[str]]:
+    """Clients and providers that have some. Found out beside a bridge that runs, too."""
+    if await place.condition() is not Condition.CURRENT:
+        return set(), set()
+    return await place.in_use()
+
+
+def unconfigured(config: Config, clients: set[str], providers: set[str]) -> Iterator[str]:
+    """What `serve` refuses to start without."""
     advice = "but is not configured; put it back, or start once with --abandon"
     running = {name for name, each in config.providers.items() if each.enabled}
     for name in sorted(clients - config.clients.keys()):
@@ -76,28 +88,24 @@ def counted(count: int, what: str) -> str:
     return f"{count} {what}{'' if count == 1 else 's'}"
 
 
-async def database_finding(config: Config) -> Finding:
+async def database_finding(config: Config, place: Beside) -> Finding:
     """Whether it opens and syncs. One that is not there, or old, is left as it is."""
-    url = config.database.get_secret_value()
-    path = path_of(config)
     try:
-        condition = condition_of(path)
+        condition = await place.condition()
         if condition is not Condition.CURRENT:
-            return Finding("database", State.NOTE, f"{path}: {condition}")
+            return Finding("database", State.NOTE, f"{place.name}: {condition}")
         vault = Vault([key.get_secret_value() for key in config.encryption_keys])
-        async with open_store(url, vault) as (store, _):
-            synced = await store.database.synced()
+        return sync_finding(*await place.trial(vault))
     except StoreLocked as error:
         return Finding("database", State.NOTE, f"{error}; not looked into")
     except BridgeError as error:
         what = "; ".join(lines(error)).removeprefix("database: ")
         return Finding("database", State.FAULT, what)
-    return sync_finding(synced)
 
 
-def sync_finding(synced: bool) -> Finding:
+def sync_finding(synced: bool, more: str = "") -> Finding:
     if synced:
-        return Finding("database", State.OK, "opens, and waits for the disk")
+        return Finding("database", State.OK, f"opens, and waits for the disk{more}")
     return Finding("database", State.FAULT, "opens, but does not wait for the disk")
 
 

@@ -11,6 +11,7 @@ from bridge.errors import ConfigError
 from bridge.store import meta
 from bridge.store.box import Box
 from bridge.store.claims import Claims, Pick
+from bridge.store.driver import check_driver
 from bridge.store.facade import Store
 from bridge.store.meta import Reached
 from bridge.store.reading import DeliveryFilter, Page, SubscriptionFilter
@@ -55,6 +56,7 @@ async def open_database(url: str) -> Database:
 
         return await open_sqlite(Path(path[1:]))
     if scheme in ("postgresql", "postgres"):
+        check_driver()
         from bridge.store.postgres import open_postgres
 
         return await open_postgres(url)

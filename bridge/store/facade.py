@@ -27,6 +27,7 @@ from bridge.store import (
     polling,
     reading,
     rekeying,
+    starting,
     subscribing,
     upkeep,
 )
@@ -245,8 +246,11 @@ class Store:
         )
 
     async def begin(self, *, now: float) -> int:
-        """Take over from a former process: its claims are due again, and how many."""
-        return await self.database.write(upkeep.begin, now=now)
+        """At the start. A lone process takes over from the former one, whose claims are
+        due again, and how many; 0 of nodes that share the database.
+        """
+        step = starting.join if self.database.shared else starting.take_over
+        return await self.database.write(step, now=now)
 
     async def check_deadlines(
         self, policy: Callable[[str], PollPolicy], doubt: Doubt

@@ -35,13 +35,33 @@ def open_meta(vault: Vault) -> Step[tuple[Fingerprints, Reached]]:
         rows = yield ask("meta", name=FINGERPRINT_KEY)  # another node's, if it was first
     key = vault.open(rows[0]["value"], FINGERPRINT_KEY)
     yield from check_keys(vault)
-    times = yield ask("meta", name=TIME)
-    reached = Reached(*map(float, times[0]["value"].split())) if times else Reached()
-    return Fingerprints(key), reached
+    return Fingerprints(key), (yield from read_time())
+
+
+def read_time() -> Step[Reached]:
+    rows = yield ask("meta", name=TIME)
+    return Reached(*map(float, rows[0]["value"].split())) if rows else Reached()
 
 
 def check_keys(vault: Vault) -> Step[None]:
-    """Rows sealed with a key that was taken away too early could not be read any more."""
+    """The newest key is known to be in use from now on. Raises SealBroken."""
+    used = yield from used_keys(vault)
+    if vault.newest_id not in used:
+        yield ask("set_meta", name=SEALED_WITH, value=b"".join([*used, vault.newest_id]))
+
+
+def check_opens(vault: Vault) -> Step[None]:
+    """Whether `open_meta` would succeed; changes nothing. Raises SealBroken."""
+    for row in (yield ask("meta", name=FINGERPRINT_KEY)):
+        vault.open(row["value"], FINGERPRINT_KEY)
+    yield from used_keys(vault)
+
+
+def used_keys(vault: Vault) -> Step[list[bytes]]:
+    """Ids of the keys that values may be sealed with.
+
+    Raises SealBroken if one was taken away too early: such values could not be read.
+    """
     rows = yield ask("meta", name=SEALED_WITH)
     used = bytes(rows[0]["value"]) if rows else b""
     ids = [used[at : at + ID_BYTES] for at in range(0, len(used), ID_BYTES)]
@@ -52,8 +72,7 @@ def check_keys(vault: Vault) -> Step[None]:
             "are not in encryption_keys: put them back, after the newest; "
             "`poll-bridge rekey` makes them superfluous"
         )
-    if vault.newest_id not in ids:
-        yield ask("set_meta", name=SEALED_WITH, value=used + vault.newest_id)
+    return ids
 
 
 def configured(fingerprints: Fingerprints, provider: str) -> bytes:
@@ -82,7 +101,11 @@ def take_job(name: str, *, now: float, every_s: float) -> Step[bool]:
 def beat(node: str, *, now: float, alive_s: float) -> Step[int]:
     """Say that this node is up; how many are."""
     yield ask("beat_node", node=node, now=now)
-    [counted] = yield ask("count_nodes", since=now - alive_s)
+    return (yield from count_nodes(since=now - alive_s))
+
+
+def count_nodes(*, since: float) -> Step[int]:
+    [counted] = yield ask("count_nodes", since=since)
     nodes: int = counted["nodes"]
     return nodes
 

@@ -20,11 +20,7 @@ def migrate(connection: sqlite3.Connection) -> int:
     connection.execute("BEGIN IMMEDIATE")
     try:
         [current] = connection.execute("PRAGMA user_version").fetchone()
-        if current > len(scripts):
-            raise StoreUnavailable(
-                f"the database has schema {current}, this program knows {len(scripts)}: "
-                "run the newer version"
-            )
+        check_known(current, len(scripts))
         for statement in (s for script in scripts[current:] for s in split(script)):
             connection.execute(statement)
         connection.execute(f"PRAGMA user_version = {len(scripts)}")
@@ -33,6 +29,15 @@ def migrate(connection: sqlite3.Connection) -> int:
         connection.execute("ROLLBACK")
         raise
     return len(scripts) - int(current)
+
+
+def check_known(schema: int, latest: int) -> None:
+    """Raises StoreUnavailable: tables of a newer program are not for this one."""
+    if schema > latest:
+        raise StoreUnavailable(
+            f"the database has schema {schema}, this program knows {latest}: "
+            "run the newer version"
+        )
 
 
 def migrations(database: str = "sqlite") -> list[str]:

@@ -530,13 +530,15 @@ FROM destinations t JOIN lanes l ON l.id = t.lane_id WHERE t.id = :destination_i
 -- name: move_destination(destination_id, lane_id)!
 UPDATE destinations SET lane_id = :lane_id WHERE id = :destination_id;
 
--- What is owed to a destination, and still in a lane that it has left.
+-- What is owed to a destination, and still in a lane that it has left. What others
+-- are at, who may wait for the lanes that this step has, is sent home by its next claim.
 -- name: stray_deliveries(destination_id, lane_id, after, limit)
 SELECT d.id, s.id AS schedule_id, s.retry, s.next_at
 FROM deliveries d JOIN delivery_schedule s ON s.delivery_id = d.id
 WHERE d.destination_id = :destination_id AND d.state IN ('waiting', 'retrying') AND d.id > :after
     AND s.manual = 0 AND s.lane_id <> :lane_id
-ORDER BY d.id LIMIT :limit;
+ORDER BY d.id LIMIT :limit
+/*+ FOR NO KEY UPDATE OF s SKIP LOCKED */;
 
 -- name: move_delivery(schedule_id, lane_id)!
 UPDATE delivery_schedule SET lane_id = :lane_id WHERE id = :schedule_id;

@@ -12,14 +12,15 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any, Generic, ParamSpec, TypeVar
 
 import aiosqlite
 
 from bridge.errors import StoreLocked, StoreUnavailable
-from bridge.store.migrate import migrate
 from bridge.store.steps import Query, Row, Step, statements
+from bridge.store.upgrading import upgrade
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -195,7 +196,7 @@ async def open_sqlite(path: Path) -> Sqlite:
         opened.callback(os.close, take_lock(path))
         try:
             writer = await open_connection(path, opened)
-            await writer.run(migrate)
+            await writer.run(partial(upgrade, path=path))
             reader = await open_connection(path, opened)
             scanner = await open_connection(path, opened)
         except sqlite3.Error as error:

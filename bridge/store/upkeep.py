@@ -9,7 +9,6 @@ from bridge import events
 from bridge.cadence import PollPolicy
 from bridge.model import DeliveryState, Observation, PollOutcome
 from bridge.store.box import Box, opened
-from bridge.store.delivering import mark_lost
 from bridge.store.rows import listener, listener_of
 from bridge.store.steps import Row, Step, ask
 from bridge.store.telling import CHUNK, PATIENCE_S, close, rest_if_idle, schedule, tell_end
@@ -134,21 +133,6 @@ def end_keyless(box: Box, doubt: Doubt) -> Step[list[str]]:
         limit=CHUNK,
     )
     return (yield from end_by_our_word(box, rows, doubt.now))
-
-
-def begin(*, now: float) -> Step[int]:
-    """Take over from a former process, for a database that no other serves from.
-
-    What it had claimed and never recorded is due at once. The five minutes for a last
-    answer count only while somebody is up to ask.
-    """
-    released = yield ask("release_claims", now=now)
-    for row in released:
-        yield from mark_lost(row["delivery_id"], now)
-    for lane_id, retry in {(row["lane_id"], row["retry"]) for row in released}:
-        yield ask("advance_retry" if retry else "advance_first", lane_id=lane_id, at=now)
-    yield ask("reopen_deadlines")
-    return len(released)
 
 
 def anything_amiss() -> Step[bool]:

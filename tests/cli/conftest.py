@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.commands import Bridge, environment
+from tests.store.postgres import Server, running_shared
 
 
 @pytest.fixture(autouse=True)
@@ -21,3 +22,15 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bridge]:
     """A bridge in development mode, in a directory of its own, for a whole module."""
     with Bridge(tmp_path_factory.mktemp("served"), "--dev", PORT="0") as bridge:
         yield bridge
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Server]:
+    with running_shared() as server:
+        yield server
+
+
+@pytest.fixture
+async def postgres(server: Server) -> str:
+    """The URL of an empty database."""
+    return server.url(await server.fresh())

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from bridge.cli.beside import beside
 from bridge.cli.findings import (
     Finding,
     State,
@@ -35,6 +36,10 @@ REQUEST = PollRequest(method="GET", url="https://amux.test/t", headers={})
 
 def config(folder: Path, **providers: Any) -> Config:
     return load({"providers": providers, "database": "sqlite:///bridge.db"}, ENOUGH, folder)
+
+
+async def found_in(config: Config) -> Finding:
+    return await database_finding(config, beside(config))
 
 
 @pytest.fixture
@@ -132,7 +137,7 @@ def test_each_answer_about_no_task_has_a_meaning(
 
 async def test_a_database_that_is_not_there_is_not_made(tmp_path: Path) -> None:
     """`check` as root would leave a file that the service cannot open."""
-    found = await database_finding(config(tmp_path))
+    found = await found_in(config(tmp_path))
     assert found.state is State.NOTE
     assert "does not exist yet" in found.detail
     assert not os.listdir(tmp_path)
@@ -141,7 +146,7 @@ async def test_a_database_that_is_not_there_is_not_made(tmp_path: Path) -> None:
 async def test_a_database_of_an_older_version_is_not_migrated(tmp_path: Path) -> None:
     """Checking the new version's configuration must not shut out the old version."""
     (tmp_path / "bridge.db").touch()
-    found = await database_finding(config(tmp_path))
+    found = await found_in(config(tmp_path))
     assert (found.state, "has an older schema" in found.detail) == (State.NOTE, True)
     with closing(sqlite3.connect(tmp_path / "bridge.db")) as connection:
         assert connection.execute("PRAGMA user_version").fetchone() == (0,)
@@ -151,7 +156,7 @@ async def test_a_database_in_use_is_left_alone(tmp_path: Path) -> None:
     """One checks a changed configuration while the bridge runs with the old one."""
     migrated(tmp_path)
     with locked(tmp_path / "bridge.db"):
-        found = await database_finding(config(tmp_path))
+        found = await found_in(config(tmp_path))
     assert (found.state, "not looked into" in found.detail) == (State.NOTE, True)
 
 
@@ -188,7 +193,7 @@ def test_what_serve_would_refuse_is_a_fault(tmp_path: Path) -> None:
 async def test_a_good_database_opens_and_waits_for_the_disk(tmp_path: Path) -> None:
     """Without that a 202 means nothing."""
     migrated(tmp_path)
-    found = await database_finding(config(tmp_path))
+    found = await found_in(config(tmp_path))
     assert found == Finding("database", State.OK, "opens, and waits for the disk")
     assert sync_finding(False).state is State.FAULT
 

@@ -6,9 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from bridge.cli.backups import back_up
+from bridge.cli.beside import Condition
 from bridge.cli.exits import CommandFailed
-from bridge.cli.files import Condition, back_up, condition_of, copy, reading
+from bridge.cli.files import condition_of, reading
 from bridge.errors import StoreUnavailable
+from bridge.store.copying import CopyFailed, write
 from bridge.store.migrate import migrations
 from tests.cli.commands import Bridge, invoke, locked, told
 from tests.settings import ENCRYPTION_KEY, ENOUGH
@@ -90,7 +93,12 @@ def test_a_backup_replaces_nothing_unless_told(tmp_path: Path) -> None:
         ("sqlite:///missing.db", "copy.db", 3, "missing.db: does not exist"),
         ("sqlite:///text.db", "copy.db", 3, "text.db: file is not a database"),
         ("sqlite:///bridge.db", "no/such/folder/copy.db", 2, "cannot be written: No such"),
-        ("postgresql://db/bridge", "copy.db", 2, "PostgreSQL is not in this version"),
+        (
+            "postgresql://db/bridge",
+            "copy.db",
+            2,
+            "  pg_dump --format=custom --file=copy.db",
+        ),
     ],
 )
 def test_a_backup_that_cannot_be_made_says_why(
@@ -125,8 +133,12 @@ def test_a_damaged_database_is_not_passed_off_as_a_backup(tmp_path: Path) -> Non
 def test_a_disk_that_takes_no_copy_is_told(tmp_path: Path) -> None:
     """SQLite's own words, without a traceback."""
     invoke("migrate", env=ENOUGH)
-    with pytest.raises(CommandFailed, match="the copy failed: unable to open"):
-        copy(tmp_path / "bridge.db", tmp_path / "nowhere" / "copy.db")
+    with (
+        sqlite3.connect(tmp_path / "bridge.db") as origin,
+        pytest.raises(CopyFailed, match="the copy failed: unable to open"),
+    ):
+        write(origin, tmp_path / "nowhere" / "copy.db")
+    origin.close()
 
 
 def test_a_database_is_looked_at_without_being_made(tmp_path: Path) -> None:

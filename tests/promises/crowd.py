@@ -5,11 +5,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
+from typing import Any, Protocol
 
 import aiohttp
 
 from bridge.clock import SystemClock
-from tests.promises.node import KEYS, Node
+from tests.promises.node import KEYS, settings
 
 CALL_S = 5.0
 AGAIN_S = 0.01
@@ -61,6 +62,20 @@ class Wanted:
         return {"Authorization": f"Bearer {KEYS[self.client]}", **named}
 
 
+def configuration(url: str, **changes: Any) -> dict[str, Any]:
+    """Both providers of the fates, at this simulator's URL."""
+    base = settings(url, shutdown_grace="1s")
+    ark = {
+        **base["providers"]["amux"],
+        "preset": "ark",
+        "base_url": f"{url}/ark",
+        "api_key": "sk-ark",
+    }
+    for name in KEYS:
+        base["clients"][name]["providers"] = ["amux", "ark"]
+    return base | {"providers": {**base["providers"], "ark": ark}} | changes
+
+
 def wishes(count: int, receivers: Mapping[str, str], dice: Random) -> list[Wanted]:
     """`receivers` has a URL for each client."""
     tasks: list[tuple[str, str, str]] = []
@@ -81,16 +96,24 @@ def wishes(count: int, receivers: Mapping[str, str], dice: Random) -> list[Wante
     return found
 
 
+class Bridge(Protocol):
+    """One node, or several that callers do not tell apart."""
+
+    @property
+    def url(self) -> str:
+        """Where the next request goes; empty while nobody listens."""
+
+
 class Crowd:
     """Callers at work. Each repeats a request, word for word, until it is answered."""
 
-    def __init__(self, node: Node, wanted: Sequence[Wanted], dice: Random) -> None:
+    def __init__(self, bridge: Bridge, wanted: Sequence[Wanted], dice: Random) -> None:
         self.ids: dict[int, str] = {}  # by number
         self.other_ids: list[tuple[str, str]] = []  # two for one subscription: never
         self.refused: Counter[tuple[int, str]] = Counter()
         self.repeats = 0  # requests whose answer was lost
         self.lost = 0  # … after which the subscription proved to have been made
-        self._node, self._wanted, self._dice = node, wanted, dice
+        self._bridge, self._wanted, self._dice = bridge, wanted, dice
         self._left = iter(wanted)
         self._allowed, self._more = 0, asyncio.Event()
 
@@ -131,7 +154,7 @@ class Crowd:
         """The status and the id, if there is one."""
         try:
             async with http.post(
-                self._node.url + "/subscribe", json=wanted.body, headers=wanted.headers
+                self._bridge.url + "/subscribe", json=wanted.body, headers=wanted.headers
             ) as response:
                 told = await response.json(content_type=None)
         except (aiohttp.ClientConnectorError, aiohttp.InvalidURL):

@@ -41,6 +41,7 @@ def imported() -> None:
     import bridge.cli.app
     import bridge.cli.configuration
     import bridge.logs
+    import bridge.store.postgres.listening
     import tests.promises.points
 
     for module in (uvicorn, uvloop, bridge, tests):

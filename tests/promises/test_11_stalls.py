@@ -2,13 +2,13 @@
 
 import asyncio
 import socket
+import sqlite3
 import subprocess
 import sys
 import threading
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
-from typing import Any, cast
 
 import aiohttp
 import pytest
@@ -20,12 +20,12 @@ from bridge.health import Health
 from bridge.model import Answer, Outcome, SubscriptionState
 from bridge.running import Server, Stop, run
 from bridge.store import Store
-from bridge.store.sqlite import Sqlite
 from tests import world as w
 from tests.api.conftest import served
 from tests.conftest import FakeClock
 from tests.promises.wired import wired
-from tests.world import Gate, World
+from tests.store.postgres import connected
+from tests.world import Gate, World, sqlite
 
 MINUTE_S = 60.0
 LOOPS = ("poller", "dispatcher", "upkeep")
@@ -108,7 +108,7 @@ def test_a_loop_that_has_not_turned_for_a_minute_is_named(still: str) -> None:
 async def stuck(store: Store) -> AsyncIterator[None]:
     """Nothing that is to be read or written comes back."""
     free = threading.Event()
-    database = cast(Sqlite, store.database)
+    database = sqlite(store)
     async with asyncio.TaskGroup() as held:
         for connection in (database._writer, database._reader, database._scanner):
             held.create_task(connection.run(lambda _: free.wait()))
@@ -212,20 +212,20 @@ AFTER_THE_END = {
 
 
 @pytest.fixture
-async def damaged(tmp_path: Path, clock: FakeClock) -> AsyncIterator[World]:
-    one = await World(tmp_path, clock).up()
+async def damaged(tmp_path: Path, clock: FakeClock, database: str) -> AsyncIterator[World]:
+    one = await World(tmp_path, clock, database=database).up()
     yield one
     await one.down()
 
 
 async def damage(world: World, script: str) -> None:
-    writer = cast(Sqlite, world.store.database)._writer
-
-    def run_it(connection: Any) -> None:
-        for statement in script.split(";"):
-            connection.execute(statement)
-
-    await writer.run(run_it)
+    """By somebody who works on the database directly."""
+    if world.store.database.shared:
+        async with connected(world.database) as connection:
+            await connection.execute(script)
+        return
+    with closing(sqlite3.connect(world.path)) as connection:
+        connection.executescript(script)
 
 
 async def mended(world: World) -> float:

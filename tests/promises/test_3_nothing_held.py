@@ -3,7 +3,6 @@
 import asyncio
 import sqlite3
 from pathlib import Path
-from typing import cast
 
 import pytest
 
@@ -11,30 +10,35 @@ from bridge.model import Answer, DeliveryState, SubscriptionState
 from bridge.simulator.reactions import Reaction
 from bridge.simulator.script import Fault, Step, Task
 from bridge.store import Store, SubscriptionFilter
-from bridge.store.sqlite import Connection, Sqlite
+from bridge.store.postgres import Postgres
+from bridge.store.sqlite import Sqlite
 from tests import world as w
 from tests.conftest import FakeClock
 from tests.promises.wired import wired
-from tests.world import Gate, World
+from tests.store.postgres import connected
+from tests.world import Gate, World, counted
 
 MANY = 40
+LOCKS = """
+SELECT count(*) FROM pg_locks l JOIN pg_class c ON c.oid = l.relation
+WHERE c.relnamespace = current_schema()::regnamespace AND l.pid <> pg_backend_pid()
+"""
 HOST_SLOTS = 16
 
 
-def connections(store: Store) -> list[Connection]:
-    database = cast(Sqlite, store.database)
-    return [database._writer, database._reader]
+async def anything_held(store: Store, url: str) -> bool:
+    """A transaction, a lock, or a connection of the pool."""
+    database = counted(store).inner
+    if isinstance(database, Postgres):
+        pool = database._pool
+        return pool.get_idle_size() < pool.get_size() or await rows_locked(url)
+    assert isinstance(database, Sqlite)
+    connections = (database._writer, database._reader, database._scanner)
+    in_transaction = [await one.run(lambda it: it.in_transaction) for one in connections]
+    return any(in_transaction) or locked(url.removeprefix("sqlite:///"))
 
 
-async def transactions_open(store: Store) -> list[bool]:
-    """Of each connection that the store has."""
-    return [
-        await connection.run(lambda one: one.in_transaction)
-        for connection in connections(store)
-    ]
-
-
-def locked(path: Path) -> bool:
+def locked(path: str) -> bool:
     """Whether another process could not write to the file this very moment."""
     other = sqlite3.connect(path, timeout=0, isolation_level=None)
     try:
@@ -45,6 +49,12 @@ def locked(path: Path) -> bool:
     finally:
         other.close()
     return False
+
+
+async def rows_locked(url: str) -> bool:
+    """Whether anybody has so much as read a table in a transaction that is still open."""
+    async with connected(url) as other:
+        return bool(await other.fetchval(LOCKS))
 
 
 @pytest.fixture
@@ -79,8 +89,7 @@ async def test_no_transaction_is_open_while_eighty_requests_hang(
     await hang(world, gate)
     async with world.running():
         await world.until(lambda: gate.held == 2 * MANY)
-        assert await transactions_open(world.store) == [False, False]
-        assert not locked(world.path)
+        assert not await anything_held(world.store, world.database)
         gate.open()
         await world.until(lambda: len(world.receivers.taken) == 2 * MANY)
 
@@ -128,10 +137,10 @@ async def test_what_hangs_can_itself_be_stopped_and_joined(
 
 
 async def test_real_servers_that_hang_hold_nothing_either(
-    tmp_path: Path, clock: FakeClock
+    tmp_path: Path, clock: FakeClock, database: str
 ) -> None:
     """The same through the HTTP client, where a connection could hide behind a session."""
-    async with wired(tmp_path, clock) as node:
+    async with wired(tmp_path, clock, database=database) as node:
         mute = Task(phases=((0.0, Step(fault=Fault.HANG)),))
         node.receiver.script("/mute", [Reaction(delay_s=1e6)])
         for n in range(MANY):
@@ -145,8 +154,7 @@ async def test_real_servers_that_hang_hold_nothing_either(
                     and len(node.receiver.requests) >= 3 * HOST_SLOTS // 4
                 )
             )
-            assert await transactions_open(node.bridge.store) == [False, False]
-            assert not locked(tmp_path / "bridge.db")
+            assert not await anything_held(node.bridge.store, database)
             other = await node.subscribe("no-url-0s", f"{node.receiver.url}/ok")
             page = await node.bridge.store.subscriptions(
                 SubscriptionFilter(client="shop"), limit=100

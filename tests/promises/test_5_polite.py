@@ -14,14 +14,15 @@ import pytest
 from bridge.model import Answer
 from tests import world as w
 from tests.conftest import FakeClock
+from tests.promises.databases import either
 from tests.world import World, config_with
 
 
 @pytest.fixture
-async def limited(tmp_path: Path, clock: FakeClock) -> AsyncIterator[World]:
+async def limited(tmp_path: Path, clock: FakeClock, database: str) -> AsyncIterator[World]:
     """A provider that may be asked ten times in two seconds with one key."""
     settings = config_with(rate_limit="10/2s", poll={"interval": "1s", "min": "1s"})
-    world = await World(tmp_path, clock, config=settings).up()
+    world = await World(tmp_path, clock, database=database, config=settings).up()
     yield world
     await world.down()
 
@@ -79,11 +80,12 @@ async def test_a_rate_limit_that_is_used_up_is_shared_by_all_watches(
 
 
 async def test_a_restart_does_not_refill_the_limit(
-    tmp_path: Path, clock: FakeClock
+    tmp_path: Path, clock: FakeClock, database: str
 ) -> None:
     """A process that starts does not know what the former one has spent."""
     settings = config_with(rate_limit="100/20s", poll={"interval": "1s", "min": "1s"})
-    world, dice = await World(tmp_path, clock, config=settings).up(), Random(7)
+    world = await World(tmp_path, clock, database=database, config=settings).up()
+    dice = Random(7)
     await asyncio.gather(*(world.subscribe(f"t{n}") for n in range(60)))
     for _ in range(6):
         await poll_for(world, 2, dice)
@@ -148,6 +150,7 @@ async def test_what_was_in_flight_does_not_cut_a_rest_short(world: World) -> Non
     assert len(world.providers.asked) == 4
 
 
+@either
 async def test_throttled_without_a_hint_the_rest_grows(world: World) -> None:
     """Who does not say how long is asked after 1, 2, 4 … seconds, a minute at most."""
     await world.subscribe("t")
@@ -160,6 +163,7 @@ async def test_throttled_without_a_hint_the_rest_grows(world: World) -> None:
     assert len(gaps) >= len(rests)
 
 
+@either
 async def test_the_patience_asked_for_one_task_is_only_for_that_task(world: World) -> None:
     """A pending answer with Retry-After speaks of the task, which will take a while."""
     slow, quick = await world.subscribe("slow"), await world.subscribe("quick")
@@ -189,6 +193,7 @@ async def test_fifty_subscribers_cost_no_more_polls_than_one(world: World) -> No
     assert not world.ends(alone)
 
 
+@either
 async def test_the_first_poll_waits_as_long_as_the_page_says(world: World) -> None:
     """No task ends in a second, and the id may not be known everywhere yet."""
     late = await world.subscribe("late", first_poll_s=20.0)
@@ -198,6 +203,7 @@ async def test_the_first_poll_waits_as_long_as_the_page_says(world: World) -> No
     assert world.providers.times("late") == [late.created_at + 20]
 
 
+@either
 async def test_jitter_keeps_the_mean_of_the_interval(world: World) -> None:
     """What polling costs is what the operator has written, no two in step."""
     watched = await world.subscribe("t")
@@ -221,6 +227,7 @@ FAILING = {
 }
 
 
+@either
 @pytest.mark.parametrize("kind", FAILING)
 async def test_pauses_grow_while_polls_fail_and_only_then(world: World, kind: str) -> None:
     """A gateway that is down is not knocked at every five seconds; one that works is."""
@@ -241,6 +248,7 @@ async def test_pauses_grow_while_polls_fail_and_only_then(world: World, kind: st
     assert not world.ends(watched)
 
 
+@either
 async def test_unknown_words_are_no_reason_to_ask_less(world: World) -> None:
     """The provider works; it only has a new word for being under way."""
     await world.subscribe("t")

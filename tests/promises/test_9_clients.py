@@ -58,8 +58,8 @@ async def called(folder: Path, clock: FakeClock, **settings: Any) -> AsyncIterat
 
 
 @pytest.fixture
-async def api(tmp_path: Path, clock: FakeClock) -> AsyncIterator[Api]:
-    async with called(tmp_path, clock) as one:
+async def api(tmp_path: Path, clock: FakeClock, database: str) -> AsyncIterator[Api]:
+    async with called(tmp_path, clock, database=database) as one:
         yield one
 
 
@@ -257,12 +257,12 @@ async def test_a_410_drops_what_is_owed_to_that_client_only(world: World) -> Non
 
 @pytest.mark.parametrize("status", [429, 503])
 async def test_a_receiver_that_slows_one_client_down_slows_no_other(
-    tmp_path: Path, clock: FakeClock, status: int
+    tmp_path: Path, clock: FakeClock, database: str, status: int
 ) -> None:
     """Both call the same host, as all do who use a hosted tool. Nor does it slow down
     what else that client is sent there.
     """
-    async with wired(tmp_path, clock) as node:
+    async with wired(tmp_path, clock, database=database) as node:
         busy = Reaction(status=status, headers={"retry-after": "50"})
         node.receiver.script("/shop", [busy])
         for n in range(3):

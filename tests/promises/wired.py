@@ -14,11 +14,9 @@ from bridge.net.resolver import Resolver
 from bridge.providers.configured import configured
 from bridge.simulator.provider import ProviderSimulator
 from bridge.simulator.receiver import ReceiverSimulator
-from bridge.store import open_store
-from bridge.vault import Vault
 from tests.conftest import ENCRYPTION_KEY, FakeClock
 from tests.net.hostile import NameServer, name_server
-from tests.world import SECRETS, key_of, running, until, wish
+from tests.world import SECRETS, key_of, open_counted, running, until, wish
 
 API_KEYS = {name: f"test-api-key-of-{name}" for name in SECRETS}
 LOOPBACK = {"allow_hosts": ["127.0.0.1"]}
@@ -121,10 +119,12 @@ async def wired(
     clock: FakeClock,
     names: Mapping[str, Sequence[str] | None] | None = None,
     *,
+    database: str | None = None,
     provider_url: str | None = None,
     **settings: Any,
 ) -> AsyncIterator[Wired]:
-    """`names` is all there is in the DNS; `settings` are those of `config`.
+    """`names` is all there is in the DNS; `settings` are those of `config`; `database` is a
+    URL, an SQLite file in the folder by default.
 
     `provider_url` may put another server in the place of the simulated provider.
     """
@@ -136,8 +136,8 @@ async def wired(
         dns = await enter(name_server(names or {}))
         chosen = config(provider_url or provider.url, **settings)
         current = Current(chosen, configured(chosen))
-        url, vault = f"sqlite:///{folder / 'bridge.db'}", Vault([ENCRYPTION_KEY])
-        store, _ = await enter(open_store(url, vault))
+        url = database or f"sqlite:///{folder / 'bridge.db'}"
+        store, _ = await enter(open_counted(url))
         resolver = Resolver(now=clock.now, nameservers=[dns.address], timeout_s=1)
         stack.push_async_callback(resolver.close)
         bridge = parts(

@@ -1,6 +1,6 @@
 """The conformance suite takes any store; each of its tests must leave nothing to repair."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -9,7 +9,7 @@ import pytest
 from bridge.store import Store, open_store
 from bridge.vault import Vault
 from tests.conftest import ENCRYPTION_KEY, FakeClock
-from tests.store.postgres import Server, emptied, running_shared
+from tests.store.postgres import Server, emptied
 from tests.store.scene import Scene
 
 
@@ -19,12 +19,6 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "store" in metafunc.fixturenames:
         kinds = ["sqlite", "postgres"] if both else ["sqlite"]
         metafunc.parametrize("store", kinds, indirect=True)
-
-
-@pytest.fixture(scope="session")
-def server() -> Iterator[Server]:
-    with running_shared() as server:
-        yield server
 
 
 @pytest.fixture

@@ -1,9 +1,10 @@
 """What only the PostgreSQL store has: a server that others use too, and that goes away."""
 
 import asyncio
+import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, closing, suppress
 from functools import partial
 from pathlib import Path
 
@@ -12,14 +13,13 @@ import pytest
 
 from bridge.errors import ConfigError, RequestError, StoreUnavailable
 from bridge.lanes import Window
-from bridge.model import ClaimedPoll, Wish
-from bridge.store import Subscribed, subscribing
+from bridge.model import ClaimedPoll
+from bridge.store import Store
 from bridge.store.box import Box
 from bridge.store.claims import Claims, Pick
-from bridge.store.facade import minted_key
 from bridge.store.meta import open_meta
-from bridge.store.migrate import migrations
-from bridge.store.poll_claims import claim_polls, poll_lanes
+from bridge.store.migrate import migrate, migrations
+from bridge.store.poll_claims import claim_polls
 from bridge.store.postgres import TRIES, Postgres, open_postgres
 from bridge.store.postgres.advancing import Advances
 from bridge.store.postgres.dialect import statements, translated
@@ -233,13 +233,14 @@ LATE = """SELECT max(c.due_at - p.next_at) FROM credentials c
 JOIN poll_schedule p ON p.credential_id = c.id"""
 
 
-async def due(postgres: Postgres, box: Box) -> Callable[[], Step[Claims[ClaimedPoll]]]:
+async def due(store: Store) -> Callable[[], Step[Claims[ClaimedPoll]]]:
     """The claim of a watch that was subscribed to, which is due again in 20 s."""
-    await subscribe(postgres, box, wish("first"))
+    await store.subscribe(wish("first"), now=START)
     now = START + 1.0
-    [lane] = (await postgres.read(poll_lanes, now=now, window=Window())).lanes
+    [lane] = (await store.poll_lanes(now=now, window=Window())).lanes
+    picks = [Pick(lane, 10)]
     return partial(
-        claim_polls, box, [Pick(lane, 10)], now=now, gap=lambda *_: 20.0, in_flight=()
+        claim_polls, store._box, picks, now=now, gap=lambda *_: 20.0, in_flight=()
     )
 
 
@@ -247,8 +248,8 @@ async def test_a_claim_that_ends_after_a_subscribe_leaves_no_lane_late(
     postgres: Postgres, url: str
 ) -> None:
     """It has not seen the new watch, which was told before the lane's time was put off."""
-    box = await box_of(postgres)
-    claim_due = await due(postgres, box)
+    store = await store_on(postgres)
+    claim_due = await due(store)
     claimed, subscribed = asyncio.Event(), asyncio.Event()
 
     def claim() -> Step[None]:
@@ -260,7 +261,7 @@ async def test_a_claim_that_ends_after_a_subscribe_leaves_no_lane_late(
     async with asyncio.TaskGroup() as group, connected(url) as other:
         claiming = group.create_task(postgres.write(claim))
         await claimed.wait()
-        await subscribe(postgres, box, wish("second"))
+        await store.subscribe(wish("second"), now=START)
         subscribed.set()
         await claiming
         assert await other.fetchval(LATE) == 0.0
@@ -277,12 +278,12 @@ DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION hold()
 async def test_a_claim_that_ends_before_a_subscribe_leaves_no_lane_late(empty: str) -> None:
     """The new watch was told as early as could be, and is told again once it is there."""
     async with opened(empty) as postgres, connected(empty) as other:
-        box = await box_of(postgres)
-        claim_due = await due(postgres, box)
+        store = await store_on(postgres)
+        claim_due = await due(store)
         await other.execute(HOLD_COMMITS)
         await other.execute("SELECT pg_advisory_lock(1)")
         async with asyncio.TaskGroup() as group:
-            group.create_task(subscribe(postgres, box, wish("second")))
+            group.create_task(store.subscribe(wish("second"), now=START))
             await blocked(other)
             assert len((await postgres.write(claim_due)).items) == 1
             await other.execute("SELECT pg_advisory_unlock(1)")
@@ -302,22 +303,16 @@ CREATE TRIGGER refuse BEFORE UPDATE ON credentials EXECUTE FUNCTION refuse()
 async def test_a_lane_that_could_not_be_told_again_is_no_failure(empty: str) -> None:
     """The step is done by then, and must not be reported as if it were not."""
     async with opened(empty, connections=1) as postgres, connected(empty) as other:
-        box = await box_of(postgres)
+        store = await store_on(postgres)
         await other.execute(REFUSE_LATER)
-        assert (await subscribe(postgres, box, wish())).created
-        assert not (await subscribe(postgres, box, wish())).created
+        assert (await store.subscribe(wish(), now=START)).created
+        assert not (await store.subscribe(wish(), now=START)).created
 
 
-async def box_of(postgres: Postgres) -> Box:
+async def store_on(postgres: Postgres) -> Store:
     vault = Vault([ENCRYPTION_KEY])
     fingerprints, _ = await postgres.write(open_meta, vault)
-    return Box(vault, fingerprints)
-
-
-async def subscribe(postgres: Postgres, box: Box, given: Wish) -> Subscribed:
-    return await postgres.write(
-        subscribing.subscribe, box, given, None, now=START, mint=minted_key, full=None
-    )
+    return Store(postgres, Box(vault, fingerprints))
 
 
 # Others in the way
@@ -344,7 +339,7 @@ async def test_a_deadlock_runs_the_step_again(server: Server) -> None:
             await other.execute("UPDATE meta SET value = 'theirs' WHERE name = 'a'")
             assert not ours.done()
             await other.execute("COMMIT; BEGIN")
-        assert begun == 2
+        assert begun > 1
         assert await postgres.read(get, "a") == "ours"
 
 
@@ -375,8 +370,8 @@ async def test_a_constraint_that_no_repetition_satisfies_is_a_fault_of_the_step(
 
 async def test_identical_requests_at_once_make_one_subscription(postgres: Postgres) -> None:
     """Each looks first and finds nothing: the second to write has to look again."""
-    box = await box_of(postgres)
-    made = await asyncio.gather(*[subscribe(postgres, box, wish()) for _ in range(8)])
+    store = await store_on(postgres)
+    made = await asyncio.gather(*[store.subscribe(wish(), now=START) for _ in range(8)])
     assert sum(one.created for one in made) == 1
     assert len({one.subscription.id for one in made}) == 1
 
@@ -620,6 +615,28 @@ async def test_a_migration_is_whole_or_not_at_all(empty: str) -> None:
         await other.execute("DROP TABLE attempts")
     async with opened(empty) as postgres:
         await postgres.write(put, a="1")
+
+
+COLUMNS = """SELECT table_name, column_name FROM information_schema.columns
+WHERE table_schema = current_schema() AND table_name <> 'schema_version'"""
+INDEXES = """SELECT tablename, indexname FROM pg_indexes
+WHERE schemaname = current_schema() AND indexname !~ '_(pkey|key)$'"""
+SQLITE_COLUMNS = """SELECT m.name, c.name FROM sqlite_master m, pragma_table_xinfo(m.name) c
+WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite%'"""
+SQLITE_INDEXES = (
+    "SELECT tbl_name, name FROM sqlite_master WHERE type = 'index' AND sql > ''"
+)
+
+
+async def test_both_databases_have_the_same_tables(empty: str) -> None:
+    """The queries are written once, and a move from one to the other leaves nothing out."""
+    async with opened(empty), connected(empty) as other:
+        columns = {tuple(row) for row in await other.fetch(COLUMNS)}
+        indexes = {tuple(row) for row in await other.fetch(INDEXES)}
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as sqlite:
+        migrate(sqlite)
+        assert columns == set(sqlite.execute(SQLITE_COLUMNS))
+        assert indexes == set(sqlite.execute(SQLITE_INDEXES))
 
 
 async def test_a_node_goes_on_while_a_newer_one_migrates(empty: str) -> None:

@@ -1,9 +1,14 @@
 """Connections: to the server that writes, with a deadline, also through a pooler."""
 
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import asyncpg
+
+from bridge.errors import ConfigError, StoreUnavailable
+from bridge.store.postgres import faults
 
 TIMEOUT_S = 10.0  # for connecting, for a connection of the pool, for each statement
 GRACE_S = 1.0  # by which the server gives up earlier than we do, and says why
@@ -25,6 +30,17 @@ def options(url: str, *, timeout_s: float, named: bool) -> dict[str, Any]:
         "target_session_attrs": "read-write",
         "server_settings": {"application_name": "poll-bridge"},
     }
+
+
+@contextmanager
+def opening() -> Iterator[None]:
+    """Raises ConfigError for a URL that cannot be used, StoreUnavailable for the rest."""
+    try:
+        yield
+    except (ValueError, asyncpg.UndefinedObjectError) as error:  # … of an unknown setting
+        raise ConfigError(f"database: {error}") from error
+    except faults.ERRORS as error:
+        raise StoreUnavailable(f"postgresql: {faults.told(error)}") from error
 
 
 async def connect(url: str, *, timeout_s: float) -> asyncpg.Connection:

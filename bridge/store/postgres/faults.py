@@ -4,6 +4,13 @@ import asyncpg
 
 from bridge.errors import StoreUnavailable
 
+ERRORS = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    OSError,
+)
+
 # Classes of SQLSTATE: the connection, resources, the operator, the system, damage; and at
 # the next connect after a change: the role, the database.
 OUT_OF_ORDER = ("08", "53", "57", "58", "XX", "28", "3D")
@@ -24,7 +31,7 @@ def lost(error: Exception) -> bool:
     """The database did not answer, or must not be written: nothing is known to be done."""
     if code := code_of(error):
         return code[:2] in OUT_OF_ORDER or code in (READ_ONLY, *STOPPED)
-    return isinstance(error, OSError | asyncpg.InterfaceError | asyncpg.InternalClientError)
+    return isinstance(error, ERRORS)
 
 
 def elsewhere(error: Exception) -> bool:

@@ -2,8 +2,7 @@
 
 import asyncpg
 
-from bridge.errors import StoreUnavailable
-from bridge.store.migrate import migrations
+from bridge.store.migrate import check_known, migrations
 
 LOCK = 0x706F6C6C  # the advisory lock of whoever migrates; the same in every version
 MIGRATION_S = 3_600.0  # an index on a large table takes its time
@@ -22,17 +21,20 @@ async def migrate(connection: asyncpg.Connection) -> int:
 
     Raises StoreUnavailable if a newer program has written the database.
     """
-    scripts = migrations("postgres")
     # READ COMMITTED: what another node did while this one waited for the lock is seen.
     async with connection.transaction(isolation="read_committed"):
-        await connection.execute(BEGIN, timeout=MIGRATION_S)
-        current: int = await connection.fetchval(VERSION)
-        if current > len(scripts):
-            raise StoreUnavailable(
-                f"the database has schema {current}, this program knows {len(scripts)}: "
-                "run the newer version"
-            )
-        for version, script in enumerate(scripts[current:], current + 1):
-            await connection.execute(script, timeout=MIGRATION_S)
-            await connection.execute("INSERT INTO schema_version VALUES ($1)", version)
+        return await apply(connection)
+
+
+async def apply(connection: asyncpg.Connection) -> int:
+    """As `migrate`, in the transaction that the connection is in: until its end nobody else
+    migrates, and so no node gets past its start.
+    """
+    scripts = migrations("postgres")
+    await connection.execute(BEGIN, timeout=MIGRATION_S)
+    current: int = await connection.fetchval(VERSION)
+    check_known(current, len(scripts))
+    for version, script in enumerate(scripts[current:], current + 1):
+        await connection.execute(script, timeout=MIGRATION_S)
+        await connection.execute("INSERT INTO schema_version VALUES ($1)", version)
     return len(scripts) - current
