@@ -14,7 +14,7 @@ from bridge.api.protocol import Protocol
 from bridge.assembly import Bridge, Current, built, listed_hosts, served_sandbox
 from bridge.config import Config, NodeRole, changes, redacted, removed
 from bridge.errors import ConfigError, StoreUnavailable
-from bridge.health import CLOCK, SYNC
+from bridge.health import SYNC
 from bridge.providers.configured import configured
 from bridge.running import Loop, Server, Stop, on_each, run
 from bridge.store import Store
@@ -75,8 +75,8 @@ def loops_of(bridge: Bridge, config: Config) -> Iterator[Loop]:
 
 
 async def note_time(bridge: Bridge, config: Config) -> None:
-    """For the next start, by who was up to ask and has the right time."""
-    if NodeRole.POLLER in config.roles and CLOCK not in bridge.health.unready:
+    """For the next start: so far somebody was up to ask."""
+    if NodeRole.POLLER in config.roles:
         with suppress(StoreUnavailable):  # a full disk is no reason to fail at the end
             await bridge.upkeep.note_time()
 
@@ -109,15 +109,9 @@ async def take_over(bridge: Bridge, current: Current, *, abandon: bool) -> None:
         )
     if not await bridge.store.database.synced():
         bridge.health.set_unready(SYNC, "the database does not wait for the disk")
-    released = await bridge.store.begin(now=await time_of(bridge))
+    released = await bridge.store.begin(now=now)
     if released:
         log.warning("claims.released", attempts=released)
-
-
-async def time_of(bridge: Bridge) -> float:
-    """Scheduling time, even if this node's clock is off the database's."""
-    database = bridge.store.database
-    return await database.time() if database.shared else bridge.clock.now()
 
 
 async def renew(

@@ -51,11 +51,11 @@ def bring_up(settings: "Config", *, json: bool) -> None:
 
 async def brought_up(settings: "Config") -> tuple[int, int]:
     """The schema before and after."""
-    from bridge.cli.beside import beside
+    from bridge.cli.place import place_of
     from bridge.store import open_store
     from bridge.vault import Vault
 
-    place = beside(settings)
+    place = place_of(settings)
     before = await place.schema()
     vault = Vault([key.get_secret_value() for key in settings.encryption_keys])
     async with open_store(settings.database.get_secret_value(), vault):
@@ -116,22 +116,22 @@ def rekey(json: Json = False, config: ConfigFile = None, dev: Dev = False) -> No
     """
     import asyncio
 
-    from bridge.cli.beside import beside
+    from bridge.cli.place import place_of
     from bridge.cli.rekeying import rekeyed
 
     settings = configuration(config, dev=dev)
-    done = asyncio.run(rekeyed(settings, beside(settings)))
+    done = asyncio.run(rekeyed(settings, place_of(settings)))
     if json:
         say(as_json({"resealed": done.done, "lost": done.lost}))
     elif done.lost:
         say(f"{done.done:,} values encrypted anew")
         note(f"{done.lost:,} are damaged, or sealed with a key that is not configured")
-        raise typer.Exit(Exit.FAILED)
     else:
         say(
             f"{done.done:,} values encrypted anew; all open with the first key alone",
             "the other encryption_keys are needed for older backups only",
         )
+    raise typer.Exit(Exit.FAILED if done.lost else Exit.OK)
 
 
 def configuration(config: str | None, *, dev: bool) -> "Config":

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from bridge.cli.beside import Beside, Condition, beside
+from bridge.cli.beside import Beside, Condition
 from bridge.cli.exits import lines
+from bridge.cli.place import place_of
 from bridge.cli.trying import Asker, Trial, asking
 from bridge.config import Config
 from bridge.errors import BridgeError, ConfigError, StoreLocked, StoreUnavailable
@@ -36,7 +37,7 @@ class Finding:
 async def examined(config: Config, *, offline: bool) -> list[Finding]:
     """Everything there is to say of a configuration that can be read."""
     try:
-        place = beside(config)
+        place = place_of(config)
     except ConfigError as error:
         return [Finding("config", State.FAULT, fault) for fault in error.faults]
     findings = [

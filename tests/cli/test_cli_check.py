@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from bridge.cli.beside import beside
 from bridge.cli.findings import (
     Finding,
     State,
@@ -18,6 +17,7 @@ from bridge.cli.findings import (
     provider_findings,
     sync_finding,
 )
+from bridge.cli.place import place_of
 from bridge.cli.trying import Trial
 from bridge.clock import SystemClock
 from bridge.config import Config, load
@@ -39,7 +39,7 @@ def config(folder: Path, **providers: Any) -> Config:
 
 
 async def found_in(config: Config) -> Finding:
-    return await database_finding(config, beside(config))
+    return await database_finding(config, place_of(config))
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import bridge.service as service
 import bridge.store.sqlite as sqlite
-from bridge.store import Store, meta, migrate, upkeep
+from bridge.store import Store, meta, migrate, starting
 from bridge.upstream import Upstream
 from bridge.webhook import Sender
 
@@ -175,7 +175,7 @@ FRESH: dict[str, Arm] = {
 STARTING: dict[str, Arm] = {
     "start: database opened": after(sqlite, "open_sqlite"),
     "start: before taking over": before(service, "take_over"),
-    "start: amid taking over": amid(upkeep, "begin"),
+    "start: amid taking over": amid(starting, "take_over"),
     "start: taken over": after(service, "take_over"),
     "start: about to listen": before(service, "run"),
     "start: swept": after(Store, "sweep"),

@@ -188,8 +188,9 @@ async def test_first_attempts_that_fill_a_client_leave_its_retries_their_slots(
     retried = await world.subscribe("ok", host="ok.test")
     world.clock.advance(3)
     await world.turn()
-    for n in range(SLOTS):
-        await world.subscribe(f"t{n}", host=f"dead{n}.test")
+    await asyncio.gather(
+        *(world.subscribe(f"t{n}", host=f"dead{n}.test") for n in range(SLOTS))
+    )
     world.receivers.says = unless_dead(gate)
     async with world.running():
         await world.until(lambda: gate.held >= FEW_LEFT)
@@ -203,8 +204,9 @@ async def test_what_has_to_wait_for_a_slot_does_not_make_the_loop_spin(
 ) -> None:
     """Far more hosts hang than there are slots for, for a whole timeout."""
     world.providers.says, world.receivers.says = w.succeeded, lambda _: 500
-    for n in range(2 * SLOTS):
-        await world.subscribe(f"t{n}", host=f"dead{n}.test")
+    await asyncio.gather(
+        *(world.subscribe(f"t{n}", host=f"dead{n}.test") for n in range(2 * SLOTS))
+    )
     world.clock.advance(3)
     if retries:
         await world.turn()
@@ -223,12 +225,17 @@ async def test_a_client_hides_no_hosts_from_another(world: World, gate: Gate) ->
     """One fills a hundred hosts; the other's healthy one stands behind its own to these."""
     world.providers.says, world.receivers.says = w.succeeded, unless_dead(gate)
     for host in range(FEW_LEFT):
-        for n in range(HOST_SLOTS):
-            await world.subscribe(f"t{n}", host=f"dead{host}.test")
+        await asyncio.gather(
+            *(world.subscribe(f"t{n}", host=f"dead{host}.test") for n in range(HOST_SLOTS))
+        )
     async with world.running():
         await world.until(lambda: gate.held >= FEW_LEFT)
-        for host in range(FEW_LEFT):
-            await world.subscribe("t", client="blog", host=f"dead{host}.test")
+        await asyncio.gather(
+            *(
+                world.subscribe("t", client="blog", host=f"dead{host}.test")
+                for host in range(FEW_LEFT)
+            )
+        )
         fine = await world.subscribe("fine", client="blog", host="fine.test")
         await told_within(world, SOON_S, fine.id)
         gate.open()
@@ -480,9 +487,13 @@ async def test_a_client_with_more_dead_hosts_than_are_looked_at_hides_nobody(
 ) -> None:
     """What waits behind them is seen, of others and of the client itself."""
     world.providers.says, world.receivers.says = w.succeeded, unless_dead(gate)
-    for n in range(3 * LOOK):
-        for task_id in ("a", "b"):
-            await world.subscribe(task_id, host=f"dead-{n}.test", path=task_id)
+    for task_id in ("a", "b"):
+        await asyncio.gather(
+            *(
+                world.subscribe(task_id, host=f"dead-{n}.test", path=task_id)
+                for n in range(3 * LOOK)
+            )
+        )
     async with world.running():
         await world.until(lambda: gate.held >= FEW_LEFT)
         other = await world.subscribe("t", client="blog", host="blog.test")
@@ -496,9 +507,13 @@ async def test_a_client_with_more_dead_hosts_than_are_looked_at_hides_nobody(
 async def test_keys_without_number_hide_nobody(world: World, gate: Gate) -> None:
     """Anybody can invent keys; each is an account of its own."""
     world.providers.says = unless_slow(gate)
-    for n in range(3 * LOOK):
-        for task_id in (f"slow-{n}-a", f"slow-{n}-b"):
-            await world.subscribe(task_id, provider_key=f"sk-{n}")
+    for name in ("a", "b"):
+        await asyncio.gather(
+            *(
+                world.subscribe(f"slow-{n}-{name}", provider_key=f"sk-{n}")
+                for n in range(3 * LOOK)
+            )
+        )
     async with world.running():
         await world.until(lambda: gate.held >= FEW_LEFT)
         other = await world.subscribe("t", provider="newapi")

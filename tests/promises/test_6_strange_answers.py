@@ -212,9 +212,8 @@ def config_of(*presets: str) -> Config:
 
 
 @pytest.fixture
-async def world(
-    tmp_path: Path, clock: FakeClock, request: pytest.FixtureRequest
-) -> AsyncIterator[World]:
+async def world(tmp_path: Path, clock: FakeClock) -> AsyncIterator[World]:
+    """On SQLite alone: what an answer means is decided before any database hears of it."""
     one = await World(tmp_path, clock, config=config_of(*DIALECTS)).up()
     yield one
     await one.down()

@@ -10,11 +10,19 @@ from typing import Any, TypeVar
 import hypothesis.strategies as st
 import pytest
 from hypothesis import HealthCheck, settings
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from bridge.model import Subscription, SubscriptionState
 from tests import world as w
 from tests.conftest import FakeClock
+from tests.promises.backup import Backup
+from tests.store.postgres import Server, emptied
 
 T = TypeVar("T")
 
@@ -54,12 +62,16 @@ class Fuse:
 class BridgeMachine(RuleBasedStateMachine):
     """The bridge, its providers and its receivers, with a model of what was promised."""
 
+    server: Server | None = None  # else on a file of its own
+
     def __init__(self) -> None:
         super().__init__()
         self.loop = asyncio.new_event_loop()
         self.folder = Path(tempfile.mkdtemp(prefix="bridge-machine-"))
         self.clock = FakeClock()
-        self.world = w.World(self.folder, self.clock)
+        self.shared = self.server is not None
+        url = self.run(emptied(self.server)) if self.server else None
+        self.world = w.World(self.folder, self.clock, database=url)
         self.fuse = Fuse()
         self.truth: dict[str, str] = {}  # how each task has ended, if it has
         self.mood = "pending"  # how providers speak of all else
@@ -123,6 +135,7 @@ class BridgeMachine(RuleBasedStateMachine):
     def time_passes(self, seconds: int) -> None:
         self.work(self.world.pass_time(seconds, step_s=max(seconds / 5, 1)))
 
+    @precondition(lambda self: not self.shared)  # such a node does nothing
     @rule(hours=st.sampled_from((-1, 1)))
     def wall_clock_is_set(self, hours: int) -> None:
         self.clock.offset += hours * 3_600
@@ -155,11 +168,11 @@ class BridgeMachine(RuleBasedStateMachine):
 
     @rule()
     def restored_from_a_copy(self) -> None:
-        """The machine is lost; a copy of the file taken now goes on elsewhere."""
+        """The machine is lost; a copy of the database taken now goes on elsewhere."""
+        backup = Backup(self.world)
+        self.run(backup.take())
         self.run(self.world.down())
-        copy = self.folder / "copy.db"
-        shutil.copy(self.world.path, copy)
-        shutil.move(copy, self.world.path)
+        self.run(backup.restore())
         self.run(self.world.up())
 
     def posts_of(self, subscription_id: str) -> list[w.Post]:
@@ -218,10 +231,29 @@ class BridgeMachine(RuleBasedStateMachine):
             shutil.rmtree(self.folder)
 
 
-BridgeMachine.TestCase.settings = settings(
-    max_examples=25,
-    stateful_step_count=30,
-    deadline=None,
-    suppress_health_check=list(HealthCheck),
-)
-TestBridge = pytest.mark.timeout(300)(BridgeMachine.TestCase)
+def play(machine: type[BridgeMachine], *, examples: int, steps: int) -> None:
+    run_state_machine_as_test(
+        machine,
+        settings=settings(
+            max_examples=examples,
+            stateful_step_count=steps,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
+
+
+@pytest.mark.timeout(300)
+def test_the_promises_hold_whatever_happens() -> None:
+    play(BridgeMachine, examples=25, steps=30)
+
+
+@pytest.mark.timeout(300)
+def test_the_promises_hold_whatever_happens_on_postgresql(server: Server) -> None:
+    """Fewer, as each turn takes a dozen transactions."""
+    shared = server
+
+    class SharedMachine(BridgeMachine):
+        server = shared
+
+    play(SharedMachine, examples=8, steps=20)

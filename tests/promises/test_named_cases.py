@@ -1,10 +1,8 @@
 """The cases that poll-and-deliver systems are known to get wrong, one by one."""
 
 import asyncio
-import shutil
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -31,6 +29,7 @@ from bridge.store import SubscriptionFilter, open_store
 from bridge.vault import Vault
 from tests import world as w
 from tests.conftest import ENCRYPTION_KEY, FakeClock
+from tests.promises.backup import Backup
 from tests.promises.databases import either, one_clock, one_file
 from tests.promises.wired import wired
 from tests.world import TIMEOUT_S, Gate, Machine, World, sqlite
@@ -332,25 +331,20 @@ async def test_after_such_a_death_a_flow_that_says_it_has_finished_is_believed(
     assert len(world.ends(made)) == 1
 
 
-@one_file
 async def test_a_days_old_backup_repeats_ids_and_invents_none(world: World) -> None:
     """Everything since is told a second time, and nothing under another id."""
     updates = ("task.ended", "task.updated")
     before = [await world.subscribe(f"t{n}", events=updates) for n in range(5)]
     await world.pass_time(60)
-    backup = world.path.with_name("backup.db")
-    with (
-        closing(sqlite3.connect(world.path)) as source,
-        closing(sqlite3.connect(backup)) as target,
-    ):
-        source.backup(target)
+    backup = Backup(world)
+    await backup.take()
     world.providers.says = w.succeeded
     await world.pass_time(DAY_S, step_s=600)
     told = {one.id: [post.id for post in world.ends(one)] for one in before}
     assert all(len(ids) == 1 for ids in told.values())
     known = {post.id for post in world.receivers.posts}
     await world.down()
-    shutil.copy(backup, world.path)
+    await backup.restore()
     world.receivers.posts.clear()
     await world.up()
     await world.pass_time(60)

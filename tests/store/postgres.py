@@ -40,6 +40,11 @@ class Server:
         return self._server.system_user
 
     @property
+    def programs(self) -> Path:
+        """Where pg_dump and the others are."""
+        return self._server.bin_path
+
+    @property
     def folder(self) -> Path:
         """Where its socket is."""
         folder = self._server.get_postmaster_info().socket_dir

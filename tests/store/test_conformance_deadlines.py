@@ -273,6 +273,19 @@ async def test_a_restart_gives_the_five_minutes_anew(scene: Scene) -> None:
     assert await scene.check_deadlines() == [key]
 
 
+async def test_a_start_beside_others_gives_no_five_minutes_anew(scene: Scene) -> None:
+    """They are up to ask. A node that starts again and again would put the end off."""
+    key = await overdue(scene)
+    await scene.check_deadlines()
+    for _ in range(5):
+        await scene.store.note_time(scene.now)  # by the others
+        scene.later(60.0)
+        await scene.store.begin(now=scene.now)
+    scene.later(1.0)
+    lone = not scene.store.database.shared
+    assert await scene.check_deadlines() == ([] if lone else [key])
+
+
 async def test_a_task_that_ended_while_we_were_down_has_its_true_end(scene: Scene) -> None:
     """Downtime past the deadline: the provider is asked before anybody is told."""
     key = await overdue(scene)

@@ -57,7 +57,7 @@ def given_up(error: Exception) -> Exception:
 def told(error: Exception) -> str:
     """One line for people. A deadline that has passed says nothing by itself.
 
-    >>> told(TimeoutError())
-    'the database did not answer in time'
+    >>> told(TimeoutError()), told(OSError("is starting up\\nDETAIL:  not consistent yet"))
+    ('the database did not answer in time', 'is starting up')
     """
-    return str(error) or "the database did not answer in time"
+    return str(error).partition("\n")[0] or "the database did not answer in time"
