@@ -60,13 +60,15 @@ def _address_of(secret: str) -> str:
     """
     >>> _address_of("https://hooks.example.com/secret?x=y"), _address_of("whsec_abc")
     ('https://hooks.example.com/***', '***')
-    >>> _address_of("postgresql://bridge:secret@db.example.com/bridge?sslmode=require")
+    >>> _address_of("postgresql://bridge:se/c@ret@db.example.com/bridge?sslmode=require")
     'postgresql://db.example.com/bridge'
     """
     if secret.startswith("sqlite:"):
         return secret
-    if not re.match("(https?|postgres(ql)?)://", secret):
+    if re.match("postgres(ql)?://", secret):
+        address = secret.partition("?")[0].partition("://")[2]
+        return f"postgresql://{address.rpartition('@')[2]}"  # a password may hold a "/"
+    if not re.match("https?://", secret):
         return HIDDEN
     parts = urlsplit(secret)
-    path = HIDDEN if parts.scheme.startswith("http") else parts.path.lstrip("/")
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}/{path}"
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}/{HIDDEN}"

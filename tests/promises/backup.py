@@ -55,8 +55,9 @@ async def restore_tables(url: str) -> None:
         await connection.execute(f"TRUNCATE {', '.join(names)}")
         for name in names:
             columns = await connection.fetchval(COLUMNS, name)
-            rows = f"SELECT {columns} FROM {schema}.{name}"
-            await connection.execute(f"INSERT INTO {name} ({columns}) {rows}")
+            await connection.execute(
+                f"INSERT INTO {name} ({columns}) SELECT {columns} FROM {schema}.{name}"  # noqa: S608
+            )
 
 
 async def copies(connection: Any) -> str:

@@ -1,7 +1,4 @@
-"""Which database a promise is kept on: both, unless a test says here why not.
-
-For who reads a test marked so: on several nodes it is kept by other means.
-"""
+"""Which database a promise is tried on: both, unless a test bears one of these marks."""
 
 import pytest
 

@@ -256,4 +256,4 @@ def test_the_promises_hold_whatever_happens_on_postgresql(server: Server) -> Non
     class SharedMachine(BridgeMachine):
         server = shared
 
-    play(SharedMachine, examples=8, steps=20)
+    play(SharedMachine, examples=6, steps=20)

@@ -42,6 +42,7 @@ FINISHED = b'{"message": "The execution \\"9 has finished already."}'
 
 @pytest.fixture
 async def machine(tmp_path: Path) -> AsyncIterator[Machine]:
+    """On SQLite alone: see `databases.one_clock`."""
     opened = Machine(tmp_path)
     await opened.up()
     yield opened
@@ -339,7 +340,7 @@ async def test_a_days_old_backup_repeats_ids_and_invents_none(world: World) -> N
     backup = Backup(world)
     await backup.take()
     world.providers.says = w.succeeded
-    await world.pass_time(DAY_S, step_s=600)
+    await world.pass_time(DAY_S, step_s=1_800)
     told = {one.id: [post.id for post in world.ends(one)] for one in before}
     assert all(len(ids) == 1 for ids in told.values())
     known = {post.id for post in world.receivers.posts}
