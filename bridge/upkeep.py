@@ -16,7 +16,7 @@ from bridge.errors import StoreUnavailable
 from bridge.health import CLOCK, STORE, Health
 from bridge.metrics import Metrics
 from bridge.providers.provider import Provider
-from bridge.store import Doubt, Store
+from bridge.store import AWAY_S, Doubt, Store
 
 EVERY_S = 1.0
 MINUTE_S = 60.0
@@ -81,6 +81,7 @@ class Upkeep:
         self._on_due, self._on_owed = on_due, on_owed
         self._started_at, self._gap_s = clock.now(), gap_s
         self._swept_at = float("-inf")
+        self._turned_at = self._started_at
 
     async def run(self, stop: asyncio.Event) -> None:
         while not stop.is_set():
@@ -98,12 +99,15 @@ class Upkeep:
         """Whatever time has made due."""
         now = self._clock.now()
         past = self._past(now)
+        if now - self._turned_at > AWAY_S:
+            await self._store.come_back(now=now)
         if now - self._swept_at >= MINUTE_S:
             self._swept_at = now
             await self.each_minute(now)
         self._told(await self._store.finish_ends(now=now))
         await self.check_deadlines(now)
         await self.clear_out(past)
+        self._turned_at = now
 
     async def each_minute(self, now: float) -> None:
         if await self._store.take_job("minute", now=now, every_s=MINUTE_S - EVERY_S):

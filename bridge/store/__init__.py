@@ -15,12 +15,14 @@ from bridge.store.driver import check_driver
 from bridge.store.facade import Store
 from bridge.store.meta import Reached
 from bridge.store.reading import DeliveryFilter, Page, SubscriptionFilter
+from bridge.store.starting import AWAY_S
 from bridge.store.steps import Database
 from bridge.store.subscribing import Subscribed
 from bridge.store.upkeep import Doubt
 from bridge.vault import Vault
 
 __all__ = [
+    "AWAY_S",
     "Claims",
     "DeliveryFilter",
     "Doubt",

@@ -252,6 +252,12 @@ class Store:
         step = starting.join if self.database.shared else starting.take_over
         return await self.database.write(step, now=now)
 
+    async def come_back(self, *, now: float) -> None:
+        """After a time in which the database could not be asked: as others may have, the
+        five minutes for a last answer begin anew only if nobody has.
+        """
+        await self.database.write(starting.join, now=now)
+
     async def check_deadlines(
         self, policy: Callable[[str], PollPolicy], doubt: Doubt
     ) -> Deadlines:

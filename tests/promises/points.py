@@ -167,9 +167,9 @@ def any_items(claims: Any) -> bool:
 
 # Passed once in the life of a database, while it has no schema yet.
 FRESH: dict[str, Arm] = {
-    "open: before the schema": before(sqlite, "migrate"),
+    "open: before the schema": before(sqlite, "upgrade"),
     "open: amid the schema": amid(migrate, "split"),
-    "open: schema there, no key yet": after(sqlite, "migrate"),
+    "open: schema there, no key yet": after(sqlite, "upgrade"),
     "open: key drawn, not committed": amid(meta, "open_meta"),
 }
 STARTING: dict[str, Arm] = {

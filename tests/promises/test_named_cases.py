@@ -523,6 +523,18 @@ async def test_a_node_that_starts_knows_how_long_none_ran(tmp_path: Path) -> Non
         assert found.next_poll_at == made.next_poll_at, "nothing hurries it to a last look"
 
 
+async def test_a_last_answer_is_waited_for_while_somebody_can_ask(world: World) -> None:
+    """The database was away for longer than the five minutes; the task has ended since."""
+    made = await world.subscribe("t", deadline_s=30.0)
+    await world.pass_time(29, step_s=1)
+    world.clock.advance(2)
+    await world.upkeep.turn()
+    world.providers.says = w.succeeded
+    world.clock.advance(400)
+    await world.turn()
+    assert (await world.show(made)).outcome is Outcome.SUCCEEDED
+
+
 @either
 async def test_much_that_is_old_is_deleted_bit_by_bit(world: World) -> None:
     """Nobody else's write waits until the last of it is gone."""
