@@ -274,7 +274,9 @@ class Store:
         """Repair what must not exist; how much of it there was."""
         if not await self.database.scan(upkeep.anything_amiss):
             return 0
-        return await self.database.write(upkeep.sweep, self._box, now=now)
+        return await self.database.write(
+            upkeep.sweep, self._box, now=now, shared=self.database.shared
+        )
 
     async def prune(self, *, before: float) -> int:
         """Delete a chunk of what finished before that time; 0 when there is no more."""
