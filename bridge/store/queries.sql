@@ -230,9 +230,10 @@ RETURNING ready_at;
 -- name: advance_credential_to_next(credential_id)!
 UPDATE credentials
 SET due_at = (SELECT min(next_at) FROM poll_schedule WHERE credential_id = :credential_id)
-WHERE id = :credential_id AND EXISTS (
-    SELECT 1 FROM poll_schedule s
-    WHERE s.credential_id = :credential_id AND (due_at IS NULL OR s.next_at < due_at));
+WHERE id = :credential_id
+    AND (SELECT min(next_at) FROM poll_schedule WHERE credential_id = :credential_id) IS NOT NULL
+    AND (due_at IS NULL
+        OR due_at > (SELECT min(next_at) FROM poll_schedule WHERE credential_id = :credential_id));
 
 -- While a deadline waits for a last look, no pause goes beyond `latest`.
 -- name: reschedule_poll(watch_id, claim_no, next_at, latest, failures, strikes)
@@ -459,10 +460,11 @@ RETURNING first_ready_at, retry_ready_at;
 UPDATE lanes
 SET first_at = (SELECT min(next_at) FROM delivery_schedule WHERE lane_id = :lane_id AND retry = 0),
     retry_at = (SELECT min(next_at) FROM delivery_schedule WHERE lane_id = :lane_id AND retry = 1)
-WHERE id = :lane_id AND EXISTS (
-    SELECT 1 FROM delivery_schedule s WHERE s.lane_id = :lane_id AND (
-        s.retry = 0 AND (first_at IS NULL OR s.next_at < first_at)
-        OR s.retry = 1 AND (retry_at IS NULL OR s.next_at < retry_at)));
+WHERE id = :lane_id AND (
+    (SELECT min(next_at) FROM delivery_schedule WHERE lane_id = :lane_id AND retry = 0) IS NOT NULL
+        AND (first_at IS NULL OR first_at > (SELECT min(next_at) FROM delivery_schedule WHERE lane_id = :lane_id AND retry = 0))
+    OR (SELECT min(next_at) FROM delivery_schedule WHERE lane_id = :lane_id AND retry = 1) IS NOT NULL
+        AND (retry_at IS NULL OR retry_at > (SELECT min(next_at) FROM delivery_schedule WHERE lane_id = :lane_id AND retry = 1)));
 
 -- name: advance_first(lane_id, at)!
 UPDATE lanes SET first_at = :at WHERE id = :lane_id AND (first_at IS NULL OR first_at > :at);
