@@ -1,5 +1,6 @@
 """Subscribing: one watch for many, one subscription for identical requests."""
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any
 
@@ -462,3 +463,28 @@ async def test_secrets_stay_out_of_what_is_printed(scene: Scene) -> None:
     assert claimed.signing_secrets == ("SECRET",)
     for thing in (given, subscribed, claimed, await scene.show(key_of(subscribed))):
         assert "SECRET" not in repr(thing)
+
+
+async def test_near_its_limit_a_client_is_counted_as_it_adds(scene: Scene) -> None:
+    """Of several nodes none knows what the others are adding at this moment."""
+    full = RequestError("limit_active", "stop some first")
+
+    async def add(number: int) -> bool:
+        try:
+            await scene.store.subscribe(
+                wish(f"task-{number}"), now=scene.now, full=full, most=3
+            )
+        except RequestError:
+            return False
+        return True
+
+    added = await asyncio.gather(*(add(number) for number in range(8)))
+    assert added.count(True) == 3
+    assert len(await scene.list_subscriptions(state="active")) == 3
+    [first, *_] = await scene.list_subscriptions(state="active")
+    again = await scene.store.subscribe(
+        wish(first.task_id), now=scene.now, full=full, most=3
+    )
+    assert not again.created, "a repeat needs no room"
+    await scene.stop(key_of(first))
+    assert await add(9)
