@@ -83,7 +83,8 @@ async def test_the_rate_of_one_key_is_kept_by_all_nodes_together(
     busiest = max(sum(at <= other < at + 1 for other in asked) for at in asked)
     assert LIMIT - BURST <= busiest <= LIMIT + BURST
     assert sum(each) == len(asked) >= 2.5 * LIMIT
-    assert min(each) > 0
+    # Who finds the account taken looks again soon; in standing time one may never have it.
+    assert sum(count > 0 for count in each) >= 2, "one node alone would prove nothing"
 
 
 async def test_a_node_whose_clock_is_off_does_nothing_until_it_is_set_right(
