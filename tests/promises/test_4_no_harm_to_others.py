@@ -216,7 +216,7 @@ async def test_what_has_to_wait_for_a_slot_does_not_make_the_loop_spin(
         await world.until(lambda: gate.held >= FEW_LEFT)
         for _ in range(5):
             world.clock.advance(0.1)
-            await world.store.note_time(world.clock.now())
+            await w.settled(world.store)
         assert (await world.dispatcher._claim()).wait_s > 0
         gate.open()
 
