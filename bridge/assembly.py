@@ -123,9 +123,9 @@ async def joined(bridge: Bridge, config: Config) -> Bridge:
 
 
 async def shared_clock(store: Store, wall: Callable[[], float]) -> Clock:
-    """It has the database's time before anybody asks it, for it never goes back."""
+    """It has the database's time before anybody asks it."""
     clock = SharedClock(wall=wall)
-    clock.tell(await store.database.time())
+    clock.start(await store.database.time())
     return clock
 
 

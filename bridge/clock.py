@@ -79,7 +79,10 @@ class SystemClock:
 class SharedClock:
     """The time of a database that several nodes share, whatever their own clocks say.
 
-    It is told now and then, and goes on by itself in between. Never goes back.
+    It is told now and then, and goes on by itself in between. What it is told may be wrong
+    for once: so it never stands still to wait for a time that it is ahead of, but runs a
+    little slower. A time that is ahead of it is its own at once: by a clock that is behind
+    the others a node would write leases that have run out. Any thread may ask for the time.
     """
 
     def __init__(
@@ -90,16 +93,26 @@ class SharedClock:
     ) -> None:
         self._wall, self._monotonic = wall, monotonic
         self._lock = threading.Lock()
-        self._reached = float("-inf")
-        self.tell(wall())
+        self.start(wall())
+
+    def start(self, now: float) -> None:
+        """Go on from there, which may be back: while nothing is scheduled by it yet."""
+        with self._lock:
+            self._told, self._reached, self._told_at = now, now, self._monotonic()
 
     def tell(self, now: float) -> None:
-        self._origin = now - self._monotonic()
+        with self._lock:
+            monotonic = self._monotonic()
+            self._reached = self._at(monotonic)
+            self._told, self._told_at = now, monotonic
 
     def now(self) -> float:
         with self._lock:
-            self._reached = max(self._reached, self._origin + self._monotonic())
-            return self._reached
+            return self._at(self._monotonic())
+
+    def _at(self, monotonic: float) -> float:
+        elapsed_s = monotonic - self._told_at
+        return max(self._told + elapsed_s, self._reached + elapsed_s * (1 - SLEW))
 
     def wall(self) -> float:
         return self._wall()

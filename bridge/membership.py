@@ -30,6 +30,7 @@ class Membership:
     ) -> None:
         self._store, self._node = store, node
         self._clock, self._health = clock, health
+        self._in_time = False  # with the database, once at least
         self._beat_at = float("-inf")
         self.nodes = 1  # that are up, with this one
 
@@ -55,8 +56,8 @@ class Membership:
             log.warning("store.unavailable", loop="membership", error=str(error))
 
     async def _keep_time(self) -> None:
+        """Of two clocks that differ nobody knows which is right, so neither is followed."""
         now = await self._store.database.time()
-        self._clock.tell(now)
         off_s = self._clock.wall() - now
         if abs(off_s) > OFF_MOST_S:
             if CLOCK not in self._health.unready:
@@ -65,7 +66,16 @@ class Membership:
                 CLOCK, f"this node's clock is {off_s:+.1f} s off the database's"
             )
             return
+        self._take_time(now)
         self._health.set_ready(CLOCK)
+
+    def _take_time(self, now: float) -> None:
+        """Until the two agree for the first time the node has claimed nothing."""
+        if self._in_time:
+            self._clock.tell(now)
+            return
+        self._in_time, self._beat_at = True, float("-inf")
+        self._clock.start(now)
 
     async def _check_sync(self) -> None:
         """After a failover it is another server."""
