@@ -144,7 +144,7 @@ async def running(bridge: Bridge) -> AsyncIterator[None]:
     async with asyncio.TaskGroup() as group:
         for loop in (*workers, bridge.upkeep):
             group.create_task(loop.run(stop))
-        for other in bridge.loops:
+        for other in bridge.beside:
             group.create_task(other(stop))
         yield
         stop.set()

@@ -69,7 +69,7 @@ class Bridge:
     clock: Clock
     upward: Egress
     signals: Signals
-    loops: tuple[Loop, ...] = ()  # beside the three, where the database is shared
+    beside: tuple[Loop, ...] = ()  # the three, to their end, where the database is shared
 
 
 @asynccontextmanager
@@ -119,7 +119,7 @@ async def joined(bridge: Bridge, config: Config) -> Bridge:
     listener = Listener(url, CHANNELS, bridge.signals.hear, clock=bridge.clock)
     bridge.signals.tell = listener.tell
     deps = replace(bridge.deps, nodes=lambda: membership.nodes)
-    return replace(bridge, deps=deps, loops=(membership.run, until_stop(listener.run)))
+    return replace(bridge, deps=deps, beside=(membership.run, until_stop(listener.run)))
 
 
 async def shared_clock(store: Store, wall: Callable[[], float]) -> Clock:

@@ -35,6 +35,10 @@ class Membership:
         self.nodes = 1  # that are up, with this one
 
     async def run(self, stop: asyncio.Event) -> None:
+        """`stop` it when nothing is in flight any more: then there is no such node.
+
+        Raises SealBroken if the node must seal nothing any more.
+        """
         while not stop.is_set():
             self._health.beat("membership", self._clock.now())
             await self.turn()
@@ -42,7 +46,7 @@ class Membership:
         await self._leave()
 
     async def turn(self) -> None:
-        """Raises nothing: what is wrong is a reason for not being ready."""
+        """What is wrong is a reason for not being ready. Raises SealBroken only."""
         try:
             await self._keep_time()
             now = self._clock.now()

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import signal
 import socket
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from typing import Any
 
 import structlog
@@ -18,6 +18,8 @@ import uvicorn
 log = structlog.get_logger(__name__)
 
 Loop = Callable[[asyncio.Event], Coroutine[Any, Any, None]]
+
+LAST_S = 2.0  # for what goes on beside the others, once they have ended
 
 
 class Server(uvicorn.Server):
@@ -94,11 +96,40 @@ async def run(
     *,
     grace_s: float,
     on_stop: Callable[[], None],
+    beside: Sequence[Loop] = (),
 ) -> None:
     """Run all until `stop`, then give what is in flight `grace_s` to finish.
 
     `on_stop` wakes whoever waits. What is cut short is not lost: it was only claimed.
+    The loops `beside` are asked to stop when nothing is in flight any more.
     """
+    async with going_on(beside):
+        await run_until(loops, servers, stop, grace_s=grace_s, on_stop=on_stop)
+
+
+@contextlib.asynccontextmanager
+async def going_on(loops: Sequence[Loop]) -> AsyncIterator[None]:
+    """Run these to the end of the block, and at most `LAST_S` longer."""
+    ended = asyncio.Event()
+    try:
+        async with asyncio.timeout(None) as last, asyncio.TaskGroup() as group:
+            for loop in loops:
+                group.create_task(loop(ended))
+            yield
+            ended.set()
+            last.reschedule(asyncio.get_running_loop().time() + LAST_S)
+    except TimeoutError:
+        log.warning("service.cut_short")
+
+
+async def run_until(
+    loops: Sequence[Loop],
+    servers: Sequence[tuple[Server, socket.socket]],
+    stop: Stop,
+    *,
+    grace_s: float,
+    on_stop: Callable[[], None],
+) -> None:
     try:
         async with asyncio.timeout(None) as grace, asyncio.TaskGroup() as group:
             for loop in loops:
@@ -112,6 +143,8 @@ async def run(
             stop.grace = grace
     except TimeoutError:
         log.warning("service.cut_short")
+    finally:
+        stop.grace = None
 
 
 async def serve(server: Server, listening: socket.socket, stop: asyncio.Event) -> None:

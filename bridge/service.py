@@ -59,6 +59,7 @@ async def serve(
             stop,
             grace_s=config.shutdown_grace_s,
             on_stop=lambda: wind_down(bridge, hangup),
+            beside=bridge.beside,
         )
         await note_time(bridge, config)
     log.info("service.stopped")
@@ -71,7 +72,6 @@ def loops_of(bridge: Bridge, config: Config) -> Iterator[Loop]:
         yield bridge.upkeep.run
     if NodeRole.DISPATCHER in config.roles:
         yield bridge.dispatcher.worker.run
-    yield from bridge.loops
 
 
 async def note_time(bridge: Bridge, config: Config) -> None:

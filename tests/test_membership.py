@@ -5,14 +5,17 @@ from collections.abc import AsyncIterator
 import pytest
 
 from bridge.clock import SharedClock
+from bridge.errors import SealBroken
 from bridge.health import CLOCK, Health
-from bridge.membership import Membership
-from bridge.store import Store
-from tests.conftest import START
+from bridge.membership import BEATS_S, Membership
+from bridge.store import Store, meta
+from bridge.vault import Vault
+from tests.conftest import ENCRYPTION_KEY, START
 from tests.store.conftest import opened
 from tests.store.postgres import Server, connected
 
 HOUR_S = 3_600.0
+NEW_KEY = "another-encryption-key-of-40-characters-1"
 SOON = 0.5  # seconds; a round trip to the database takes real time
 
 # Of the server's functions, as its clock is not ours to set.
@@ -109,3 +112,13 @@ async def test_a_node_whose_own_clock_is_off_keeps_the_time_it_has(
     node.offset_s = 0.0
     await node.turn()
     assert not node.health.unready
+
+
+async def test_a_node_that_was_silent_during_a_rekey_stops(store: Store, url: str) -> None:
+    """What it went on sealing would not open once its key is taken away, as it may be."""
+    node = Node(store, url)
+    await node.turn()
+    await store.database.write(meta.rewrap, Vault([NEW_KEY, ENCRYPTION_KEY]))
+    await node.turn()
+    with pytest.raises(SealBroken, match="rekey"):
+        await node.turn(BEATS_S)

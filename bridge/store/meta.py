@@ -62,9 +62,7 @@ def used_keys(vault: Vault) -> Step[list[bytes]]:
 
     Raises SealBroken if one was taken away too early: such values could not be read.
     """
-    rows = yield ask("meta", name=SEALED_WITH)
-    used = bytes(rows[0]["value"]) if rows else b""
-    ids = [used[at : at + ID_BYTES] for at in range(0, len(used), ID_BYTES)]
+    ids = yield from sealed_with()
     missing = sum(not vault.has(key_id) for key_id in ids)
     if missing:
         raise SealBroken(
@@ -73,6 +71,12 @@ def used_keys(vault: Vault) -> Step[list[bytes]]:
             "`poll-bridge rekey` makes them superfluous"
         )
     return ids
+
+
+def sealed_with() -> Step[list[bytes]]:
+    rows = yield ask("meta", name=SEALED_WITH)
+    used = bytes(rows[0]["value"]) if rows else b""
+    return [used[at : at + ID_BYTES] for at in range(0, len(used), ID_BYTES)]
 
 
 def configured(fingerprints: Fingerprints, provider: str) -> bytes:
@@ -98,9 +102,15 @@ def take_job(name: str, *, now: float, every_s: float) -> Step[bool]:
     return bool((yield ask("take_job", name=name, now=now, next_at=now + every_s)))
 
 
-def beat(node: str, *, now: float, alive_s: float) -> Step[int]:
-    """Say that this node is up; how many are."""
+def beat(vault: Vault, node: str, *, now: float, alive_s: float) -> Step[int]:
+    """Say that this node is up; how many are.
+
+    Raises SealBroken if its newest key is in use no more: there was a `rekey` while it had
+    nothing to say, and what it went on sealing would not open once that key is taken away.
+    """
     yield ask("beat_node", node=node, now=now)
+    if vault.newest_id not in (yield from sealed_with()):
+        raise SealBroken("a rekey took it over to another key while this node was silent")
     return (yield from count_nodes(since=now - alive_s))
 
 

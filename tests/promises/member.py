@@ -120,6 +120,7 @@ async def member(
                 stop,
                 grace_s=chosen.shutdown_grace_s,
                 on_stop=lambda: wind_down(bridge, asyncio.Event()),
+                beside=bridge.beside,
             )
         )
         http = await enter(aiohttp.ClientSession())

@@ -9,10 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
+from bridge.cli.place import place_of
+from bridge.config import Config
+from bridge.errors import StoreLocked
 from bridge.model import DeliveryState, Subscription, SubscriptionState
 from bridge.simulator.provider import ProviderSimulator
 from bridge.simulator.receiver import ReceiverSimulator
+from bridge.store import open_store
+from bridge.vault import Vault
 from bridge.worker import IDLE_S
 from tests.conftest import FakeClock
 from tests.promises.member import Machine, Member, member, members, total, until
@@ -154,6 +161,50 @@ async def test_a_subscription_wakes_a_node_that_polls_and_is_awaited_at_another(
             assert time.monotonic() - began_at < IDLE_S / 2
         assert (asked.polls, told.polls) == (0, 0)
         await receiver.wait_for(3, 20)
+
+
+async def test_a_node_that_finishes_what_is_in_flight_is_seen_to_be_at_work(
+    config: dict[str, Any],
+) -> None:
+    """A rekey beside it would leave an end that the new key does not open."""
+    asked, answer, stop = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    up: asyncio.Queue[Member] = asyncio.Queue()
+
+    async def last_poll(_request: web.Request) -> web.Response:
+        asked.set()
+        await answer.wait()
+        return web.json_response({"id": "t1", "status": "failed"})
+
+    async def serve(config: dict[str, Any]) -> None:
+        async with member(config) as node:
+            up.put_nowait(node)
+            await stop.wait()
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", last_poll)
+    async with TestServer(app) as slow, asyncio.TaskGroup() as group:
+        config["providers"]["amux"]["base_url"] = str(slow.make_url("/"))
+        config["shutdown_grace"] = "20s"
+        serving = group.create_task(serve(config))
+        node = await up.get()
+        key = await node.promised("t1", "http://127.0.0.1:9/")
+        await asked.wait()
+        place = place_of(Config.model_validate(config))
+        stop.set()
+        await until(lambda: "stop" in node.bridge.health.unready)
+        for _ in range(4):
+            with pytest.raises(StoreLocked, match="in use"):
+                await place.check_free()
+        answer.set()
+        await serving
+        await place.check_free()
+    async with open_store(config["database"], Vault(config["encryption_keys"])) as (
+        store,
+        _,
+    ):
+        found = await store.subscription(key.removeprefix("sub_"), None)
+        assert found is not None
+        assert found.outcome == "failed"
 
 
 async def test_while_the_database_is_down_nobody_is_ready_and_nothing_is_lost(
