@@ -108,6 +108,7 @@ async def built(
 
 async def joined(bridge: Bridge, config: Config) -> Bridge:
     """The node as one of several that share its database."""
+    from bridge.store.postgres import FOR_CALLERS
     from bridge.store.postgres.listening import Listener
 
     assert isinstance(bridge.clock, SharedClock)  # noqa: S101 - made so above
@@ -118,7 +119,8 @@ async def joined(bridge: Bridge, config: Config) -> Bridge:
     url = (config.listen_database or config.database).get_secret_value()
     listener = Listener(url, CHANNELS, bridge.signals.hear, clock=bridge.clock)
     bridge.signals.tell = listener.tell
-    deps = replace(bridge.deps, nodes=lambda: membership.nodes)
+    store = bridge.store.bounded(FOR_CALLERS)
+    deps = replace(bridge.deps, store=store, nodes=lambda: membership.nodes)
     return replace(bridge, deps=deps, beside=(membership.run, until_stop(listener.run)))
 
 

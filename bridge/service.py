@@ -126,8 +126,8 @@ async def renew(
         providers = configured(new, sandbox)
         gone = removed(current.config, new)
         with current.leaving.undecided(gone):
-            if gone:
-                await check_idle(bridge.store, gone)
+            if gone:  # by the store of those who subscribe: after what they have asked for
+                await check_idle(bridge.deps.store, gone)
             kept = changes(current.config, new)
             update = {"clients": new.clients, "providers": new.providers}
             current.config = current.config.model_copy(update=update)

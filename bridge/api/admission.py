@@ -21,6 +21,11 @@ class Admitted(NamedTuple):
     full: Full | None  # why there is no room, unless it is a repeat
     warnings: list[dict[str, Any]]
 
+    @property
+    def counted(self) -> bool:
+        """Whether the database counts the client's others before it is written."""
+        return self.full is not None and self.full.most is not None
+
 
 class Admission:
     def __init__(self, deps: Deps, keeper: Doorkeeper, active: ActiveLimit) -> None:

@@ -1,7 +1,7 @@
 """How often a client may ask, and how many subscriptions it may have at once."""
 
 import asyncio
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import NamedTuple
@@ -87,6 +87,7 @@ class ActiveLimit:
         self._reserved: Counter[str] = Counter()
         self._counted_at = float("-inf")
         self._counting = asyncio.Lock()
+        self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def full(self, caller: Caller) -> Full | None:
         """The refusal of one more, if there is no room; a repeat needs none."""
@@ -99,6 +100,12 @@ class ActiveLimit:
         if self._counted_at == float("-inf") or not self._room(caller):
             await self._recount_once()
         return None if self._room(caller) else Full(self._refusal(caller))
+
+    def turn(self, caller: Caller) -> asyncio.Lock:
+        """For a subscription that is counted in its transaction: there it would wait for
+        the client's others anyway, and keep a connection from everybody else meanwhile.
+        """
+        return self._turns[caller.name]
 
     def _refusal(self, caller: Caller) -> RequestError:
         return RequestError(

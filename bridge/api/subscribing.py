@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -10,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from bridge.api import body, credential, idempotency, query
-from bridge.api.admission import Admission
+from bridge.api.admission import Admission, Admitted
 from bridge.api.auth import Caller, Doorkeeper
 from bridge.api.deps import Deps, Derived
 from bridge.api.limits import ActiveLimit, Full
@@ -152,8 +153,17 @@ class Subscribing:
         key: IdempotencyKey | None,
     ) -> tuple[Subscribed, list[dict[str, Any]]]:
         """What was written or found, and warnings. Raises RequestError."""
-        admitted = await self._admission.admitted(given, provider_key, caller)
-        # Nothing is awaited between this and the store's queue.
+        admit = partial(self._admission.admitted, given, provider_key, caller)
+        admitted = await admit()
+        if not admitted.counted:
+            return await self._written(admitted, key)
+        async with self._active.turn(admitted.caller):
+            return await self._written(await admit(), key)
+
+    async def _written(
+        self, admitted: Admitted, key: IdempotencyKey | None
+    ) -> tuple[Subscribed, list[dict[str, Any]]]:
+        """Nothing is awaited between its admission and the store's queue."""
         with self._active.place(admitted.caller) as taken:
             done = await self._write(admitted.wish, key, admitted.full)
             if is_new(done):

@@ -31,6 +31,7 @@ from bridge.store import (
     subscribing,
     upkeep,
 )
+from bridge.store.bounded import Bounded
 from bridge.store.box import Box
 from bridge.store.claims import Claims, Pick
 from bridge.store.poll_claims import Gap
@@ -70,6 +71,10 @@ class Store:
         self, database: Database, box: Box, mint: Callable[[], str] = minted_key
     ) -> None:
         self.database, self._box, self._mint = database, box, mint
+
+    def bounded(self, most: int) -> "Store":
+        """The same, for callers who may ask for so many steps at a time."""
+        return Store(Bounded(self.database, most), self._box, self._mint)
 
     async def subscribe(
         self,

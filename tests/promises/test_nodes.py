@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
@@ -19,13 +20,14 @@ from bridge.model import DeliveryState, Subscription, SubscriptionState
 from bridge.simulator.provider import ProviderSimulator
 from bridge.simulator.receiver import ReceiverSimulator
 from bridge.store import open_store
+from bridge.store.postgres.connecting import TIMEOUT_S
 from bridge.vault import Vault
 from bridge.worker import IDLE_S
 from tests.conftest import FakeClock
 from tests.promises.member import Machine, Member, member, members, total, until
-from tests.promises.node import settings
+from tests.promises.node import KEYS, settings
 from tests.promises.wired import Wired, wired
-from tests.store.postgres import Server, running_alone
+from tests.store.postgres import Server, connected, running_alone
 
 HOUR_S = 3_600.0
 LIMIT = 50  # a second
@@ -34,6 +36,7 @@ STEP_S = 0.01
 QUICK = {"first": "0s", "min": "50ms", "interval": "100ms", "max": "100ms"}
 GENEROUS = {"active": 10_000, "requests": "1000/s"}
 ROUNDS, CROWD = 20, 4
+HOLD_UP = "SELECT FROM jobs WHERE name = 'add for shop' FOR UPDATE"
 
 
 @pytest.fixture
@@ -278,6 +281,41 @@ async def test_batches_that_cross_each_other_are_both_taken(
         ids = [{one["subscription"]["id"] for one in pair} for pair in pairs]
         assert all(len(both) == 1 for both in ids)
         assert len(set.union(*ids)) == len(items)
+
+
+async def test_a_client_that_is_counted_leaves_the_others_their_connections(
+    config: dict[str, Any], receiver: ReceiverSimulator
+) -> None:
+    """Its subscriptions wait for each other; all of them at once would fill the pool."""
+    config["clients"]["shop"]["limits"]["active"] = 400
+    async with member(config), member(config, roles=["api"]) as node:
+        await node.until_ready()
+        await node.promised("succeed-60s", receiver.url)
+        async with connected(config["database"]) as holder, asyncio.TaskGroup() as group:
+            await holder.execute(f"BEGIN; {HOLD_UP}")
+            crowd = [
+                group.create_task(node.promised(f"succeed-60s-{at}", receiver.url))
+                for at in range(40)
+            ]
+            await until_waited_for(holder)
+            began_at = time.monotonic()
+            fields = {"provider": "amux", "task_id": "x", "callback_url": receiver.url}
+            for _ in range(5):
+                status, told = await node.call(
+                    "POST", "/subscribe", key=KEYS["blog"], json=fields
+                )
+                assert status in (200, 202), told
+            assert time.monotonic() - began_at < TIMEOUT_S / 2
+            await holder.execute("COMMIT")
+        assert len({one.result() for one in crowd}) == len(crowd)
+
+
+async def until_waited_for(holder: asyncpg.Connection) -> None:
+    query = (
+        "SELECT count(*) FROM pg_locks WHERE pg_backend_pid() = ANY (pg_blocking_pids(pid))"
+    )
+    while not await holder.fetchval(query):
+        pass
 
 
 async def test_whoever_subscribes_while_the_task_ends_is_told(

@@ -43,6 +43,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 CONNECTIONS = 16
+FOR_CALLERS = 12  # of these, so that the loops always find some
 SCAN_S = 60.0  # for each statement of a scan
 SCANS = 2  # at once: the other connections are for those who cannot wait
 TRIES = 5  # of a step that others get in the way of
