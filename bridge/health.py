@@ -19,7 +19,7 @@ class Health:
 
     def __init__(self) -> None:
         self._pulses: dict[str, float] = {}
-        self._unready: dict[str, str] = {"start": "starting"}
+        self._unready: dict[tuple[str, str], str] = {("start", ""): "starting"}
 
     def beat(self, loop: str, now: float) -> None:
         self._pulses[loop] = now
@@ -28,13 +28,14 @@ class Health:
         """Loops that have not turned in time, with the seconds since they last did."""
         return {loop: now - at for loop, at in self._pulses.items() if now - at > STALLED_S}
 
-    def set_unready(self, what: str, why: str) -> None:
-        self._unready[what] = why
+    def set_unready(self, what: str, why: str, *, by: str = "") -> None:
+        """`by` names who says so, where several do: only the same can take it back."""
+        self._unready[what, by] = why
 
-    def set_ready(self, what: str) -> None:
-        self._unready.pop(what, None)
+    def set_ready(self, what: str, *, by: str = "") -> None:
+        self._unready.pop((what, by), None)
 
     @property
     def unready(self) -> Mapping[str, str]:
         """Reasons by part; empty: ready to take subscriptions."""
-        return self._unready
+        return {what: why for (what, _), why in self._unready.items()}

@@ -51,12 +51,12 @@ class Membership:
             await self._keep_time()
             now = self._clock.now()
             if now - self._beat_at >= BEATS_S:
-                self._beat_at = now
                 self.nodes = await self._store.beat(self._node, now=now, alive_s=ALIVE_S)
                 await self._check_sync()
-            self._health.set_ready(STORE)
+                self._beat_at = now  # until it succeeds, what can be read proves nothing
+            self._health.set_ready(STORE, by="membership")
         except StoreUnavailable as error:
-            self._health.set_unready(STORE, str(error))
+            self._health.set_unready(STORE, str(error), by="membership")
             log.warning("store.unavailable", loop="membership", error=str(error))
 
     async def _keep_time(self) -> None:

@@ -89,9 +89,9 @@ class Upkeep:
             try:
                 if CLOCK not in self._health.unready:
                     await self.turn()
-                self._health.set_ready(STORE)
+                self._health.set_ready(STORE, by="upkeep")
             except StoreUnavailable as error:
-                self._health.set_unready(STORE, str(error))
+                self._health.set_unready(STORE, str(error), by="upkeep")
                 log.warning("store.unavailable", loop="upkeep", error=str(error))
             await self._clock.wait(stop, EVERY_S)
 

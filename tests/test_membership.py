@@ -6,7 +6,7 @@ import pytest
 
 from bridge.clock import SharedClock
 from bridge.errors import SealBroken
-from bridge.health import CLOCK, Health
+from bridge.health import CLOCK, STORE, Health
 from bridge.membership import BEATS_S, Membership
 from bridge.store import Store, meta
 from bridge.vault import Vault
@@ -24,6 +24,14 @@ CREATE TABLE said (at DOUBLE PRECISION NOT NULL);
 INSERT INTO said VALUES (0);
 CREATE FUNCTION clock_timestamp() RETURNS timestamptz LANGUAGE sql VOLATILE
 AS 'SELECT to_timestamp(at) FROM public.said'
+"""
+
+
+DISK_FULL = """
+CREATE FUNCTION disk_full() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    RAISE EXCEPTION 'could not extend file' USING ERRCODE = '53100';
+END $$;
+CREATE TRIGGER disk_full BEFORE INSERT OR UPDATE ON nodes EXECUTE FUNCTION disk_full()
 """
 
 
@@ -112,6 +120,23 @@ async def test_a_node_whose_own_clock_is_off_keeps_the_time_it_has(
     node.offset_s = 0.0
     await node.turn()
     assert not node.health.unready
+
+
+async def test_a_database_that_can_only_be_read_is_not_ready(
+    store: Store, url: str
+) -> None:
+    """Its disk is full: no 202 can be given, whoever else finds nothing to write."""
+    node = Node(store, url)
+    async with connected(url) as admin:
+        await admin.execute(DISK_FULL)
+        for _ in range(3):
+            await node.turn()
+            assert node.health.unready.keys() == {STORE}
+            node.health.set_ready(STORE, by="upkeep")
+            assert node.health.unready.keys() == {STORE}
+        await admin.execute("DROP TRIGGER disk_full ON nodes")
+        await node.turn()
+        assert not node.health.unready
 
 
 async def test_a_node_that_was_silent_during_a_rekey_stops(store: Store, url: str) -> None:
