@@ -1,7 +1,7 @@
 """Nodes wake each other at once, whatever becomes of the connection they do it by."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 
 import pytest
@@ -105,6 +105,35 @@ async def test_a_server_that_is_away_is_waited_for() -> None:
             assert await nodes[1].heard.get() == "bridge_polls"
             for task in tasks:
                 task.cancel()
+
+
+class RefusedAtFirst:
+    """Channels that the server does not take when it is asked for the first time."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def __len__(self) -> int:
+        return len(CHANNELS)
+
+    def __contains__(self, channel: object) -> bool:
+        return channel in CHANNELS
+
+    def __iter__(self) -> Iterator[str]:
+        self.asked += 1
+        return iter(CHANNELS if self.asked > 1 else [""])
+
+
+async def test_a_server_that_refuses_to_listen_is_asked_again(url: str) -> None:
+    """Some that speak the protocol have no LISTEN: no reason to stop the node."""
+    channels, heard = RefusedAtFirst(), asyncio.Queue[str]()
+    listener = Listener(url, channels, heard.put_nowait, clock=SystemClock())
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(listener.run())
+        for channel in CHANNELS:
+            assert await heard.get() == channel
+        task.cancel()
+    assert channels.asked == 2
 
 
 async def test_a_fault_of_ours_is_not_taken_for_a_lost_connection(url: str) -> None:

@@ -19,6 +19,7 @@ GAP_S = 0.02  # between two notifications: each wakes every node
 BEAT_S = 15.0  # after so long without any, see whether the connection is still there
 PAUSE_S = 0.1  # before it is made again, doubled up to
 PAUSE_MAX_S = 5.0
+REFUSED_S = 60.0  # where the server refuses to listen: it may have no such thing
 
 log = structlog.get_logger(__name__)
 
@@ -41,6 +42,7 @@ class Listener:
         self._url, self._channels, self._heard = url, channels, heard
         self._clock, self._timeout_s = clock, timeout_s
         self._news: set[str] = set()
+        self._pause_s = PAUSE_S
         self._awake = asyncio.Event()  # there are news, or the connection is lost
 
     def tell(self, channel: str) -> None:
@@ -49,22 +51,21 @@ class Listener:
         self._awake.set()
 
     async def run(self) -> None:
-        """Until it is cancelled. Survives whatever becomes of the connection."""
-        pause_s = PAUSE_S
+        """Until it is cancelled. Survives whatever becomes of the connection, and a server
+        that has no LISTEN: then work is found by looking for it.
+        """
         while True:
             try:
                 connection = await connect(self._url, timeout_s=self._timeout_s)
                 try:
                     await self._listen(connection)
-                    pause_s = PAUSE_S
                     await self._relay(connection)
                 finally:
                     connection.terminate()
-            except Exception as error:
-                if not faults.lost(error):
-                    raise
+            except faults.ERRORS as error:
+                most_s = PAUSE_MAX_S if faults.lost(error) else REFUSED_S
                 log.warning("listener.lost", error=faults.told(error))
-            last_s, pause_s = pause_s, min(2 * pause_s, PAUSE_MAX_S)
+            last_s, self._pause_s = self._pause_s, min(2 * self._pause_s, most_s)
             await self._clock.wait(asyncio.Event(), last_s)
 
     async def _listen(self, connection: asyncpg.Connection) -> None:
@@ -91,4 +92,5 @@ class Listener:
             except BaseException:
                 self._news |= news
                 raise
+            self._pause_s = PAUSE_S
             await self._clock.wait(asyncio.Event(), GAP_S)
