@@ -16,6 +16,7 @@ from bridge.api.deps import Deps
 from bridge.api.envelope import Envelope, Traffic
 from bridge.api.exposition import Exposition
 from bridge.api.limits import RequestLimit
+from bridge.api.listing import Listing
 from bridge.api.probes import Probes
 from bridge.api.resource import Closed, Door, Open, Resource
 from bridge.api.respond import refused
@@ -32,7 +33,9 @@ def create_app(deps: Deps) -> Starlette:
     keeper, waiting = Doorkeeper(deps.config), Waiting(deps)
     closed = Door(keeper, RequestLimit(deps.clock.now, deps.nodes)).closed
     subscribing, accounts = Subscribing(deps, waiting, keeper), Accounts(deps)
-    subscriptions, deliveries = Subscriptions(deps, waiting), Deliveries(deps, keeper)
+    listing = Listing()
+    subscriptions = Subscriptions(deps, waiting, listing)
+    deliveries = Deliveries(deps, keeper, listing)
     subscribe = closed(subscribing.one)
     # The most frequent first: routes are tried in order.
     paths: dict[str, dict[str, Open]] = {

@@ -8,6 +8,7 @@ from starlette.responses import Response
 from bridge.api import query
 from bridge.api.auth import Caller, Doorkeeper
 from bridge.api.deps import Deps
+from bridge.api.listing import Listing
 from bridge.api.respond import Json
 from bridge.api.views import attempt_view, delivery_view
 from bridge.errors import RequestError
@@ -38,8 +39,8 @@ OPERATORS = {"client": query.plain_text}
 
 
 class Deliveries:
-    def __init__(self, deps: Deps, keeper: Doorkeeper) -> None:
-        self._deps, self._keeper = deps, keeper
+    def __init__(self, deps: Deps, keeper: Doorkeeper, listing: Listing) -> None:
+        self._deps, self._keeper, self._listing = deps, keeper, listing
 
     async def list(self, request: Request, caller: Caller) -> Response:
         """Newest first. `since` and `until` mean when the delivery was made."""
@@ -52,11 +53,12 @@ class Deliveries:
             since=asked.get("since"),
             until=asked.get("until"),
         )
-        page = await self._deps.store.deliveries(
-            wanted,
-            limit=asked.get("limit", query.DEFAULT_LIMIT),
-            before=asked.get("cursor", NEWEST),
-        )
+        async with self._listing.turn(caller):
+            page = await self._deps.store.deliveries(
+                wanted,
+                limit=asked.get("limit", query.DEFAULT_LIMIT),
+                before=asked.get("cursor", NEWEST),
+            )
         return Json(
             {
                 "items": [delivery_view(item, caller) for item in page.items],

@@ -3,14 +3,15 @@
 import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
 from bridge.api.auth import Caller
-from bridge.errors import RequestError
+from bridge.errors import RequestError, StoreUnavailable
 from bridge.rate import Rate
 
 RECOUNT_S = 5.0  # between two counts in the database
+STALE_S = 2 * RECOUNT_S  # a count that is older says nothing of what others have added
 # Of several nodes each knows what the others added as of its last count. Together they add
 # less than this share of a limit in that time, unless it is a small one.
 NEAR_SHARE, NEAR_LEAST = 0.2, 500
@@ -72,7 +73,8 @@ class ActiveLimit:
     counted here: a client at its limit is counted anew, at most every RECOUNT_S. So a
     client never gets beyond its limit through one process, and waits at most that long for
     a place. Where several nodes add, one that may be near the limit has each subscription
-    counted in its transaction.
+    counted in its transaction; so has everybody while there is no recent count, for which
+    only the request that makes it waits.
     """
 
     def __init__(
@@ -93,13 +95,20 @@ class ActiveLimit:
         """The refusal of one more, if there is no room; a repeat needs none."""
         most = caller.settings.limits.active
         if self._nodes() > 1:
-            if self._counted_at + RECOUNT_S <= self._now():
-                await self._recount_once()
-            far = self._known[caller.name] < most - max(NEAR_SHARE * most, NEAR_LEAST)
-            return None if far else Full(self._refusal(caller), most)
+            if not self._counting.locked():
+                with suppress(StoreUnavailable):  # each can be counted by itself
+                    await self._recount_once()
+            return None if self._far(caller) else Full(self._refusal(caller), most)
         if self._counted_at == float("-inf") or not self._room(caller):
             await self._recount_once()
         return None if self._room(caller) else Full(self._refusal(caller))
+
+    def _far(self, caller: Caller) -> bool:
+        """Whether there is room, whatever other nodes have added since the last count."""
+        if self._now() - self._counted_at > STALE_S:
+            return False
+        most = caller.settings.limits.active
+        return self._known[caller.name] < most - max(NEAR_SHARE * most, NEAR_LEAST)
 
     def turn(self, caller: Caller) -> asyncio.Lock:
         """For a subscription that is counted in its transaction: there it would wait for

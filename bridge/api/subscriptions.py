@@ -8,6 +8,7 @@ from starlette.responses import Response
 from bridge.api import query
 from bridge.api.auth import Caller
 from bridge.api.deps import Deps
+from bridge.api.listing import Listing
 from bridge.api.respond import Json
 from bridge.api.views import subscription_view
 from bridge.api.waiting import Waiting, ended
@@ -32,8 +33,8 @@ _ID = re.compile("sub_([0-9A-Za-z]{1,64})")
 
 
 class Subscriptions:
-    def __init__(self, deps: Deps, waiting: Waiting) -> None:
-        self._deps, self._waiting = deps, waiting
+    def __init__(self, deps: Deps, waiting: Waiting, listing: Listing) -> None:
+        self._deps, self._waiting, self._listing = deps, waiting, listing
 
     async def list(self, request: Request, caller: Caller) -> Response:
         readers = FILTERS | PAGING | (OPERATORS if caller.operator else {})
@@ -41,7 +42,8 @@ class Subscriptions:
         limit = asked.pop("limit", query.DEFAULT_LIMIT)
         before = asked.pop("cursor", NEWEST)
         wanted = SubscriptionFilter(**{"client": caller.scope} | asked)
-        page = await self._deps.store.subscriptions(wanted, limit=limit, before=before)
+        async with self._listing.turn(caller):
+            page = await self._deps.store.subscriptions(wanted, limit=limit, before=before)
         return Json(
             {
                 "items": [subscription_view(item, caller) for item in page.items],

@@ -1,13 +1,14 @@
 """Limits of clients where several nodes take their requests."""
 
+import asyncio
 from collections.abc import Mapping
 
 import pytest
 
 from bridge.api.auth import Caller
-from bridge.api.limits import RECOUNT_S, ActiveLimit, RequestLimit
+from bridge.api.limits import RECOUNT_S, STALE_S, ActiveLimit, RequestLimit
 from bridge.config import Client
-from bridge.errors import RequestError
+from bridge.errors import RequestError, StoreUnavailable
 from bridge.signature import mint
 from tests.conftest import FakeClock
 
@@ -47,12 +48,17 @@ def test_each_of_several_nodes_allows_its_part(clock: FakeClock) -> None:
 
 
 class Counts:
+    """What the database counts; slowly, while it is not `ready`."""
+
     def __init__(self, **active: int) -> None:
         self.active = active
         self.asked = 0
+        self.ready = asyncio.Event()
+        self.ready.set()
 
     async def __call__(self) -> Mapping[str, int]:
         self.asked += 1
+        await self.ready.wait()
         return self.active
 
 
@@ -86,3 +92,36 @@ async def test_several_nodes_count_anew_now_and_then(clock: FakeClock) -> None:
     counts.active["shop"] = 100_000
     assert await limit.full(caller()) is not None
     assert counts.asked == 2
+
+
+async def test_while_one_of_several_nodes_counts_only_one_request_waits(
+    clock: FakeClock,
+) -> None:
+    """The last count serves the others, or each is counted in its own transaction."""
+    counts = Counts(shop=0)
+    limit = ActiveLimit(counts, clock.now, lambda: 2)
+    assert await limit.full(caller()) is None
+    counts.ready.clear()
+    async with asyncio.TaskGroup() as group:
+        clock.advance(RECOUNT_S)
+        counting = group.create_task(limit.full(caller()))
+        await asyncio.sleep(0)
+        assert await limit.full(caller()) is None
+        clock.advance(STALE_S + 1)
+        full = await limit.full(caller())
+        assert full is not None
+        assert full.most == caller().settings.limits.active
+        counts.ready.set()
+    assert counts.asked == 2
+    assert await counting is not None, "what it counted is as old as when it began"
+    assert await limit.full(caller()) is None
+    assert counts.asked == 3
+
+
+async def test_a_count_that_fails_refuses_nobody(clock: FakeClock) -> None:
+    async def counts() -> Mapping[str, int]:
+        raise StoreUnavailable("it takes too long")
+
+    full = await ActiveLimit(counts, clock.now, lambda: 2).full(caller())
+    assert full is not None
+    assert full.most == caller().settings.limits.active

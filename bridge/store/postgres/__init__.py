@@ -45,7 +45,7 @@ T = TypeVar("T")
 CONNECTIONS = 16
 FOR_CALLERS = 12  # of these, so that the loops always find some
 SCAN_S = 60.0  # for each statement of a scan
-SCANS = 2  # at once: the other connections are for those who cannot wait
+SCANS = 4  # at once: half of them lists, the others for counts and the sweep
 TRIES = 5  # of a step that others get in the way of
 
 # That a commit waits for the disk is part of every transaction; this is of the server.
