@@ -18,7 +18,7 @@ from bridge.api.deps import Deps
 from bridge.api.leaving import Leaving
 from bridge.bell import Bell
 from bridge.clock import Clock, SharedClock, SystemClock
-from bridge.config import Config
+from bridge.config import Config, NodeRole
 from bridge.dispatcher import Dispatcher
 from bridge.health import Health
 from bridge.membership import Membership
@@ -113,7 +113,11 @@ async def joined(bridge: Bridge, config: Config) -> Bridge:
 
     assert isinstance(bridge.clock, SharedClock)  # noqa: S101 - made so above
     membership = Membership(
-        bridge.store, secrets.token_hex(8), clock=bridge.clock, health=bridge.health
+        bridge.store,
+        secrets.token_hex(8),
+        takes=lambda: NodeRole.API in config.roles and not bridge.deps.draining(),
+        clock=bridge.clock,
+        health=bridge.health,
     )
     await membership.turn()
     url = (config.listen_database or config.database).get_secret_value()

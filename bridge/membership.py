@@ -5,6 +5,7 @@ clock is off does nothing until that is set right: receivers would refuse its si
 """
 
 import asyncio
+from collections.abc import Callable
 
 import structlog
 
@@ -23,16 +24,22 @@ log = structlog.get_logger(__name__)
 
 
 class Membership:
-    """`node` names this process among all."""
+    """`node` names this process among all; `takes` is whether it takes requests now."""
 
     def __init__(
-        self, store: Store, node: str, *, clock: SharedClock, health: Health
+        self,
+        store: Store,
+        node: str,
+        *,
+        takes: Callable[[], bool],
+        clock: SharedClock,
+        health: Health,
     ) -> None:
-        self._store, self._node = store, node
+        self._store, self._node, self._takes = store, node, takes
         self._clock, self._health = clock, health
         self._in_time = False  # with the database, once at least
         self._beat_at = float("-inf")
-        self.nodes = 1  # that are up, with this one
+        self.nodes = 1  # that share the requests
 
     async def run(self, stop: asyncio.Event) -> None:
         """`stop` it when nothing is in flight any more: then there is no such node.
@@ -51,13 +58,19 @@ class Membership:
             await self._keep_time()
             now = self._clock.now()
             if now - self._beat_at >= BEATS_S:
-                self.nodes = await self._store.beat(self._node, now=now, alive_s=ALIVE_S)
+                await self._beat(now)
                 await self._check_sync()
                 self._beat_at = now  # until it succeeds, what can be read proves nothing
             self._health.set_ready(STORE, by="membership")
         except StoreUnavailable as error:
             self._health.set_unready(STORE, str(error), by="membership")
             log.warning("store.unavailable", loop="membership", error=str(error))
+
+    async def _beat(self, now: float) -> None:
+        nodes = await self._store.beat(
+            self._node, takes=self._takes(), now=now, alive_s=ALIVE_S
+        )
+        self.nodes = max(nodes, 1)
 
     async def _keep_time(self) -> None:
         """Of two clocks that differ nobody knows which is right, so neither is followed."""

@@ -1,5 +1,7 @@
 """A node among those that share its database: by which time it goes, and when it serves."""
 
+import asyncio
+import secrets
 from collections.abc import AsyncIterator
 
 import pytest
@@ -9,6 +11,7 @@ from bridge.errors import SealBroken
 from bridge.health import CLOCK, STORE, Health
 from bridge.membership import BEATS_S, Membership
 from bridge.store import Store, meta
+from bridge.store.postgres.looking import looking
 from bridge.vault import Vault
 from tests.conftest import ENCRYPTION_KEY, START
 from tests.store.conftest import opened
@@ -43,7 +46,14 @@ class Node:
         self.clock = SharedClock(wall=self.wall, monotonic=lambda: self.true)
         self.health = Health()
         self.health.set_ready("start")
-        self.membership = Membership(store, "a", clock=self.clock, health=self.health)
+        self.takes = True
+        self.membership = Membership(
+            store,
+            secrets.token_hex(4),
+            takes=lambda: self.takes,
+            clock=self.clock,
+            health=self.health,
+        )
 
     def wall(self) -> float:
         return self.true + self.offset_s
@@ -103,7 +113,9 @@ async def test_a_node_that_began_with_a_wrong_time_takes_the_right_one_at_once(
     await node.turn()
     assert not node.health.unready
     assert node.ahead_s == pytest.approx(0, abs=SOON)
-    assert await store.beat("b", now=node.clock.now(), alive_s=15.0) == 2
+    another = Node(store, url)
+    await another.turn(node.true - another.true)
+    assert another.membership.nodes == 2
 
 
 async def test_a_node_whose_own_clock_is_off_keeps_the_time_it_has(
@@ -120,6 +132,31 @@ async def test_a_node_whose_own_clock_is_off_keeps_the_time_it_has(
     node.offset_s = 0.0
     await node.turn()
     assert not node.health.unready
+
+
+async def test_only_nodes_that_take_requests_share_them(store: Store, url: str) -> None:
+    """Else three pollers would leave the only API a quarter of what a client may ask."""
+    api, poller, leaving = (Node(store, url) for _ in range(3))
+    poller.takes = False
+    for node in (poller, api, leaving):
+        await node.turn()
+    assert poller.membership.nodes == 1, "it asks of nobody to wait for ever"
+    assert (api.membership.nodes, leaving.membership.nodes) == (1, 2)
+    leaving.takes = False
+    for node in (api, leaving, api):
+        await node.turn(BEATS_S + 1)
+    assert api.membership.nodes == 1
+    assert await up(url) == 3, "a rekey waits for all of them"
+    for node in (poller, leaving):
+        stop = asyncio.Event()
+        stop.set()
+        await node.membership.run(stop)
+    assert await up(url) == 1
+
+
+async def up(url: str) -> int:
+    async with looking(url) as look:
+        return await look.read(meta.count_nodes(since=START))
 
 
 async def test_a_database_that_can_only_be_read_is_not_ready(
@@ -146,4 +183,4 @@ async def test_a_node_that_was_silent_during_a_rekey_stops(store: Store, url: st
     await store.database.write(meta.rewrap, Vault([NEW_KEY, ENCRYPTION_KEY]))
     await node.turn()
     with pytest.raises(SealBroken, match="rekey"):
-        await node.turn(BEATS_S)
+        await node.turn(BEATS_S + 1)

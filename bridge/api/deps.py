@@ -38,7 +38,7 @@ class Deps:
     leaving: Leaving = field(default_factory=Leaving)
     pulse: Callable[[str], Pulse] = unknown_pulse
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
-    nodes: Callable[[], int] = lambda: 1  # that share the limits of clients
+    nodes: Callable[[], int] = lambda: 1  # that take requests, and share limits
     dev: bool = False
 
 

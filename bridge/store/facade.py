@@ -314,13 +314,15 @@ class Store:
             return True
         return await self.database.write(meta.take_job, name, now=now, every_s=every_s)
 
-    async def beat(self, node: str, *, now: float, alive_s: float) -> int:
-        """Say that this node is up; how many have said so in the last `alive_s`.
+    async def beat(self, node: str, *, takes: bool, now: float, alive_s: float) -> int:
+        """Say that this node is up, and whether it takes requests; how many of those that
+        do have said so in the last `alive_s`.
 
         Raises SealBroken if it must not seal anything any more.
         """
-        vault = self._box.vault
-        return await self.database.write(meta.beat, vault, node, now=now, alive_s=alive_s)
+        return await self.database.write(
+            meta.beat, self._box.vault, node, takes=takes, now=now, alive_s=alive_s
+        )
 
     async def leave(self, node: str, *, before: float) -> None:
         """This node goes. Forgets those as well who were last seen `before`."""

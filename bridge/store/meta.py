@@ -12,6 +12,7 @@ from bridge.vault import ID_BYTES, Fingerprints, Vault
 FINGERPRINT_KEY = "fingerprint_key"
 SEALED_WITH = "sealed_with"  # ids of the encryption keys that were ever the newest
 TIME = "time"
+NO_API = "no-api-"  # before the name of a node that takes no requests
 
 
 class Reached(NamedTuple):
@@ -102,16 +103,20 @@ def take_job(name: str, *, now: float, every_s: float) -> Step[bool]:
     return bool((yield ask("take_job", name=name, now=now, next_at=now + every_s)))
 
 
-def beat(vault: Vault, node: str, *, now: float, alive_s: float) -> Step[int]:
-    """Say that this node is up; how many are.
+def beat(vault: Vault, node: str, *, takes: bool, now: float, alive_s: float) -> Step[int]:
+    """Say that this node is up; how many are that take requests, as this one or not.
 
     Raises SealBroken if its newest key is in use no more: there was a `rekey` while it had
     nothing to say, and what it went on sealing would not open once that key is taken away.
     """
-    yield ask("beat_node", node=node, now=now)
+    name, other = (node, NO_API + node) if takes else (NO_API + node, node)
+    yield ask("beat_node", node=name, now=now)
+    yield ask("drop_nodes", node=other, before=0.0)
     if vault.newest_id not in (yield from sealed_with()):
         raise SealBroken("a rekey took it over to another key while this node was silent")
-    return (yield from count_nodes(since=now - alive_s))
+    [counted] = yield ask("count_takers", since=now - alive_s)
+    nodes: int = counted["nodes"]
+    return nodes
 
 
 def count_nodes(*, since: float) -> Step[int]:
@@ -122,7 +127,8 @@ def count_nodes(*, since: float) -> Step[int]:
 
 def leave(node: str, *, before: float) -> Step[None]:
     """This node goes; so have those who have not said a word since."""
-    yield ask("drop_nodes", node=node, before=before)
+    for name in (node, NO_API + node):
+        yield ask("drop_nodes", node=name, before=before)
 
 
 def rows(query: str, **params: Any) -> Step[list[Mapping[str, Any]]]:

@@ -27,7 +27,8 @@ UPDATE jobs SET next_at = :next_at WHERE name = :name AND next_at <= :now RETURN
 -- name: lock_job(name)!
 UPDATE jobs SET next_at = next_at WHERE name = :name;
 
--- Nodes that are up; each says so every few seconds.
+-- Nodes that are up; each says so every few seconds, one that takes no requests under a name
+-- that begins so.
 -- name: beat_node(node, now)!
 INSERT INTO nodes (node, seen_at) VALUES (:node, :now)
 ON CONFLICT (node) DO UPDATE SET seen_at = excluded.seen_at;
@@ -37,6 +38,9 @@ DELETE FROM nodes WHERE node = :node OR seen_at < :before;
 
 -- name: count_nodes(since)
 SELECT count(*) AS nodes FROM nodes WHERE seen_at >= :since;
+
+-- name: count_takers(since)
+SELECT count(*) AS nodes FROM nodes WHERE seen_at >= :since AND node NOT LIKE 'no-api-%';
 
 -- Subscribe
 

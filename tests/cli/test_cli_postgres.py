@@ -59,7 +59,7 @@ async def test_migrate_makes_the_tables_once(postgres: str) -> None:
     made = await run("migrate", **at(postgres))
     assert made.stdout == f"the database has schema {LATEST} now; it had none\n"
     async with opened(postgres) as store:
-        await store.beat("node", now=await store.database.time(), alive_s=15.0)
+        await store.beat("node", takes=True, now=await store.database.time(), alive_s=15.0)
         again = await run("migrate", "--json", **at(postgres))
     assert json.loads(again.stdout) == {"schema_before": LATEST, "schema": LATEST}
 
@@ -79,7 +79,7 @@ async def test_check_says_what_serve_would_find_and_changes_nothing(postgres: st
         postgres, "SELECT value FROM meta WHERE name = 'sealed_with'"
     )
     async with opened(postgres) as store:
-        await store.beat("node", now=await store.database.time(), alive_s=15.0)
+        await store.beat("node", takes=True, now=await store.database.time(), alive_s=15.0)
         used = await run("check", "--offline", **at(postgres))
     assert "✓ database  opens, and waits for the disk; 1 node up\n" in used.stdout
 
