@@ -10,6 +10,8 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+import structlog
+from structlog.testing import capture_logs
 
 from bridge.errors import ConfigError, RequestError, StoreUnavailable
 from bridge.lanes import Window
@@ -20,9 +22,11 @@ from bridge.store.claims import Claims, Pick
 from bridge.store.meta import open_meta
 from bridge.store.migrate import migrate, migrations
 from bridge.store.poll_claims import claim_polls
-from bridge.store.postgres import TRIES, Postgres, open_postgres
+from bridge.store.postgres import TRIES, Postgres, holding, migrating, open_postgres
 from bridge.store.postgres.advancing import Advances
 from bridge.store.postgres.dialect import statements, translated
+from bridge.store.postgres.holding import held
+from bridge.store.postgres.migrating import apply
 from bridge.store.steps import Query, Rows, Step, ask
 from bridge.vault import Vault
 from tests.conftest import ENCRYPTION_KEY, START
@@ -33,6 +37,10 @@ QUICK_S = 0.2  # a time limit for what is meant to exceed it
 BLOCKED = """SELECT pid FROM pg_stat_activity
 WHERE wait_event_type = 'Lock' AND application_name = 'poll-bridge'
     AND datname = current_database()"""
+
+
+KEEPALIVES = """SELECT name FROM pg_settings
+WHERE name LIKE 'tcp_keepalives%' AND source = 'session'"""
 
 
 @asynccontextmanager
@@ -61,6 +69,16 @@ def own() -> Iterator[Server]:
     """A server that may be stopped and misconfigured; each test leaves it in order."""
     with running_alone() as server:
         yield server
+
+
+@pytest.fixture
+def lines() -> Iterator[list[dict[str, object]]]:
+    """What is logged meanwhile."""
+    former = structlog.get_config()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger("warning"))
+    with capture_logs() as caught:
+        yield caught  # type: ignore[misc]
+    structlog.configure(**former)
 
 
 def put(**values: str) -> Step[None]:
@@ -580,6 +598,41 @@ async def test_nodes_that_start_at_once_migrate_once(empty: str) -> None:
     assert await nodes[3].read(get, "a") == "1"
     for node in nodes:
         await node.close()
+
+
+async def test_it_is_told_whom_a_start_waits_for(
+    empty: str, lines: list[dict[str, object]]
+) -> None:
+    """A command that has the database for itself, or a machine that is gone."""
+
+    async def start() -> int:
+        async with connected(empty) as node, node.transaction():
+            return await apply(node, tell_after_s=0.05)
+
+    async def told() -> bool:
+        await asyncio.sleep(0)
+        return bool(lines)
+
+    async with asyncio.TaskGroup() as group, held(empty):
+        starting = group.create_task(start())
+        await until(told)
+    assert starting.result() == len(migrations("postgres"))
+    [line] = lines
+    assert (line["event"], line["program"]) == ("database.held", "poll-bridge")
+
+
+@pytest.mark.parametrize("begin", [holding.BEGIN, f"BEGIN; {migrating.BEGIN}"])
+async def test_the_server_notices_that_whoever_holds_it_is_gone(
+    url: str, begin: str
+) -> None:
+    """After half a minute, not after the two hours of the system: nobody starts before."""
+    async with connected(url) as connection:
+        await connection.execute(begin)
+        assert {row["name"] for row in await connection.fetch(KEEPALIVES)} == {
+            "tcp_keepalives_idle",
+            "tcp_keepalives_interval",
+            "tcp_keepalives_count",
+        }
 
 
 async def test_a_migration_waits_for_a_role_that_repeats_its_reads(

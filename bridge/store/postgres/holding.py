@@ -5,13 +5,14 @@ from contextlib import asynccontextmanager
 
 from bridge.errors import StoreLocked
 from bridge.store.postgres.connecting import TIMEOUT_S, connect, opening
-from bridge.store.postgres.migrating import LOCK
+from bridge.store.postgres.migrating import KEEPALIVE, LOCK
 
 # A node that starts waits for this lock, however long that takes. A transaction holds it:
 # a pooler gives the next one another connection.
-BEGIN = """
+BEGIN = f"""
 BEGIN;
-SET LOCAL idle_in_transaction_session_timeout = 0
+SET LOCAL idle_in_transaction_session_timeout = 0;
+{KEEPALIVE}
 """
 TAKE = f"SELECT pg_try_advisory_xact_lock({LOCK})"
 
