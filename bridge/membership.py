@@ -17,7 +17,7 @@ from bridge.store import Store
 EVERY_S = 1.0
 OFF_MOST_S = 1.0  # of the node's clock against the database's
 ALIVE_S = 15.0  # who has said nothing for so long is taken for dead
-BEATS_S = 5.0
+BEATS_S = 2.0  # each is a write: so soon it is known whether the database takes any
 FORGOTTEN_S = 3_600.0
 
 log = structlog.get_logger(__name__)
