@@ -568,10 +568,13 @@ WHERE id = :destination_id AND reopened_at <= :begun_at AND :begun_at >= (
     SELECT created_at FROM subscriptions WHERE destination_id = :destination_id ORDER BY id DESC LIMIT 1)
 RETURNING id;
 
+-- What others are at, who may be told the same and wait for this step, they settle, or the
+-- next claim drops it.
 -- name: gone_deliveries(destination_id, limit)
 SELECT d.id FROM deliveries d JOIN destinations t ON t.id = d.destination_id
 WHERE d.destination_id = :destination_id AND d.state IN ('waiting', 'retrying') AND t.gone_at IS NOT NULL
-LIMIT :limit;
+LIMIT :limit
+/*+ FOR NO KEY UPDATE OF d SKIP LOCKED */;
 
 -- name: drop_gone_delivery(delivery_id, now)!
 UPDATE deliveries SET state = 'gone', updated_at = :now
