@@ -29,6 +29,7 @@ from bridge.store import (
     rekeying,
     starting,
     subscribing,
+    sweeping,
     upkeep,
 )
 from bridge.store.box import Box
@@ -272,10 +273,10 @@ class Store:
 
     async def sweep(self, *, now: float) -> int:
         """Repair what must not exist; how much of it there was."""
-        if not await self.database.scan(upkeep.anything_amiss):
+        if not await self.database.scan(sweeping.anything_amiss):
             return 0
         return await self.database.write(
-            upkeep.sweep, self._box, now=now, shared=self.database.shared
+            sweeping.sweep, self._box, now=now, shared=self.database.shared
         )
 
     async def prune(self, *, before: float) -> int:
