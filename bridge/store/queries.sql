@@ -767,6 +767,14 @@ WHERE d.state IN ('waiting', 'retrying') AND NOT EXISTS (
     SELECT 1 FROM delivery_schedule q WHERE q.delivery_id = d.id AND q.manual = 0)
 LIMIT :limit;
 
+-- SQLite has one writer, and needs no foreign key against it.
+-- name: laneless_attempts(limit)
+SELECT q.id, q.retry, q.next_at, t.lane_id FROM delivery_schedule q
+JOIN deliveries d ON d.id = q.delivery_id
+JOIN destinations t ON t.id = d.destination_id
+WHERE NOT EXISTS (SELECT 1 FROM lanes l WHERE l.id = q.lane_id)
+LIMIT :limit;
+
 -- name: idle_schedules(limit)
 SELECT p.watch_id FROM poll_schedule p
 WHERE NOT EXISTS (SELECT 1 FROM subscriptions s WHERE s.watch_id = p.watch_id AND s.state = 'active')

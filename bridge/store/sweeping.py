@@ -12,6 +12,7 @@ AMISS = (
     "unchecked_subscriptions",
     "untold_ends",
     "unscheduled_deliveries",
+    "laneless_attempts",
     "idle_schedules",
     "late_credentials",
     "late_lanes",
@@ -40,12 +41,22 @@ def sweep(box: Box, *, now: float, shared: bool) -> Step[int]:
         repaired += 1
         retry = row["state"] == DeliveryState.RETRYING
         yield from schedule(row["id"], row["lane_id"], at=now + PATIENCE_S, retry=retry)
+    for row in (yield ask("laneless_attempts", limit=CHUNK)):
+        repaired += 1
+        yield from bring_home(row)
     for row in (yield ask("idle_schedules", limit=CHUNK)):
         repaired += 1
         [watch] = yield ask("lock_watch", watch_id=row["watch_id"])
         yield from rest_if_idle(row["watch_id"], watch["credential_id"])
     late = yield from sweep_lanes()
     return repaired if shared else repaired + late
+
+
+def bring_home(row: Row) -> Step[None]:
+    """What is owed in a lane that is not there: to that of its destination."""
+    yield ask("move_delivery", schedule_id=row["id"], lane_id=row["lane_id"])
+    advance = "advance_retry" if row["retry"] else "advance_first"
+    yield ask(advance, lane_id=row["lane_id"], at=row["next_at"])
 
 
 def sweep_lanes() -> Step[int]:

@@ -749,6 +749,20 @@ async def test_an_end_without_a_delivery_is_owed(scene: Scene, path: Path) -> No
     assert (await scene.delivery(key)).state is DeliveryState.ACCEPTED
 
 
+async def test_an_attempt_in_a_lane_that_is_not_there_is_made(
+    scene: Scene, path: Path
+) -> None:
+    """Nothing looks for it there, and an attempt by hand stands in the way of a new one."""
+    key = await scene.ended()
+    await scene.retry(key)
+    damage(path, "UPDATE delivery_schedule SET lane_id = 1000")
+    assert await repairs(scene) == 2
+    scene.later(2.0)
+    assert len(await scene.claim_deliveries()) == 1
+    scene.later(HOUR)
+    assert len(await scene.claim_deliveries()) == 1
+
+
 async def test_an_end_that_was_filtered_is_not_owed_by_a_repair(
     scene: Scene, path: Path
 ) -> None:
