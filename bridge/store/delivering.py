@@ -180,6 +180,7 @@ def give_up(claimed: ClaimedDelivery, verdict: Verdict, now: float) -> Step[Rest
 
 def close_destination(claimed: ClaimedDelivery, now: float) -> Step[Rest | None]:
     """Nothing more goes to this URL with these headers of this client."""
+    yield ask("lock_destination", destination_id=claimed.destination_id)
     closed = yield ask(
         "close_destination",
         destination_id=claimed.destination_id,

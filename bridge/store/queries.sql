@@ -109,7 +109,7 @@ INSERT INTO lanes (client, host, destination_id) VALUES (:client, :host, :destin
 ON CONFLICT (client, host, destination_id) DO NOTHING;
 
 -- name: find_destination(fingerprint)
-SELECT id, sealed, gone_at FROM destinations WHERE fingerprint = :fingerprint;
+SELECT id, sealed FROM destinations WHERE fingerprint = :fingerprint;
 
 -- name: add_destination(fingerprint, lane_id, sealed)!
 INSERT INTO destinations (fingerprint, lane_id, sealed) VALUES (:fingerprint, :lane_id, :sealed)
@@ -120,6 +120,10 @@ UPDATE destinations SET sealed = :sealed WHERE id = :destination_id;
 
 -- name: reopen_destination(destination_id, now)!
 UPDATE destinations SET gone_at = NULL, reopened_at = :now WHERE id = :destination_id;
+
+-- name: reopen_gone_destination(destination_id, now)!
+UPDATE destinations SET gone_at = NULL, reopened_at = :now
+WHERE id = :destination_id AND gone_at IS NOT NULL;
 
 -- name: add_subscription(key, client, identity, watch_id, destination_id, events, method, format, include_raw, sealed, now, deadline_at)
 INSERT INTO subscriptions (key, client, identity, watch_id, destination_id, events, method, format,
@@ -559,6 +563,11 @@ WHERE id = :lane_id;
 UPDATE lanes SET suspect_id = NULL, probing = 0, throttles = 0
 WHERE id IN (:lane_id, (SELECT lane_id FROM destinations WHERE id = :destination_id))
     AND (suspect_id IS NOT NULL OR probing = 1);
+
+-- Waits for whoever is just subscribing to it, to see when that was.
+-- name: lock_destination(destination_id)
+SELECT id FROM destinations WHERE id = :destination_id
+/*+ FOR UPDATE */;
 
 -- A 410 to an attempt that was begun before somebody asked for this URL anew says nothing
 -- of what they asked for.

@@ -1,12 +1,36 @@
 """Two nodes at the same rows at once: whoever comes first, the outcome is right."""
 
+import asyncio
+from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any
+
+import asyncpg
+import pytest
 
 from bridge import retry
 from bridge.model import ClaimedDelivery, DeliveryState, Reply
-from bridge.store import delivering
-from tests.store.held import held
-from tests.store.scene import ACCEPTED, GONE, HOUR, TOO_MANY, Scene, destination
+from bridge.store import Subscribed, delivering, subscribing
+from tests.store.held import END, done_or_blocked, held
+from tests.store.postgres import Server, connected
+from tests.store.scene import (
+    ACCEPTED,
+    GONE,
+    HOUR,
+    TOO_MANY,
+    Scene,
+    destination,
+    key_of,
+    succeeded,
+    wish,
+)
+
+
+@pytest.fixture
+async def other(server: Server) -> AsyncIterator[asyncpg.Connection]:
+    """To look on."""
+    async with connected(server.url()) as connection:
+        yield connection
 
 
 def heard(scene: Scene, claimed: ClaimedDelivery, reply: Reply) -> tuple[Any, ...]:
@@ -42,3 +66,42 @@ async def test_a_retry_by_hand_does_not_land_in_a_lane_that_is_pruned(scene: Sce
         assert await scene.store.prune(before=scene.now - 1.5 * HOUR) == 1
     assert asked.result()
     assert (await scene.claim_delivery()).manual
+
+
+async def test_who_subscribes_to_a_url_while_it_is_told_gone_is_told_all_the_same(
+    scene: Scene, other: asyncpg.Connection
+) -> None:
+    """The 410 is to an attempt from before: it says nothing of what is asked for now."""
+    await scene.ended("old")
+    scene.later(3.0)
+    attempt = await scene.claim_delivery()
+    scene.later(1.0)
+    database = scene.store.database
+    async with held(database, END, *adding(scene, "new"), now=scene.now) as added:
+        gone = asyncio.create_task(scene.hear(attempt, GONE))
+        await done_or_blocked(gone, other)
+    await gone
+    await the_end_is_owed(scene, added.result())
+
+
+async def test_a_url_that_was_told_gone_just_before_is_reopened(scene: Scene) -> None:
+    """Between the look at the URL and the new subscription to it."""
+    await scene.ended("old")
+    scene.later(3.0)
+    attempt = await scene.claim_delivery()
+    scene.later(1.0)
+    database, adds = scene.store.database, "add_subscription"
+    async with held(database, adds, *adding(scene, "new"), now=scene.now) as added:
+        await scene.hear(attempt, GONE)
+    await the_end_is_owed(scene, added.result())
+
+
+def adding(scene: Scene, task_id: str) -> tuple[Any, ...]:
+    store = scene.store
+    add = partial(subscribing.subscribe, mint=store._mint, full=None)
+    return add, store._box, wish(task_id, first_poll_s=0.0), None
+
+
+async def the_end_is_owed(scene: Scene, added: Subscribed) -> None:
+    await scene.poll(succeeded())
+    assert (await scene.delivery(key_of(added))).state is DeliveryState.WAITING
