@@ -147,7 +147,7 @@ class Store:
         ended = [*told.keys]
         while told.after is not None:
             told = await self.database.write(
-                polling.tell_poll, self._box, claimed, seen, move, told.after, now=now
+                polling.tell_more, self._box, claimed, seen, move, told.after, now=now
             )
             ended += told.keys
         return ended

@@ -81,6 +81,14 @@ def tell_poll(
     return Told(ended)
 
 
+def tell_more(
+    box: Box, claimed: ClaimedPoll, seen: Observation, move: Move, after: int, *, now: float
+) -> Step[Told]:
+    """The next chunk, in a transaction of its own: whoever just subscribes is waited for."""
+    yield ask("lock_watch", watch_id=claimed.watch_id)
+    return (yield from tell_poll(box, claimed, seen, move, after, now=now))
+
+
 def record_observation(claimed: ClaimedPoll, seen: Observation, now: float) -> Step[None]:
     yield ask(
         "record_observation",

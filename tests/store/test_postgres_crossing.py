@@ -8,15 +8,18 @@ from typing import Any
 import asyncpg
 import pytest
 
-from bridge import retry
-from bridge.model import ClaimedDelivery, DeliveryState, Reply
-from bridge.store import Subscribed, delivering, subscribing
+from bridge import retry, transition
+from bridge.model import ClaimedDelivery, ClaimedPoll, DeliveryState, Reply
+from bridge.store import Subscribed, delivering, polling, subscribing
+from bridge.transition import Move
 from tests.store.held import END, done_or_blocked, held
 from tests.store.postgres import Server, connected
 from tests.store.scene import (
     ACCEPTED,
     GONE,
     HOUR,
+    MINUTE,
+    NOT_FOUND,
     TOO_MANY,
     Scene,
     destination,
@@ -105,3 +108,28 @@ def adding(scene: Scene, task_id: str) -> tuple[Any, ...]:
 async def the_end_is_owed(scene: Scene, added: Subscribed) -> None:
     await scene.poll(succeeded())
     assert (await scene.delivery(key_of(added))).state is DeliveryState.WAITING
+
+
+async def test_who_subscribes_while_a_crowd_is_ended_is_polled(
+    scene: Scene, other: asyncpg.Connection
+) -> None:
+    """By an answer that is told in chunks: each takes the watch, as the first does."""
+    key = await scene.add("crowd", destination=destination("old"), first_poll_s=0.0)
+    claimed, move = await closing(scene)
+    database, answer = scene.store.database, (scene.store._box, claimed, NOT_FOUND, move)
+    async with held(database, END, *adding(scene, "crowd"), now=scene.now):
+        more = database.write(polling.tell_more, *answer, 0, now=scene.now)
+        telling = asyncio.create_task(more)
+        await done_or_blocked(telling, other)
+    assert (await telling).keys == [key]
+
+
+async def closing(scene: Scene) -> tuple[ClaimedPoll, Move]:
+    """The poll whose answer, that there is no such task, is believed at last."""
+    while True:
+        scene.later(MINUTE)
+        claimed, policy = await scene.claim_poll(), scene.policy
+        move = transition.after(claimed, NOT_FOUND, policy, now=scene.now, dice=0.0)
+        if move.closes:
+            return claimed, move
+        await scene.answer(claimed, NOT_FOUND)
