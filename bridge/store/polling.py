@@ -84,7 +84,7 @@ def tell_poll(
 def tell_more(
     box: Box, claimed: ClaimedPoll, seen: Observation, move: Move, after: int, *, now: float
 ) -> Step[Told]:
-    """The next chunk, in a transaction of its own: whoever just subscribes is waited for."""
+    """The next chunk, in a transaction of its own, which waits for who just subscribes."""
     yield ask("lock_watch", watch_id=claimed.watch_id)
     return (yield from tell_poll(box, claimed, seen, move, after, now=now))
 

@@ -9,7 +9,7 @@ from bridge.cadence import PollPolicy
 from bridge.model import Observation, PollOutcome
 from bridge.store.box import Box
 from bridge.store.rows import listener, listener_of
-from bridge.store.steps import Row, Step, ask
+from bridge.store.steps import Row, Rows, Step, ask
 from bridge.store.telling import CHUNK, close, rest_if_idle
 from bridge.transition import own_outcome
 
@@ -114,15 +114,28 @@ def end_by_our_word(box: Box, rows: Iterable[Row], now: float) -> Step[list[str]
 
 
 def end_keyless(box: Box, doubt: Doubt) -> Step[list[str]]:
-    """End a chunk of what waits for a key that was refused from the start and still is."""
-    rows = yield ask(
-        "keyless_subscriptions",
-        before=doubt.until - KEY_CHANCE_S,
-        since=doubt.since,
-        fresh_before=doubt.now - KEY_CHANCE_S,
-        limit=CHUNK,
+    """End a chunk of what waits for a key that was refused from the start and still is.
+
+    It is looked up again with their watches locked: the key may have begun to work.
+    """
+    taken = {row["watch_id"] for row in (yield from keyless(doubt))}
+    for watch_id in sorted(taken):
+        yield ask("lock_watch", watch_id=watch_id)
+    rows = (yield from keyless(doubt)) if taken else ()
+    still = [row for row in rows if row["watch_id"] in taken]
+    return (yield from end_by_our_word(box, still, doubt.now))
+
+
+def keyless(doubt: Doubt) -> Step[Rows]:
+    return (
+        yield ask(
+            "keyless_subscriptions",
+            before=doubt.until - KEY_CHANCE_S,
+            since=doubt.since,
+            fresh_before=doubt.now - KEY_CHANCE_S,
+            limit=CHUNK,
+        )
     )
-    return (yield from end_by_our_word(box, rows, doubt.now))
 
 
 def prune(*, before: float) -> Step[int]:

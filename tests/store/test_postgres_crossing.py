@@ -9,8 +9,15 @@ import asyncpg
 import pytest
 
 from bridge import retry, transition
-from bridge.model import ClaimedDelivery, ClaimedPoll, DeliveryState, Reply
-from bridge.store import Subscribed, delivering, polling, subscribing
+from bridge.model import (
+    ClaimedDelivery,
+    ClaimedPoll,
+    DeliveryState,
+    Reply,
+    SubscriptionState,
+)
+from bridge.store import Doubt, Subscribed, delivering, polling, subscribing, upkeep
+from bridge.store.upkeep import KEY_CHANCE_S
 from bridge.transition import Move
 from tests.store.held import END, done_or_blocked, held
 from tests.store.postgres import Server, connected
@@ -20,10 +27,12 @@ from tests.store.scene import (
     HOUR,
     MINUTE,
     NOT_FOUND,
+    REFUSED,
     TOO_MANY,
     Scene,
     destination,
     key_of,
+    pending,
     succeeded,
     wish,
 )
@@ -133,3 +142,18 @@ async def closing(scene: Scene) -> tuple[ClaimedPoll, Move]:
         if move.closes:
             return claimed, move
         await scene.answer(claimed, NOT_FOUND)
+
+
+async def test_a_key_that_is_mended_while_its_tasks_are_ended_keeps_them(
+    scene: Scene,
+) -> None:
+    """They were looked up when it had not worked yet."""
+    keys = [await scene.add(f"task-{n}", first_poll_s=0.0) for n in range(3)]
+    await scene.poll(REFUSED)
+    scene.later(KEY_CHANCE_S + MINUTE)
+    claimed, *_ = await scene.claim_polls()
+    end, database, box = upkeep.end_keyless, scene.store.database, scene.store._box
+    async with held(database, "lock_watch", end, box, Doubt.none(scene.now)) as ended:
+        await scene.answer(claimed, pending())
+    assert ended.result() == []
+    assert {(await scene.show(key)).state for key in keys} == {SubscriptionState.ACTIVE}
