@@ -69,8 +69,11 @@ ON CONFLICT (fingerprint) DO NOTHING;
 -- name: lock_own_credential(credential_id)
 UPDATE credentials SET own = own WHERE id = :credential_id AND own = 1 RETURNING sealed;
 
+-- For a task that is polled: the last that needed it may have ended meanwhile.
 -- name: keep_key(credential_id, sealed)!
-UPDATE credentials SET sealed = :sealed WHERE id = :credential_id;
+UPDATE credentials SET sealed = :sealed
+WHERE id = :credential_id AND EXISTS (
+    SELECT 1 FROM poll_schedule WHERE credential_id = :credential_id);
 
 -- Locks the watch: whoever subscribes, stops or ends waits here for the other.
 -- name: put_watch(identity, credential_id, provider, task_id, params, now)
@@ -782,6 +785,13 @@ SELECT q.id, q.retry, q.next_at, t.lane_id FROM delivery_schedule q
 JOIN deliveries d ON d.id = q.delivery_id
 JOIN destinations t ON t.id = d.destination_id
 WHERE NOT EXISTS (SELECT 1 FROM lanes l WHERE l.id = q.lane_id)
+LIMIT :limit;
+
+-- Keys of callers' own that no task needs any more.
+-- name: unused_keys(limit)
+SELECT c.id FROM credentials c
+WHERE c.own = 1 AND c.sealed IS NOT NULL AND NOT EXISTS (
+    SELECT 1 FROM poll_schedule p WHERE p.credential_id = c.id)
 LIMIT :limit;
 
 -- name: idle_schedules(limit)

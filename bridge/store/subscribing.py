@@ -20,7 +20,7 @@ from bridge.store.meta import configured
 from bridge.store.reading import read_subscription
 from bridge.store.rows import listener, listener_of
 from bridge.store.steps import Row, Step, ask
-from bridge.store.telling import drop_pending, rest_if_idle, tell_end, wipe_unused_key
+from bridge.store.telling import drop_pending, rest_if_idle, tell_end
 
 CHUNK = 500
 REMEMBERED_S = 86_400.0  # an identical repeat finds the ended subscription this long
@@ -174,9 +174,10 @@ def add(box: Box, wish: Wish, key: str, identity: bytes, now: float) -> Step[Non
         yield ask("reopen_gone_destination", destination_id=destination_id, now=now)
     known = remembered(box, wish, watch, now)
     if known is not None:
-        yield from answer_from_memory(box, watch, added["id"], known, now)
+        yield from answer_from_memory(box, watch["id"], added["id"], known, now)
     else:
         yield from watch_it(wish, watch, now)
+        yield from keep_key(box, wish, watch["credential_id"])
 
 
 def put_watch(box: Box, wish: Wish, now: float) -> Step[Row]:
@@ -192,7 +193,6 @@ def put_watch(box: Box, wish: Wish, now: float) -> Step[Row]:
         params=params,
         now=now,
     )
-    yield from keep_key(box, wish, credential_id)
     return watch
 
 
@@ -253,12 +253,11 @@ def remembered(box: Box, wish: Wish, watch: Row, now: float) -> Observation | No
 
 
 def answer_from_memory(
-    box: Box, watch: Row, subscription_id: int, seen: Observation, now: float
+    box: Box, watch_id: int, subscription_id: int, seen: Observation, now: float
 ) -> Step[None]:
     """End the new subscription at once with what the provider said before."""
-    for row in (yield from listener(watch["id"], subscription_id)):
+    for row in (yield from listener(watch_id, subscription_id)):
         yield from tell_end(box, listener_of(box, row), seen, now=now)
-    yield from wipe_unused_key(watch["credential_id"])
 
 
 def put_destination(box: Box, wish: Wish) -> Step[int]:

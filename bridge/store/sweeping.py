@@ -5,7 +5,14 @@ from bridge.model import DeliveryState
 from bridge.store.box import Box, opened
 from bridge.store.rows import listener, listener_of
 from bridge.store.steps import Row, Step, ask
-from bridge.store.telling import CHUNK, PATIENCE_S, rest_if_idle, schedule, tell_end
+from bridge.store.telling import (
+    CHUNK,
+    PATIENCE_S,
+    rest_if_idle,
+    schedule,
+    tell_end,
+    wipe_unused_key,
+)
 
 AMISS = (
     "unwatched_subscriptions",
@@ -13,6 +20,7 @@ AMISS = (
     "untold_ends",
     "unscheduled_deliveries",
     "laneless_attempts",
+    "unused_keys",
     "idle_schedules",
     "late_credentials",
     "late_lanes",
@@ -44,6 +52,9 @@ def sweep(box: Box, *, now: float, shared: bool) -> Step[int]:
     for row in (yield ask("laneless_attempts", limit=CHUNK)):
         repaired += 1
         yield from bring_home(row)
+    for row in (yield ask("unused_keys", limit=CHUNK)):
+        repaired += 1
+        yield from wipe_unused_key(row["id"])
     for row in (yield ask("idle_schedules", limit=CHUNK)):
         repaired += 1
         [watch] = yield ask("lock_watch", watch_id=row["watch_id"])

@@ -16,7 +16,7 @@ from bridge.model import (
     Reply,
     SubscriptionState,
 )
-from bridge.store import Doubt, Subscribed, delivering, polling, subscribing, upkeep
+from bridge.store import Doubt, Subscribed, delivering, meta, polling, subscribing, upkeep
 from bridge.store.upkeep import KEY_CHANCE_S
 from bridge.transition import Move
 from tests.store.held import END, done_or_blocked, held
@@ -36,6 +36,8 @@ from tests.store.scene import (
     succeeded,
     wish,
 )
+
+FIRST = {"after": 0, "sequence": -1, "limit": 10}
 
 
 @pytest.fixture
@@ -108,10 +110,10 @@ async def test_a_url_that_was_told_gone_just_before_is_reopened(scene: Scene) ->
     await the_end_is_owed(scene, added.result())
 
 
-def adding(scene: Scene, task_id: str) -> tuple[Any, ...]:
+def adding(scene: Scene, task_id: str, **changes: Any) -> tuple[Any, ...]:
     store = scene.store
     add = partial(subscribing.subscribe, mint=store._mint, full=None)
-    return add, store._box, wish(task_id, first_poll_s=0.0), None
+    return add, store._box, wish(task_id, first_poll_s=0.0, **changes), None
 
 
 async def the_end_is_owed(scene: Scene, added: Subscribed) -> None:
@@ -157,3 +159,18 @@ async def test_a_key_that_is_mended_while_its_tasks_are_ended_keeps_them(
         await scene.answer(claimed, pending())
     assert ended.result() == []
     assert {(await scene.show(key)).state for key in keys} == {SubscriptionState.ACTIVE}
+
+
+async def test_a_key_that_is_repeated_while_its_last_task_ends_is_not_kept(
+    scene: Scene,
+) -> None:
+    """The repeat has found the subscription active, and comes after the key was wiped."""
+    await scene.add("own", provider_key="sk-own", first_poll_s=0.0)
+    scene.later(1.0)
+    claimed = await scene.claim_poll()
+    repeat = adding(scene, "own", provider_key="sk-own")
+    database, lock = scene.store.database, "lock_own_credential"
+    async with held(database, lock, *repeat, now=scene.now) as repeated:
+        await scene.answer(claimed, succeeded())
+    assert not repeated.result().created
+    assert await database.read(meta.rows, "sealed_credentials", **FIRST) == []
