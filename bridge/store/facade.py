@@ -20,6 +20,7 @@ from bridge.model import (
 )
 from bridge.retry import Verdict
 from bridge.store import (
+    asking,
     delivering,
     delivery_claims,
     meta,
@@ -228,7 +229,7 @@ class Store:
         an attempt that was asked for is being made.
         """
         return await self.database.write(
-            delivering.ask_for_attempt, key, sequence, client, now=now
+            asking.ask_for_attempt, key, sequence, client, now=now
         )
 
     async def delivery(

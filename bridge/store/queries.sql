@@ -496,7 +496,7 @@ VALUES (:delivery_id, :number, :manual, :now, 'unknown');
 
 -- The delivery before its schedule, as whoever stops or supersedes it takes them.
 -- name: lock_delivery(delivery_id)
-SELECT id FROM deliveries WHERE id = :delivery_id
+SELECT state FROM deliveries WHERE id = :delivery_id
 /*+ FOR NO KEY UPDATE */;
 
 -- name: finish_attempt(delivery_id, number, now, outcome, http_status, detail, hint, answer)!
@@ -598,7 +598,7 @@ WHERE claimed_at IS NOT NULL
 RETURNING delivery_id, lane_id, retry;
 
 -- name: find_delivery(key, sequence, client)
-SELECT d.id, d.state, d.destination_id, l.host, s.client
+SELECT d.id, d.destination_id, l.host, s.client
 FROM deliveries d
 JOIN subscriptions s ON s.id = d.subscription_id
 JOIN destinations t ON t.id = d.destination_id

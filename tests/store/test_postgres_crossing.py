@@ -16,7 +16,16 @@ from bridge.model import (
     Reply,
     SubscriptionState,
 )
-from bridge.store import Doubt, Subscribed, delivering, meta, polling, subscribing, upkeep
+from bridge.store import (
+    Doubt,
+    Subscribed,
+    asking,
+    delivering,
+    meta,
+    polling,
+    subscribing,
+    upkeep,
+)
 from bridge.store.upkeep import KEY_CHANCE_S
 from bridge.transition import Move
 from tests.store.held import END, done_or_blocked, held
@@ -75,7 +84,7 @@ async def test_a_retry_by_hand_does_not_land_in_a_lane_that_is_pruned(scene: Sce
     key = await scene.ended()
     await scene.deliver(TOO_MANY, after_s=3.0)
     await scene.deliver(ACCEPTED, after_s=HOUR)
-    step, database = delivering.ask_for_attempt, scene.store.database
+    step, database = asking.ask_for_attempt, scene.store.database
     async with held(database, "ask_attempt", step, key, 0, "shop", now=scene.now) as asked:
         assert await scene.store.prune(before=scene.now - 1.5 * HOUR) == 1
     assert asked.result()
@@ -174,3 +183,17 @@ async def test_a_key_that_is_repeated_while_its_last_task_ends_is_not_kept(
         await scene.answer(claimed, succeeded())
     assert not repeated.result().created
     assert await database.read(meta.rows, "sealed_credentials", **FIRST) == []
+
+
+async def test_nothing_is_attempted_by_hand_after_a_delete(
+    scene: Scene, other: asyncpg.Connection
+) -> None:
+    """Whichever of the two comes first."""
+    key = await scene.ended()
+    step, database = asking.ask_for_attempt, scene.store.database
+    async with held(database, "ask_attempt", step, key, 0, "shop", now=scene.now):
+        stopping = asyncio.create_task(scene.stop(key))
+        await done_or_blocked(stopping, other)
+    assert await stopping
+    scene.later(HOUR)
+    assert await scene.claim_deliveries() == []
