@@ -175,7 +175,7 @@ class Store:
         ended: list[str] = []
         for row in await self.database.read(meta.rows, "untold_watches", limit=100):
             told = await self.database.write(
-                polling.tell_rest, self._box, row["id"], now=now
+                polling.tell_forgotten, self._box, row["id"], now=now
             )
             ended += await self._tell_rest(row["id"], told, now)
         return ended

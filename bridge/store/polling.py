@@ -202,6 +202,13 @@ def tell_rest(box: Box, watch_id: int, *, now: float) -> Step[Told]:
     return told
 
 
+def tell_forgotten(box: Box, watch_id: int, *, now: float) -> Step[Told]:
+    """As `tell_rest`, of an end that somebody may be telling just now."""
+    if not (yield ask("free_watch", watch_id=watch_id)):
+        return Told()
+    return (yield from tell_rest(box, watch_id, now=now))
+
+
 def tell_some(box: Box, watch_id: int, seen: Observation, now: float) -> Step[Told]:
     rows = yield ask("listeners", watch_id=watch_id, after=0, limit=CHUNK)
     keys: list[str] = []

@@ -18,10 +18,20 @@ INSERT INTO meta (name, value) VALUES (:name, :value) ON CONFLICT (name) DO NOTH
 
 -- Work that one node of several does, at most once in a while: the first to ask has it.
 -- name: add_job(name)!
-INSERT INTO jobs (name, next_at) VALUES (:name, 0) ON CONFLICT (name) DO NOTHING;
+INSERT INTO jobs (name, next_at)
+SELECT CAST(:name AS TEXT), 0 WHERE NOT EXISTS (SELECT 1 FROM jobs WHERE name = :name)
+ON CONFLICT (name) DO NOTHING;
 
 -- name: take_job(name, now, next_at)
-UPDATE jobs SET next_at = :next_at WHERE name = :name AND next_at <= :now RETURNING name;
+UPDATE jobs SET next_at = :next_at
+WHERE name = (SELECT name FROM jobs WHERE name = :name AND next_at <= :now
+    /*+ FOR NO KEY UPDATE SKIP LOCKED */)
+RETURNING name;
+
+-- Whether nobody else is at it; nobody is until the commit.
+-- name: free_job(name)
+SELECT name FROM jobs WHERE name = :name
+/*+ FOR NO KEY UPDATE SKIP LOCKED */;
 
 -- Holds up whoever else takes it, until the commit.
 -- name: lock_job(name)!
@@ -85,6 +95,10 @@ RETURNING id, credential_id, ended_at, memory_until, answer, untold, submitted_a
 -- name: lock_watch(watch_id)
 UPDATE watches SET polls = polls WHERE id = :watch_id
 RETURNING credential_id, ended_at, answer;
+
+-- name: free_watch(watch_id)
+SELECT id FROM watches WHERE id = :watch_id
+/*+ FOR NO KEY UPDATE SKIP LOCKED */;
 
 -- name: reopen_watch(watch_id, now)!
 UPDATE watches
@@ -347,7 +361,8 @@ WHERE delivery_id = :delivery_id AND manual = 0;
 
 -- Deadlines
 
--- Those who came `since` go by `now`, all others by `until`.
+-- Those who came `since` go by `now`, all others by `until`. Watches that another node is at
+-- are left to it, dead or alive: it is up to a second late with them, and holds up no others.
 -- name: due_deadlines(now, until, since, limit)
 SELECT s.id, s.watch_id, w.credential_id, s.created_at, s.deadline_at, s.closing_at, s.spare_s,
     w.provider, w.outcome, c.probes, c.worked_at, c.refused_at
@@ -355,7 +370,8 @@ FROM subscriptions s
 JOIN watches w ON w.id = s.watch_id
 JOIN credentials c ON c.id = w.credential_id
 WHERE s.state = 'active' AND s.check_at <= :now AND (s.check_at <= :until OR s.created_at >= :since)
-ORDER BY s.check_at LIMIT :limit;
+ORDER BY s.check_at LIMIT :limit
+/*+ FOR NO KEY UPDATE OF w SKIP LOCKED */;
 
 -- name: check_later(subscription_id, check_at, closing_at)!
 UPDATE subscriptions SET check_at = :check_at, closing_at = :closing_at
@@ -364,7 +380,7 @@ WHERE id = :subscription_id AND state = 'active';
 -- name: move_deadline(subscription_id, deadline_at, spare_s)!
 UPDATE subscriptions
 SET deadline_at = :deadline_at, check_at = :deadline_at, closing_at = NULL, spare_s = :spare_s
-WHERE id = :subscription_id;
+WHERE id = :subscription_id AND state = 'active';
 
 -- A last look stands first in its lane: `at` is longer ago than anybody waits.
 -- name: poll_now(watch_id, at, closing_at)!

@@ -16,6 +16,7 @@ from bridge.transition import own_outcome
 LAST_WORD_S = 300.0  # how long after its deadline a subscription waits for an answer
 FIRST_IN_LANE_S = 86_400.0  # how long before now a last look is said to be due
 KEY_CHANCE_S = 600.0  # for a key that has never worked
+CLEARING = "clear out"
 LEAST_PAUSE_S = 60.0  # by which a deadline moves while it waits for a key to be mended
 
 
@@ -140,6 +141,8 @@ def keyless(doubt: Doubt) -> Step[Rows]:
 
 def prune(*, before: float) -> Step[int]:
     """Delete one chunk of what finished before `before`; how many subscriptions."""
+    if not (yield from alone()):
+        return 0
     rows = yield ask("old_subscriptions", before=before, limit=CHUNK)
     for row in rows:
         yield ask("delete_attempts", subscription_id=row["id"])
@@ -154,8 +157,16 @@ def prune(*, before: float) -> Step[int]:
     return len(rows)
 
 
+def alone() -> Step[bool]:
+    """Whether no other node is clearing out: it would be at the same rows."""
+    yield ask("add_job", name=CLEARING)
+    return bool((yield ask("free_job", name=CLEARING)))
+
+
 def forget(*, now: float, idempotency_before: float) -> Step[int]:
     """Drop a chunk of the answers and keys that are remembered no longer; how many."""
+    if not (yield from alone()):
+        return 0
     answers = yield ask("forget_answers", now=now, limit=CHUNK)
     keys = yield ask("forget_keys", before=idempotency_before, limit=CHUNK)
     return len(answers) + len(keys)

@@ -24,9 +24,14 @@ WHERE wait_event_type = 'Lock' AND application_name = 'poll-bridge'
 
 @asynccontextmanager
 async def held(
-    database: Database, before: str, step: Callable[..., Step[T]], *args: Any, **kwargs: Any
+    database: Database,
+    stop: str,
+    step: Callable[..., Step[T]],
+    /,
+    *args: Any,
+    **kwargs: Any,
 ) -> AsyncIterator["asyncio.Task[T]"]:
-    """The step stands before this query while the block runs, and has ended after it."""
+    """The step stands before the query `stop` while the block runs, and has ended after."""
     reached, go = asyncio.Event(), asyncio.Event()
 
     def stand() -> Step[None]:
@@ -35,7 +40,7 @@ async def held(
             yield ask("meta", name="a")
 
     async with asyncio.TaskGroup() as group:
-        work = stopped(step, before, stand)
+        work = stopped(step, stop, stand)
         task = group.create_task(database.write(work, *args, **kwargs))
         await reached.wait()
         yield task
@@ -43,7 +48,7 @@ async def held(
 
 
 def stopped(
-    step: Callable[..., Step[T]], before: str, stand: Callable[[], Step[None]]
+    step: Callable[..., Step[T]], stop: str, stand: Callable[[], Step[None]]
 ) -> Callable[..., Step[T]]:
     """The same step, which does what `stand` does before that query."""
 
@@ -52,11 +57,11 @@ def stopped(
         try:
             query = next(inner)
             while True:
-                if query.name == before:
+                if query.name == stop:
                     yield from stand()
                 query = inner.send((yield query))
         except StopIteration as end:
-            if before == END:
+            if stop == END:
                 yield from stand()
             result: T = end.value
             return result

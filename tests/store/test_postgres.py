@@ -121,7 +121,8 @@ async def test_every_query_can_be_prepared(url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["due_credential", "due_polls", "due_lane", "due_deliveries"]
+    "name",
+    ["due_credential", "due_polls", "due_lane", "due_deliveries", "due_deadlines"],
 )
 def test_a_claim_takes_what_nobody_else_is_taking(name: str) -> None:
     """Two nodes that claim at once must neither wait for each other nor take the same."""

@@ -13,6 +13,7 @@ from bridge.model import (
     ClaimedDelivery,
     ClaimedPoll,
     DeliveryState,
+    Outcome,
     Reply,
     SubscriptionState,
 )
@@ -26,6 +27,7 @@ from bridge.store import (
     subscribing,
     upkeep,
 )
+from bridge.store.steps import Step, ask
 from bridge.store.upkeep import KEY_CHANCE_S
 from bridge.transition import Move
 from tests.store.held import END, done_or_blocked, held
@@ -197,3 +199,60 @@ async def test_nothing_is_attempted_by_hand_after_a_delete(
     assert await stopping
     scene.later(HOUR)
     assert await scene.claim_deliveries() == []
+
+
+async def test_nobody_waits_for_a_node_that_is_frozen_while_it_prunes(
+    scene: Scene,
+) -> None:
+    """What it deletes is undone when the server has had enough of it."""
+    key = await scene.add()
+    await scene.stop(key)
+    scene.later(HOUR)
+    store, times = scene.store, {"now": scene.now, "idempotency_before": scene.now}
+    assert await store.prune(before=0.0) == 0  # not the first of all
+    async with held(store.database, END, upkeep.prune, before=scene.now) as pruned:
+        assert await store.prune(before=scene.now) == 0
+        assert await store.forget(**times) == 0
+    assert pruned.result() == 1
+
+
+async def test_nobody_waits_for_a_node_that_is_frozen_while_it_takes_a_job(
+    scene: Scene,
+) -> None:
+    store, job = scene.store, {"now": scene.now, "every_s": MINUTE}
+    await store.take_job("job", now=scene.now - HOUR, every_s=MINUTE)
+    async with held(store.database, END, meta.take_job, "job", **job) as taken:
+        assert not await store.take_job("job", now=scene.now, every_s=MINUTE)
+    assert taken.result()
+
+
+async def test_deadlines_do_not_wait_for_a_node_that_is_frozen_at_others(
+    scene: Scene,
+) -> None:
+    """It has taken the watches it is at; the next second is anybody's."""
+    late = [await scene.add(name, deadline_s=10.0) for name in ("a", "b")]
+    await scene.add("c", deadline_s=20.0)
+    scene.later(10.0)
+    check, database, policy = upkeep.check_deadlines, scene.store.database, scene.policy
+    given = scene.store._box, lambda _: policy, Doubt.none(scene.now)
+    async with held(database, END, check, *given) as checked:
+        scene.later(10.0)
+        await scene.check_deadlines()
+        assert [one.task_id for one in await scene.claim_polls()] == ["c"]
+    assert checked.result().polled
+    await scene.poll(pending())
+    assert {(await scene.show(key)).outcome for key in late} == {Outcome.TIMED_OUT}
+
+
+async def test_an_end_that_a_frozen_node_tells_holds_up_no_other(scene: Scene) -> None:
+    """Deadlines have their turn after it."""
+    await scene.ended()
+    store, database = scene.store, scene.store.database
+    await database.write(mark_untold)
+    tell = polling.tell_rest, store._box, 1
+    async with held(database, END, *tell, now=scene.now):
+        assert await store.finish_ends(now=scene.now) == []
+
+
+def mark_untold() -> Step[None]:
+    yield ask("set_untold", watch_id=1, untold=1)
