@@ -16,6 +16,11 @@ ON CONFLICT (name) DO UPDATE SET value = excluded.value;
 -- name: add_meta(name, value)!
 INSERT INTO meta (name, value) VALUES (:name, :value) ON CONFLICT (name) DO NOTHING;
 
+-- Holds up whoever else is about to change it, until the commit.
+-- name: lock_meta(name)
+SELECT value FROM meta WHERE name = :name
+/*+ FOR NO KEY UPDATE */;
+
 -- Work that one node of several does, at most once in a while: the first to ask has it.
 -- name: add_job(name)!
 INSERT INTO jobs (name, next_at)

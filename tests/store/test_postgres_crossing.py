@@ -30,6 +30,8 @@ from bridge.store import (
 from bridge.store.steps import Step, ask
 from bridge.store.upkeep import KEY_CHANCE_S
 from bridge.transition import Move
+from bridge.vault import Vault
+from tests.conftest import ENCRYPTION_KEY
 from tests.store.held import END, done_or_blocked, held
 from tests.store.postgres import Server, connected
 from tests.store.scene import (
@@ -256,3 +258,21 @@ async def test_an_end_that_a_frozen_node_tells_holds_up_no_other(scene: Scene) -
 
 def mark_untold() -> Step[None]:
     yield ask("set_untold", watch_id=1, untold=1)
+
+
+NEWER = "a-newer-encryption-key-of-40-characters-1"
+NEWEST = "the-newest-encryption-key-of-40-chars-002"
+
+
+async def test_nodes_that_start_with_different_newest_keys_are_both_noted(
+    scene: Scene, other: asyncpg.Connection
+) -> None:
+    """Either key may be taken away too early, and has to be missed then."""
+    one, two = Vault([NEWER, ENCRYPTION_KEY]), Vault([NEWEST, NEWER, ENCRYPTION_KEY])
+    database = scene.store.database
+    async with held(database, "set_meta", meta.open_meta, one):
+        starting = asyncio.create_task(database.write(meta.open_meta, two))
+        await done_or_blocked(starting, other)
+    await starting
+    used = await database.read(meta.used_keys, two)
+    assert set(used) == {Vault([key]).newest_id for key in (ENCRYPTION_KEY, NEWER, NEWEST)}
