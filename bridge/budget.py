@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from bridge.rate import Rate
 
 SLACK_S = 1e-6  # floats near today's unix time are exact to less than this
+LATE_S = 60.0  # no claim comes so long after it looked at its clock
 BURST_SHARE = 10  # a tenth of the rate may go at once: a claim shall be worth its cost
 
 
@@ -48,5 +49,7 @@ class Budget:
         """Under a smaller rate, that of a former configuration, more was owed.
 
         Under this one it is never more than the burst; one more leaves room for rounding.
+        A little more is owed by the clock of a claim that comes late, and stays so.
         """
-        return min(self.full_at, now + (self.burst + 1) * self.gap_s)
+        most = now + (self.burst + 1) * self.gap_s
+        return self.full_at if self.full_at <= most + LATE_S else most

@@ -4,14 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.budget import Budget
+from bridge.budget import LATE_S, Budget
 from bridge.rate import Rate
 from tests.conftest import START
 
 RATES = st.builds(
     Rate,
     count=st.integers(1, 60) | st.sampled_from([600, 10_000]),
-    per_s=st.sampled_from([1.0, 10.0, 60.0]),
+    per_s=st.sampled_from([1.0, 10.0, LATE_S]),
 )
 EXACT_S = 1e-5  # floats near today's unix time
 
@@ -96,6 +96,15 @@ def test_what_a_slower_rate_had_to_wait_for_is_forgiven() -> None:
     fast = Budget(Rate(10, 1.0), slow.full_at)
     assert fast.available(START) == 0
     assert fast.free_at(START) - START == pytest.approx(0.2, abs=1e-5)
+
+
+@pytest.mark.parametrize("late_s", [0.5, 5.0, LATE_S])
+def test_a_claim_that_comes_late_gives_nothing_back(late_s: float) -> None:
+    """Of two nodes the one that looked at its clock first may write last."""
+    budget = Budget(Rate(10, 1.0)).spend(1, START)
+    late = START - late_s
+    assert budget.available(late) == 0
+    assert budget.spend(0, late) == budget
 
 
 def test_a_free_budget_is_free_now() -> None:

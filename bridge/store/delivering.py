@@ -1,11 +1,10 @@
-"""Steps of delivering: record what an attempt came to, ask for one by hand."""
+"""Steps of delivering: record what an attempt came to."""
 
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 from bridge import retry
-from bridge.errors import RequestError
 from bridge.hints import hint
 from bridge.model import AttemptOutcome, ClaimedDelivery, DeliveryState, Reply
 from bridge.portable import storable
@@ -180,6 +179,7 @@ def give_up(claimed: ClaimedDelivery, verdict: Verdict, now: float) -> Step[Rest
 
 def close_destination(claimed: ClaimedDelivery, now: float) -> Step[Rest | None]:
     """Nothing more goes to this URL with these headers of this client."""
+    yield ask("lock_destination", destination_id=claimed.destination_id)
     closed = yield ask(
         "close_destination",
         destination_id=claimed.destination_id,
@@ -201,34 +201,6 @@ def drop_gone(destination_id: int, *, now: float) -> Step[Rest | None]:
         yield ask("drop_gone_delivery", delivery_id=row["id"], now=now)
         yield ask("drop_schedule", delivery_id=row["id"])
     return partial(drop_gone, destination_id, now=now) if len(rows) == CHUNK else None
-
-
-def ask_for_attempt(
-    key: str, sequence: int, client: str | None, *, now: float
-) -> Step[bool]:
-    """Owe one extra attempt, now; False if there is no such delivery.
-
-    Raises RequestError where an attempt would contradict what the client asked for.
-    """
-    rows = yield ask("find_delivery", key=key, sequence=sequence, client=client)
-    if not rows:
-        return False
-    [delivery] = rows
-    state = DeliveryState(delivery["state"])
-    if state in (DeliveryState.STOPPED, DeliveryState.SUPERSEDED, DeliveryState.FILTERED):
-        raise RequestError("delivery_not_retryable", f"the delivery is {state.value}")
-    for asked in (yield ask("asked_attempt", delivery_id=delivery["id"])):
-        if asked["claimed_at"] is not None:
-            raise RequestError(
-                "delivery_not_retryable",
-                "an attempt that was asked for is being made; ask again when it has ended",
-            )
-    yield ask("reopen_destination", destination_id=delivery["destination_id"], now=now)
-    # Not in a lane of its own, where it may have to rest: a person wants to see the answer.
-    lane_id = yield from put_lane(delivery["client"], delivery["host"])
-    yield ask("ask_attempt", delivery_id=delivery["id"], lane_id=lane_id, now=now)
-    yield ask("advance_first", lane_id=lane_id, at=now)
-    return True
 
 
 def put_lane(client: str, host: str, destination_id: int = 0) -> Step[int]:

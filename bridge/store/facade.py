@@ -20,6 +20,7 @@ from bridge.model import (
 )
 from bridge.retry import Verdict
 from bridge.store import (
+    asking,
     delivering,
     delivery_claims,
     meta,
@@ -29,6 +30,7 @@ from bridge.store import (
     rekeying,
     starting,
     subscribing,
+    sweeping,
     upkeep,
 )
 from bridge.store.bounded import Bounded
@@ -151,7 +153,7 @@ class Store:
         ended = [*told.keys]
         while told.after is not None:
             told = await self.database.write(
-                polling.tell_poll, self._box, claimed, seen, move, told.after, now=now
+                polling.tell_more, self._box, claimed, seen, move, told.after, now=now
             )
             ended += told.keys
         return ended
@@ -178,7 +180,7 @@ class Store:
         ended: list[str] = []
         for row in await self.database.read(meta.rows, "untold_watches", limit=100):
             told = await self.database.write(
-                polling.tell_rest, self._box, row["id"], now=now
+                polling.tell_forgotten, self._box, row["id"], now=now
             )
             ended += await self._tell_rest(row["id"], told, now)
         return ended
@@ -232,7 +234,7 @@ class Store:
         an attempt that was asked for is being made.
         """
         return await self.database.write(
-            delivering.ask_for_attempt, key, sequence, client, now=now
+            asking.ask_for_attempt, key, sequence, client, now=now
         )
 
     async def delivery(
@@ -277,10 +279,10 @@ class Store:
 
     async def sweep(self, *, now: float) -> int:
         """Repair what must not exist; how much of it there was."""
-        if not await self.database.scan(upkeep.anything_amiss):
+        if not await self.database.scan(sweeping.anything_amiss):
             return 0
         return await self.database.write(
-            upkeep.sweep, self._box, now=now, shared=self.database.shared
+            sweeping.sweep, self._box, now=now, shared=self.database.shared
         )
 
     async def prune(self, *, before: float) -> int:

@@ -46,6 +46,8 @@ def read_time() -> Step[Reached]:
 
 def check_keys(vault: Vault) -> Step[None]:
     """The newest key is known to be in use from now on. Raises SealBroken."""
+    yield ask("add_meta", name=SEALED_WITH, value=b"")
+    yield ask("lock_meta", name=SEALED_WITH)  # another node may start with other keys
     used = yield from used_keys(vault)
     if vault.newest_id not in used:
         yield ask("set_meta", name=SEALED_WITH, value=b"".join([*used, vault.newest_id]))

@@ -81,6 +81,14 @@ def tell_poll(
     return Told(ended)
 
 
+def tell_more(
+    box: Box, claimed: ClaimedPoll, seen: Observation, move: Move, after: int, *, now: float
+) -> Step[Told]:
+    """The next chunk, in a transaction of its own, which waits for who just subscribes."""
+    yield ask("lock_watch", watch_id=claimed.watch_id)
+    return (yield from tell_poll(box, claimed, seen, move, after, now=now))
+
+
 def record_observation(claimed: ClaimedPoll, seen: Observation, now: float) -> Step[None]:
     yield ask(
         "record_observation",
@@ -192,6 +200,13 @@ def tell_rest(box: Box, watch_id: int, *, now: float) -> Step[Told]:
     if told.after is None:
         yield ask("set_untold", watch_id=watch_id, untold=0)
     return told
+
+
+def tell_forgotten(box: Box, watch_id: int, *, now: float) -> Step[Told]:
+    """As `tell_rest`, of an end that somebody may be telling just now."""
+    if not (yield ask("free_watch", watch_id=watch_id)):
+        return Told()
+    return (yield from tell_rest(box, watch_id, now=now))
 
 
 def tell_some(box: Box, watch_id: int, seen: Observation, now: float) -> Step[Told]:

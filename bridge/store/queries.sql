@@ -16,12 +16,27 @@ ON CONFLICT (name) DO UPDATE SET value = excluded.value;
 -- name: add_meta(name, value)!
 INSERT INTO meta (name, value) VALUES (:name, :value) ON CONFLICT (name) DO NOTHING;
 
+-- Holds up whoever else is about to change it, until the commit.
+-- name: lock_meta(name)
+SELECT value FROM meta WHERE name = :name
+/*+ FOR NO KEY UPDATE */;
+
 -- Work that one node of several does, at most once in a while: the first to ask has it.
 -- name: add_job(name)!
-INSERT INTO jobs (name, next_at) VALUES (:name, 0) ON CONFLICT (name) DO NOTHING;
+INSERT INTO jobs (name, next_at)
+SELECT CAST(:name AS TEXT), 0 WHERE NOT EXISTS (SELECT 1 FROM jobs WHERE name = :name)
+ON CONFLICT (name) DO NOTHING;
 
 -- name: take_job(name, now, next_at)
-UPDATE jobs SET next_at = :next_at WHERE name = :name AND next_at <= :now RETURNING name;
+UPDATE jobs SET next_at = :next_at
+WHERE name = (SELECT name FROM jobs WHERE name = :name AND next_at <= :now
+    /*+ FOR NO KEY UPDATE SKIP LOCKED */)
+RETURNING name;
+
+-- Whether nobody else is at it; nobody is until the commit.
+-- name: free_job(name)
+SELECT name FROM jobs WHERE name = :name
+/*+ FOR NO KEY UPDATE SKIP LOCKED */;
 
 -- Holds up whoever else takes it, until the commit.
 -- name: lock_job(name)!
@@ -73,8 +88,11 @@ ON CONFLICT (fingerprint) DO NOTHING;
 -- name: lock_own_credential(credential_id)
 UPDATE credentials SET own = own WHERE id = :credential_id AND own = 1 RETURNING sealed;
 
+-- For a task that is polled: the last that needed it may have ended meanwhile.
 -- name: keep_key(credential_id, sealed)!
-UPDATE credentials SET sealed = :sealed WHERE id = :credential_id;
+UPDATE credentials SET sealed = :sealed
+WHERE id = :credential_id AND EXISTS (
+    SELECT 1 FROM poll_schedule WHERE credential_id = :credential_id);
 
 -- Locks the watch: whoever subscribes, stops or ends waits here for the other.
 -- name: put_watch(identity, credential_id, provider, task_id, params, now)
@@ -86,6 +104,10 @@ RETURNING id, credential_id, ended_at, memory_until, answer, untold, submitted_a
 -- name: lock_watch(watch_id)
 UPDATE watches SET polls = polls WHERE id = :watch_id
 RETURNING credential_id, ended_at, answer;
+
+-- name: free_watch(watch_id)
+SELECT id FROM watches WHERE id = :watch_id
+/*+ FOR NO KEY UPDATE SKIP LOCKED */;
 
 -- name: reopen_watch(watch_id, now)!
 UPDATE watches
@@ -113,7 +135,7 @@ INSERT INTO lanes (client, host, destination_id) VALUES (:client, :host, :destin
 ON CONFLICT (client, host, destination_id) DO NOTHING;
 
 -- name: find_destination(fingerprint)
-SELECT id, sealed, gone_at FROM destinations WHERE fingerprint = :fingerprint;
+SELECT id, sealed FROM destinations WHERE fingerprint = :fingerprint;
 
 -- name: add_destination(fingerprint, lane_id, sealed)!
 INSERT INTO destinations (fingerprint, lane_id, sealed) VALUES (:fingerprint, :lane_id, :sealed)
@@ -124,6 +146,10 @@ UPDATE destinations SET sealed = :sealed WHERE id = :destination_id;
 
 -- name: reopen_destination(destination_id, now)!
 UPDATE destinations SET gone_at = NULL, reopened_at = :now WHERE id = :destination_id;
+
+-- name: reopen_gone_destination(destination_id, now)!
+UPDATE destinations SET gone_at = NULL, reopened_at = :now
+WHERE id = :destination_id AND gone_at IS NOT NULL;
 
 -- name: add_subscription(key, client, identity, watch_id, destination_id, events, method, format, include_raw, sealed, now, deadline_at)
 INSERT INTO subscriptions (key, client, identity, watch_id, destination_id, events, method, format,
@@ -344,7 +370,8 @@ WHERE delivery_id = :delivery_id AND manual = 0;
 
 -- Deadlines
 
--- Those who came `since` go by `now`, all others by `until`.
+-- Those who came `since` go by `now`, all others by `until`. Watches that another node is at
+-- are left to it, dead or alive: it is up to a second late with them, and holds up no others.
 -- name: due_deadlines(now, until, since, limit)
 SELECT s.id, s.watch_id, w.credential_id, s.created_at, s.deadline_at, s.closing_at, s.spare_s,
     w.provider, w.outcome, c.probes, c.worked_at, c.refused_at
@@ -352,7 +379,8 @@ FROM subscriptions s
 JOIN watches w ON w.id = s.watch_id
 JOIN credentials c ON c.id = w.credential_id
 WHERE s.state = 'active' AND s.check_at <= :now AND (s.check_at <= :until OR s.created_at >= :since)
-ORDER BY s.check_at LIMIT :limit;
+ORDER BY s.check_at LIMIT :limit
+/*+ FOR NO KEY UPDATE OF w SKIP LOCKED */;
 
 -- name: check_later(subscription_id, check_at, closing_at)!
 UPDATE subscriptions SET check_at = :check_at, closing_at = :closing_at
@@ -361,7 +389,7 @@ WHERE id = :subscription_id AND state = 'active';
 -- name: move_deadline(subscription_id, deadline_at, spare_s)!
 UPDATE subscriptions
 SET deadline_at = :deadline_at, check_at = :deadline_at, closing_at = NULL, spare_s = :spare_s
-WHERE id = :subscription_id;
+WHERE id = :subscription_id AND state = 'active';
 
 -- A last look stands first in its lane: `at` is longer ago than anybody waits.
 -- name: poll_now(watch_id, at, closing_at)!
@@ -493,7 +521,7 @@ VALUES (:delivery_id, :number, :manual, :now, 'unknown');
 
 -- The delivery before its schedule, as whoever stops or supersedes it takes them.
 -- name: lock_delivery(delivery_id)
-SELECT id FROM deliveries WHERE id = :delivery_id
+SELECT state FROM deliveries WHERE id = :delivery_id
 /*+ FOR NO KEY UPDATE */;
 
 -- name: finish_attempt(delivery_id, number, now, outcome, http_status, detail, hint, answer)!
@@ -564,6 +592,11 @@ UPDATE lanes SET suspect_id = NULL, probing = 0, throttles = 0
 WHERE id IN (:lane_id, (SELECT lane_id FROM destinations WHERE id = :destination_id))
     AND (suspect_id IS NOT NULL OR probing = 1);
 
+-- Waits for whoever is just subscribing to it, to see when that was.
+-- name: lock_destination(destination_id)
+SELECT id FROM destinations WHERE id = :destination_id
+/*+ FOR UPDATE */;
+
 -- A 410 to an attempt that was begun before somebody asked for this URL anew says nothing
 -- of what they asked for.
 -- name: close_destination(destination_id, now, begun_at)
@@ -572,10 +605,13 @@ WHERE id = :destination_id AND reopened_at <= :begun_at AND :begun_at >= (
     SELECT created_at FROM subscriptions WHERE destination_id = :destination_id ORDER BY id DESC LIMIT 1)
 RETURNING id;
 
+-- What others are at, who may be told the same and wait for this step, they settle, or the
+-- next claim drops it.
 -- name: gone_deliveries(destination_id, limit)
 SELECT d.id FROM deliveries d JOIN destinations t ON t.id = d.destination_id
 WHERE d.destination_id = :destination_id AND d.state IN ('waiting', 'retrying') AND t.gone_at IS NOT NULL
-LIMIT :limit;
+LIMIT :limit
+/*+ FOR NO KEY UPDATE OF d SKIP LOCKED */;
 
 -- name: drop_gone_delivery(delivery_id, now)!
 UPDATE deliveries SET state = 'gone', updated_at = :now
@@ -587,7 +623,7 @@ WHERE claimed_at IS NOT NULL
 RETURNING delivery_id, lane_id, retry;
 
 -- name: find_delivery(key, sequence, client)
-SELECT d.id, d.state, d.destination_id, l.host, s.client
+SELECT d.id, d.destination_id, l.host, s.client
 FROM deliveries d
 JOIN subscriptions s ON s.id = d.subscription_id
 JOIN destinations t ON t.id = d.destination_id
@@ -766,6 +802,21 @@ LIMIT :limit;
 SELECT d.id, d.state, t.lane_id FROM deliveries d JOIN destinations t ON t.id = d.destination_id
 WHERE d.state IN ('waiting', 'retrying') AND NOT EXISTS (
     SELECT 1 FROM delivery_schedule q WHERE q.delivery_id = d.id AND q.manual = 0)
+LIMIT :limit;
+
+-- SQLite has one writer, and needs no foreign key against it.
+-- name: laneless_attempts(limit)
+SELECT q.id, q.retry, q.next_at, t.lane_id FROM delivery_schedule q
+JOIN deliveries d ON d.id = q.delivery_id
+JOIN destinations t ON t.id = d.destination_id
+WHERE NOT EXISTS (SELECT 1 FROM lanes l WHERE l.id = q.lane_id)
+LIMIT :limit;
+
+-- Keys of callers' own that no task needs any more.
+-- name: unused_keys(limit)
+SELECT c.id FROM credentials c
+WHERE c.own = 1 AND c.sealed IS NOT NULL AND NOT EXISTS (
+    SELECT 1 FROM poll_schedule p WHERE p.credential_id = c.id)
 LIMIT :limit;
 
 -- name: idle_schedules(limit)

@@ -20,7 +20,7 @@ from bridge.store.meta import configured
 from bridge.store.reading import read_subscription
 from bridge.store.rows import listener, listener_of
 from bridge.store.steps import Row, Step, ask
-from bridge.store.telling import drop_pending, rest_if_idle, tell_end, wipe_unused_key
+from bridge.store.telling import drop_pending, rest_if_idle, tell_end
 
 CHUNK = 500
 REMEMBERED_S = 86_400.0  # an identical repeat finds the ended subscription this long
@@ -135,7 +135,7 @@ def repeated(box: Box, wish: Wish, identity: bytes, now: float) -> Step[str | No
 def renew(box: Box, wish: Wish, now: float, *, active: bool) -> Step[None]:
     """Who asks again means it: the URL is no longer gone, and the key is still good."""
     if wish.destination is not None:
-        destination_id = yield from put_destination(box, wish, now)
+        destination_id = yield from put_destination(box, wish)
         yield ask("reopen_destination", destination_id=destination_id, now=now)
     if active:
         fingerprint = credential_of(box, wish)
@@ -153,7 +153,7 @@ def add(box: Box, wish: Wish, key: str, identity: bytes, now: float) -> Step[Non
     watch = yield from put_watch(box, wish, now)
     destination_id = None
     if wish.destination is not None:
-        destination_id = yield from put_destination(box, wish, now)
+        destination_id = yield from put_destination(box, wish)
     [added] = yield ask(
         "add_subscription",
         key=key,
@@ -169,11 +169,15 @@ def add(box: Box, wish: Wish, key: str, identity: bytes, now: float) -> Step[Non
         now=now,
         deadline_at=now + wish.deadline_s,
     )
+    if destination_id is not None:
+        # Not before: a 410 to an older attempt waits for a subscription that is written.
+        yield ask("reopen_gone_destination", destination_id=destination_id, now=now)
     known = remembered(box, wish, watch, now)
     if known is not None:
-        yield from answer_from_memory(box, watch, added["id"], known, now)
+        yield from answer_from_memory(box, watch["id"], added["id"], known, now)
     else:
         yield from watch_it(wish, watch, now)
+        yield from keep_key(box, wish, watch["credential_id"])
 
 
 def put_watch(box: Box, wish: Wish, now: float) -> Step[Row]:
@@ -189,7 +193,6 @@ def put_watch(box: Box, wish: Wish, now: float) -> Step[Row]:
         params=params,
         now=now,
     )
-    yield from keep_key(box, wish, credential_id)
     return watch
 
 
@@ -250,16 +253,15 @@ def remembered(box: Box, wish: Wish, watch: Row, now: float) -> Observation | No
 
 
 def answer_from_memory(
-    box: Box, watch: Row, subscription_id: int, seen: Observation, now: float
+    box: Box, watch_id: int, subscription_id: int, seen: Observation, now: float
 ) -> Step[None]:
     """End the new subscription at once with what the provider said before."""
-    for row in (yield from listener(watch["id"], subscription_id)):
+    for row in (yield from listener(watch_id, subscription_id)):
         yield from tell_end(box, listener_of(box, row), seen, now=now)
-    yield from wipe_unused_key(watch["credential_id"])
 
 
-def put_destination(box: Box, wish: Wish, now: float) -> Step[int]:
-    """Its id; it is no longer gone, and what of it does not open any more is kept anew."""
+def put_destination(box: Box, wish: Wish) -> Step[int]:
+    """Its id; what of it does not open any more is kept anew."""
     destination = wish.destination
     assert destination is not None  # noqa: S101 - the caller has looked
     headers = orjson.dumps(dict(destination.headers), option=orjson.OPT_SORT_KEYS)
@@ -275,8 +277,6 @@ def put_destination(box: Box, wish: Wish, now: float) -> Step[int]:
         )
         found = yield ask("find_destination", fingerprint=fingerprint)
     destination_id: int = found[0]["id"]
-    if found[0]["gone_at"] is not None:
-        yield ask("reopen_destination", destination_id=destination_id, now=now)
     if opened(box.open_destination, found[0]["sealed"]) is None:
         sealed = box.seal_destination(destination)
         yield ask("keep_destination", destination_id=destination_id, sealed=sealed)

@@ -1,31 +1,22 @@
-"""Steps of upkeep: deadlines, the sweep for what must not exist, pruning."""
+"""Steps of upkeep: deadlines, keys that never worked, pruning."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from operator import itemgetter
 from typing import NamedTuple
 
-from bridge import events
 from bridge.cadence import PollPolicy
-from bridge.model import DeliveryState, Observation, PollOutcome
-from bridge.store.box import Box, opened
+from bridge.model import Observation, PollOutcome
+from bridge.store.box import Box
 from bridge.store.rows import listener, listener_of
-from bridge.store.steps import Row, Step, ask
-from bridge.store.telling import CHUNK, PATIENCE_S, close, rest_if_idle, schedule, tell_end
+from bridge.store.steps import Row, Rows, Step, ask
+from bridge.store.telling import CHUNK, close, rest_if_idle
 from bridge.transition import own_outcome
 
 LAST_WORD_S = 300.0  # how long after its deadline a subscription waits for an answer
 FIRST_IN_LANE_S = 86_400.0  # how long before now a last look is said to be due
 KEY_CHANCE_S = 600.0  # for a key that has never worked
-AMISS = (
-    "unwatched_subscriptions",
-    "unchecked_subscriptions",
-    "untold_ends",
-    "unscheduled_deliveries",
-    "idle_schedules",
-    "late_credentials",
-    "late_lanes",
-)
+CLEARING = "clear out"
 LEAST_PAUSE_S = 60.0  # by which a deadline moves while it waits for a key to be mended
 
 
@@ -124,115 +115,34 @@ def end_by_our_word(box: Box, rows: Iterable[Row], now: float) -> Step[list[str]
 
 
 def end_keyless(box: Box, doubt: Doubt) -> Step[list[str]]:
-    """End a chunk of what waits for a key that was refused from the start and still is."""
-    rows = yield ask(
-        "keyless_subscriptions",
-        before=doubt.until - KEY_CHANCE_S,
-        since=doubt.since,
-        fresh_before=doubt.now - KEY_CHANCE_S,
-        limit=CHUNK,
-    )
-    return (yield from end_by_our_word(box, rows, doubt.now))
+    """End a chunk of what waits for a key that was refused from the start and still is.
 
-
-def anything_amiss() -> Step[bool]:
-    """Whether a sweep would find something: a look that holds up nobody who writes."""
-    for query in AMISS:
-        if (yield ask(query, limit=1)):
-            return True
-    return False
-
-
-def sweep(box: Box, *, now: float, shared: bool) -> Step[int]:
-    """Find and repair what must not exist; how much of it: 0 unless there is a bug.
-
-    That a lane is late is none where several nodes share the database: one of them may
-    have died between a commit and what is told of it afterwards.
+    It is looked up again with their watches locked: the key may have begun to work.
     """
-    repaired = yield from sweep_subscriptions(box, now)
-    for row in (yield ask("untold_ends", limit=CHUNK)):
-        repaired += 1
-        yield from owe_end(row, now)
-    for row in (yield ask("unscheduled_deliveries", limit=CHUNK)):
-        repaired += 1
-        retry = row["state"] == DeliveryState.RETRYING
-        yield from schedule(row["id"], row["lane_id"], at=now + PATIENCE_S, retry=retry)
-    for row in (yield ask("idle_schedules", limit=CHUNK)):
-        repaired += 1
-        [watch] = yield ask("lock_watch", watch_id=row["watch_id"])
-        yield from rest_if_idle(row["watch_id"], watch["credential_id"])
-    late = yield from sweep_lanes()
-    return repaired if shared else repaired + late
+    taken = {row["watch_id"] for row in (yield from keyless(doubt))}
+    for watch_id in sorted(taken):
+        yield ask("lock_watch", watch_id=watch_id)
+    rows = (yield from keyless(doubt)) if taken else ()
+    still = [row for row in rows if row["watch_id"] in taken]
+    return (yield from end_by_our_word(box, still, doubt.now))
 
 
-def sweep_lanes() -> Step[int]:
-    """Lanes that would be looked at later than their work is due."""
-    credentials = yield ask("late_credentials", limit=CHUNK)
-    for row in credentials:
-        yield ask("advance_credential", credential_id=row["id"], at=row["at"])
-    lanes = yield ask("late_lanes", limit=CHUNK)
-    for row in lanes:
-        advance = "advance_retry" if row["retry"] else "advance_first"
-        yield ask(advance, lane_id=row["id"], at=row["at"])
-    return len(credentials) + len(lanes)
-
-
-def sweep_subscriptions(box: Box, now: float) -> Step[int]:
-    repaired = 0
-    for row in (yield ask("unwatched_subscriptions", limit=CHUNK)):
-        repaired += 1
-        yield from rewatch(box, row, now)
-    for row in (yield ask("unchecked_subscriptions", limit=CHUNK)):
-        repaired += 1
-        check_at = row["deadline_at"]
+def keyless(doubt: Doubt) -> Step[Rows]:
+    return (
         yield ask(
-            "check_later", subscription_id=row["id"], check_at=check_at, closing_at=None
+            "keyless_subscriptions",
+            before=doubt.until - KEY_CHANCE_S,
+            since=doubt.since,
+            fresh_before=doubt.now - KEY_CHANCE_S,
+            limit=CHUNK,
         )
-    return repaired
-
-
-def rewatch(box: Box, row: Row, now: float) -> Step[None]:
-    """Tell an end that was missed, or poll the watch again."""
-    [watch] = yield ask("lock_watch", watch_id=row["watch_id"])
-    seen = opened(box.open_observation, watch["answer"])
-    if seen is not None:
-        for one in (yield from listener(row["watch_id"], row["id"])):
-            yield from tell_end(box, listener_of(box, one), seen, now=now)
-        return
-    if watch["ended_at"] is not None:
-        yield ask("reopen_watch", watch_id=row["watch_id"], now=now)
-    yield ask(
-        "schedule_watch",
-        watch_id=row["watch_id"],
-        credential_id=watch["credential_id"],
-        next_at=now,
-        claim_no=row["polls"],
-        born_at=row["created_at"],
-        updates=int(events.TASK_UPDATED in row["events"].split(" ")),
-        raw=row["include_raw"],
     )
-    yield ask("advance_credential", credential_id=watch["credential_id"], at=now)
-
-
-def owe_end(row: Row, now: float) -> Step[None]:
-    wanted = row["type"] in events.expand(row["events"].split(" "))
-    state = DeliveryState.WAITING if wanted else DeliveryState.FILTERED
-    state = DeliveryState.GONE if wanted and row["gone_at"] is not None else state
-    [delivery] = yield ask(
-        "add_delivery",
-        subscription_id=row["id"],
-        sequence=0,
-        destination_id=row["destination_id"],
-        state=state.value,
-        now=now,
-    )
-    if state.pending:
-        at = now + PATIENCE_S
-        yield from schedule(delivery["id"], row["lane_id"], at=at, retry=False)
 
 
 def prune(*, before: float) -> Step[int]:
     """Delete one chunk of what finished before `before`; how many subscriptions."""
+    if not (yield from alone()):
+        return 0
     rows = yield ask("old_subscriptions", before=before, limit=CHUNK)
     for row in rows:
         yield ask("delete_attempts", subscription_id=row["id"])
@@ -247,8 +157,16 @@ def prune(*, before: float) -> Step[int]:
     return len(rows)
 
 
+def alone() -> Step[bool]:
+    """Whether no other node is clearing out: it would be at the same rows."""
+    yield ask("add_job", name=CLEARING)
+    return bool((yield ask("free_job", name=CLEARING)))
+
+
 def forget(*, now: float, idempotency_before: float) -> Step[int]:
     """Drop a chunk of the answers and keys that are remembered no longer; how many."""
+    if not (yield from alone()):
+        return 0
     answers = yield ask("forget_answers", now=now, limit=CHUNK)
     keys = yield ask("forget_keys", before=idempotency_before, limit=CHUNK)
     return len(answers) + len(keys)

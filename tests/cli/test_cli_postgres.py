@@ -90,9 +90,11 @@ async def test_check_knows_an_older_and_a_newer_schema(postgres: str) -> None:
     async with connected(postgres) as connection:
         await connection.execute("DELETE FROM schema_version WHERE version > 1")
         older = await run("check", "--offline", **at(postgres))
-        await connection.execute("INSERT INTO schema_version VALUES (2), (1000)")
+        put_back = "INSERT INTO schema_version SELECT generate_series(2, $1)"
+        await connection.execute(put_back, LATEST)
+        await connection.execute("INSERT INTO schema_version VALUES (1000)")
         newer = await run("check", "--offline", **at(postgres))
-        await connection.execute("DELETE FROM schema_version WHERE version > 2")
+        await connection.execute("DELETE FROM schema_version WHERE version = 1000")
     assert (older.exit_code, "· database" in older.stdout) == (0, True)
     assert "has an older schema" in older.stdout
     assert (newer.exit_code, "run the newer version" in newer.stdout) == (3, True)

@@ -15,9 +15,11 @@ from tests.store.scene import Scene
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """What every store has to do, each of them does."""
-    both = metafunc.module.__name__.rpartition(".")[2].startswith("test_conformance")
     if "store" in metafunc.fixturenames:
-        kinds = ["sqlite", "postgres"] if both else ["sqlite"]
+        name = metafunc.module.__name__.rpartition(".")[2]
+        kinds = ["postgres" if name.startswith("test_postgres") else "sqlite"]
+        if name.startswith("test_conformance"):
+            kinds = ["sqlite", "postgres"]
         metafunc.parametrize("store", kinds, indirect=True)
 
 

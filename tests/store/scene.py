@@ -106,6 +106,7 @@ TRANSIENT = saw(PollOutcome.TRANSIENT, http_status=503)
 ACCEPTED = Reply(outcome=AttemptOutcome.ACCEPTED, http_status=200, body=b"thanks")
 BROKEN = Reply(outcome=AttemptOutcome.REFUSED, http_status=500, body=b"oh no")
 GONE = Reply(outcome=AttemptOutcome.GONE, http_status=410)
+TOO_MANY = Reply(outcome=AttemptOutcome.THROTTLED, http_status=429)
 TIMEOUT = Reply(outcome=AttemptOutcome.TIMEOUT)
 FINISHED = Reply(
     outcome=AttemptOutcome.CONFLICT,

@@ -1,6 +1,7 @@
 """What only the PostgreSQL store has: a server that others use too, and that goes away."""
 
 import asyncio
+import os
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -139,7 +140,8 @@ async def test_every_query_can_be_prepared(url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["due_credential", "due_polls", "due_lane", "due_deliveries"]
+    "name",
+    ["due_credential", "due_polls", "due_lane", "due_deliveries", "due_deadlines"],
 )
 def test_a_claim_takes_what_nobody_else_is_taking(name: str) -> None:
     """Two nodes that claim at once must neither wait for each other nor take the same."""
@@ -587,6 +589,22 @@ async def test_the_time_is_the_databases(postgres: Postgres) -> None:
 
 
 # Opening and migrating
+
+
+@pytest.mark.parametrize("encoding", ["SQL_ASCII", "LATIN1"])
+async def test_a_database_of_another_encoding_is_refused(
+    server: Server, encoding: str
+) -> None:
+    """The first task with a Chinese name would be lost in it."""
+    name = f"test_{os.getpid()}_{encoding.lower()}"
+    await server.tell(
+        f"CREATE DATABASE {name} TEMPLATE template0 ENCODING {encoding} LOCALE 'C' "
+        "STRATEGY file_copy"
+    )
+    with pytest.raises(ConfigError, match=f"encoding is {encoding}.*ENCODING 'UTF8'"):
+        await open_postgres(server.url(name))
+    async with connected(server.url(name)) as other:
+        assert not await other.fetchval("SELECT to_regclass('schema_version')")
 
 
 async def test_nodes_that_start_at_once_migrate_once(empty: str) -> None:

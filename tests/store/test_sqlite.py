@@ -749,6 +749,29 @@ async def test_an_end_without_a_delivery_is_owed(scene: Scene, path: Path) -> No
     assert (await scene.delivery(key)).state is DeliveryState.ACCEPTED
 
 
+async def test_a_key_that_no_task_needs_is_wiped(scene: Scene, path: Path) -> None:
+    """What is not there cannot be stolen."""
+    key = await scene.add("a", provider_key="sk-own")
+    damage(path, "CREATE TABLE kept AS SELECT sealed FROM credentials")
+    await scene.stop(key)
+    damage(path, "UPDATE credentials SET sealed = (SELECT sealed FROM kept)")
+    assert await repairs(scene) == 1
+
+
+async def test_an_attempt_in_a_lane_that_is_not_there_is_made(
+    scene: Scene, path: Path
+) -> None:
+    """Nothing looks for it there, and an attempt by hand stands in the way of a new one."""
+    key = await scene.ended()
+    await scene.retry(key)
+    damage(path, "UPDATE delivery_schedule SET lane_id = 1000")
+    assert await repairs(scene) == 2
+    scene.later(2.0)
+    assert len(await scene.claim_deliveries()) == 1
+    scene.later(HOUR)
+    assert len(await scene.claim_deliveries()) == 1
+
+
 async def test_an_end_that_was_filtered_is_not_owed_by_a_repair(
     scene: Scene, path: Path
 ) -> None:

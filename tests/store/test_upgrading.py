@@ -19,8 +19,16 @@ from tests.store.postgres import Server, connected
 
 OLD, LATEST = 1, len(migrations())
 BACK = ("DROP TABLE nodes", "DROP TABLE jobs")  # from the latest schema to the old one
+POSTGRES_BACK = (
+    *BACK,
+    "ALTER TABLE delivery_schedule DROP CONSTRAINT delivery_schedule_lane_id_fkey",
+)
 POSTGRES_COLUMNS = """SELECT table_name, column_name, ordinal_position, data_type
 FROM information_schema.columns WHERE table_schema = current_schema() ORDER BY 1, 3"""
+
+POSTGRES_CONSTRAINTS = """SELECT CAST(conrelid::regclass AS TEXT), conname,
+    pg_get_constraintdef(oid)
+FROM pg_constraint WHERE connamespace = current_schema()::regnamespace ORDER BY 1, 2"""
 
 
 @pytest.fixture
@@ -88,15 +96,18 @@ async def test_nodes_on_postgresql_go_on_after_an_upgrade(
     async with opened(url) as store:
         flight = await taken_off(store, clock)
     async with connected(url) as other, connected(fresh) as older:
-        for statement in BACK:
+        for statement in POSTGRES_BACK:
             await other.execute(statement)
         await other.execute("DELETE FROM schema_version WHERE version > $1", OLD)
         await older.execute("CREATE TABLE schema_version (version INTEGER PRIMARY KEY)")
         for script in migrations("postgres")[:OLD]:
             await older.execute(script)
-        columns = await older.fetch(POSTGRES_COLUMNS)
-        assert await other.fetch(POSTGRES_COLUMNS) == columns
+        for look in (POSTGRES_COLUMNS, POSTGRES_CONSTRAINTS):
+            assert await other.fetch(look) == await older.fetch(look)
+        # An older program could write to a lane that was being pruned.
+        await other.execute("UPDATE delivery_schedule SET lane_id = 1000")
     async with opened(url) as store:
+        assert await store.sweep(now=clock.now()) == 0
         await landed(store, clock, flight)
 
 

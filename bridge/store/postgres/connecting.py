@@ -44,7 +44,19 @@ def opening() -> Iterator[None]:
 
 
 async def connect(url: str, *, timeout_s: float) -> asyncpg.Connection:
-    return await asyncpg.connect(**options(url, timeout_s=timeout_s, named=False))
+    """Raises ConfigError for a database that cannot hold any text there is."""
+    connection = await asyncpg.connect(**options(url, timeout_s=timeout_s, named=False))
+    try:
+        encoding = await connection.fetchval("SHOW server_encoding")
+        if encoding != "UTF8":
+            raise ConfigError(
+                f"database: its encoding is {encoding}, not UTF8: make another one with "
+                "CREATE DATABASE … TEMPLATE template0 ENCODING 'UTF8'"
+            )
+    except BaseException:
+        connection.terminate()
+        raise
+    return connection
 
 
 async def keeps_statements(connection: asyncpg.Connection) -> bool:

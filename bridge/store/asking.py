@@ -1,0 +1,42 @@
+"""Steps of asking for an attempt by hand."""
+
+from bridge.errors import RequestError
+from bridge.model import DeliveryState
+from bridge.store.delivering import put_lane
+from bridge.store.steps import Row, Step, ask
+
+
+def ask_for_attempt(
+    key: str, sequence: int, client: str | None, *, now: float
+) -> Step[bool]:
+    """Owe one extra attempt, now; False if there is no such delivery.
+
+    Raises RequestError where an attempt would contradict what the client asked for.
+    """
+    for row in (yield ask("find_delivery", key=key, sequence=sequence, client=client)):
+        for locked in (yield ask("lock_delivery", delivery_id=row["id"])):
+            yield from check_retryable(row["id"], DeliveryState(locked["state"]))
+            yield from owe_by_hand(row, now)
+            return True
+    return False
+
+
+def check_retryable(delivery_id: int, state: DeliveryState) -> Step[None]:
+    if state in (DeliveryState.STOPPED, DeliveryState.SUPERSEDED, DeliveryState.FILTERED):
+        raise RequestError("delivery_not_retryable", f"the delivery is {state.value}")
+    for asked in (yield ask("asked_attempt", delivery_id=delivery_id)):
+        if asked["claimed_at"] is not None:
+            raise RequestError(
+                "delivery_not_retryable",
+                "an attempt that was asked for is being made; ask again when it has ended",
+            )
+
+
+def owe_by_hand(delivery: Row, now: float) -> Step[None]:
+    """Not in a lane of its own, where it may have to rest: a person wants to see the
+    answer.
+    """
+    yield ask("reopen_destination", destination_id=delivery["destination_id"], now=now)
+    lane_id = yield from put_lane(delivery["client"], delivery["host"])
+    yield ask("ask_attempt", delivery_id=delivery["id"], lane_id=lane_id, now=now)
+    yield ask("advance_first", lane_id=lane_id, at=now)
