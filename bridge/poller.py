@@ -139,7 +139,7 @@ class Poller:
     def _gap(self, name: str, age_s: float) -> float:
         provider = self._providers().get(name)
         policy = provider.policy if provider else cadence.PollPolicy(interval_s=60)
-        return cadence.gap_s(policy, age_s, self._dice.random())
+        return cadence.fixed(policy).gap_s(age_s, self._dice.random())
 
     async def _poll(self, claimed: ClaimedPoll) -> None:
         try:
