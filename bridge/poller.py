@@ -12,13 +12,15 @@ from typing import Protocol
 
 import structlog
 
-from bridge import cadence, lanes, transition
+from bridge import lanes, transition
 from bridge.bell import Bell
+from bridge.cadence import PollPolicy
 from bridge.clock import Clock
 from bridge.health import Health, Pulse
 from bridge.lanes import Lane, Side, Window, share
 from bridge.metrics import Metrics
 from bridge.model import Answer, ClaimedPoll, Observation, PollOutcome, PollRequest
+from bridge.pacing import Pacing
 from bridge.providers.answer import observe
 from bridge.providers.provider import Provider
 from bridge.providers.redaction import without_key
@@ -58,12 +60,13 @@ class Poller:
         health: Health,
         metrics: Metrics,
         on_owed: Callable[[], None],
+        pacing: Pacing,
         slots: int = 256,
         lane_slots: int = 64,
     ) -> None:
         self._store, self._upstream, self._providers = store, upstream, providers
         self._clock, self._dice, self._bell, self._metrics = clock, dice, bell, metrics
-        self._on_owed = on_owed
+        self._on_owed, self._pacing = on_owed, pacing
         self._polls = cache(metrics.polls.labels)  # finding one takes longer than counting
         self._most, self._lane_most = slots, lane_slots
         self._slots = Slots(self._places)
@@ -84,7 +87,7 @@ class Poller:
         claims: Claims[ClaimedPoll] = Claims()
         if picks := self._picks(ready.lanes):
             claims = await self._store.claim_polls(
-                picks, now=now, gap=self._gap, in_flight=frozenset(self._in_flight)
+                picks, now=now, pace=self._pacing, in_flight=frozenset(self._in_flight)
             )
         for item in claims.items:
             self._in_flight[item.watch_id] = lane = lane_of(item)
@@ -115,7 +118,13 @@ class Poller:
         due = sorted(ready, key=lambda one: (self._slots.held_by(one), one.ready_at))
         chosen = self._slots.grant(share(due, free, self._room))
         return [
-            Pick(lane, count, self._slots.held_by(lane), self._rate(lane.owner))
+            Pick(
+                lane,
+                count,
+                self._slots.held_by(lane),
+                self._rate(lane.owner),
+                self._dice.random(),
+            )
             for lane, count in chosen
         ]
 
@@ -136,17 +145,13 @@ class Poller:
         provider = self._providers().get(name)
         return provider.rate if provider else None
 
-    def _gap(self, name: str, age_s: float) -> float:
-        provider = self._providers().get(name)
-        policy = provider.policy if provider else cadence.PollPolicy(interval_s=60)
-        return cadence.fixed(policy).gap_s(age_s, self._dice.random())
-
     async def _poll(self, claimed: ClaimedPoll) -> None:
         try:
             provider = self._providers().get(claimed.provider)
             seen = await self._sound(provider, claimed)
             self._count(claimed, seen)
-            await self._record(provider, claimed, seen)
+            self._pacing.saw(claimed, seen)
+            await self._record(claimed, seen)
         finally:
             self._slots.give_back(self._in_flight.pop(claimed.watch_id))
 
@@ -187,21 +192,22 @@ class Poller:
             now=self._clock.wall(),
         )
 
-    async def _record(
-        self, provider: Provider | None, claimed: ClaimedPoll, seen: Observation
-    ) -> None:
+    async def _record(self, claimed: ClaimedPoll, seen: Observation) -> None:
         now = self._clock.now()
-        policy = provider.policy if provider else cadence.PollPolicy()
+        plan = self._pacing.plan(claimed.provider, seen.model or claimed.model)
+        pace = self._pacing.pace(claimed, seen, now)
         if seen.outcome is PollOutcome.ENDED:
             ended = await self._store.record_end(
                 claimed.watch_id,
                 seen,
                 now=now,
-                memory_until=self._memory_until(seen, policy),
+                memory_until=self._memory_until(seen, plan.policy),
             )
             self._tell(ended, seen.status)
             return
-        move = transition.after(claimed, seen, policy, now=now, dice=self._dice.random())
+        move = transition.after(
+            claimed, seen, plan, now=now, dice=self._dice.random(), pace=pace
+        )
         if not move.silent:
             ended = await self._store.record_poll(claimed, seen, move, now=now)
             self._tell(ended, move.closes.outcome if move.closes else None)
@@ -209,7 +215,7 @@ class Poller:
                 self._on_owed()
         self._bell.ring_all()
 
-    def _memory_until(self, seen: Observation, policy: cadence.PollPolicy) -> float:
+    def _memory_until(self, seen: Observation, policy: PollPolicy) -> float:
         """How long the answer may be given to others: while its links are good."""
         known = (
             [f.expires_at for f in seen.result.files if f.expires_at] if seen.result else []

@@ -17,6 +17,7 @@ LAYERS = (
     "signals budget events config net",
     "retry samples providers upstream webhook",
     "store",
+    "pacing",
     "poller dispatcher upkeep membership api simulator",
     "running development logs",
     "assembly",

@@ -40,6 +40,7 @@ from bridge.model import (
     Subscription,
     Wish,
 )
+from bridge.pacing import Pacing
 from bridge.poller import Ask, Poller
 from bridge.providers.configured import configured
 from bridge.retry import Schedule
@@ -346,6 +347,12 @@ class World:
             health=health,
             metrics=metrics,
         )
+        self.pacing = Pacing(
+            self.store,
+            providers=lambda: known,
+            clock=self.clock,
+            dice=Random(self.seed),
+        )
         self.poller = Poller(
             self.store,
             self.upstream,
@@ -356,6 +363,7 @@ class World:
             health=health,
             metrics=metrics,
             on_owed=self.dispatcher.worker.wake.set,
+            pacing=self.pacing,
         )
         self.upkeep = Upkeep(
             self.store,

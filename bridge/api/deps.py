@@ -37,6 +37,7 @@ class Deps:
     draining: Callable[[], bool]
     leaving: Leaving = field(default_factory=Leaving)
     pulse: Callable[[str], Pulse] = unknown_pulse
+    first_s: Callable[[str, str | None], float]  # to the first poll of such a task
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
     nodes: Callable[[], int] = lambda: 1  # that share the limits of clients
     dev: bool = False

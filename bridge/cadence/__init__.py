@@ -20,6 +20,7 @@ from bridge.cadence.pauses import (
 )
 from bridge.cadence.plan import Plan, fixed, learned
 from bridge.cadence.policy import Mode, PollPolicy
+from bridge.cadence.progress import Pace, following, remaining_s
 from bridge.cadence.stretch import stretched
 
 __all__ = [
@@ -30,13 +31,16 @@ __all__ = [
     "THROTTLED_PAUSE_MAX_S",
     "History",
     "Mode",
+    "Pace",
     "Plan",
     "PollPolicy",
     "fixed",
+    "following",
     "later",
     "learned",
     "pause_s",
     "refused_pause_s",
+    "remaining_s",
     "spread",
     "stretched",
     "throttled_pause_s",

@@ -6,10 +6,10 @@ that nobody waited for any longer count for as long as they were watched (censor
 does one that was old when we first heard of it.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from math import erfc, log, sqrt
-from typing import Self
+from typing import Any, Self
 
 from bridge.cadence.ages import COUNT, EDGES, WIDTHS, bucket
 
@@ -19,10 +19,13 @@ FORGOTTEN = 1e-6  # what counts for less is not kept
 
 @dataclass(slots=True)
 class History:
-    """By age: `ends`, and the seconds for which tasks of that age were watched."""
+    """By age: `ends`, and the seconds for which tasks of that age were watched. `count` is
+    how many ends there ever were, the forgotten ones as well.
+    """
 
     ends: list[float] = field(default_factory=lambda: [0.0] * COUNT)
     watched_s: list[float] = field(default_factory=lambda: [0.0] * COUNT)
+    count: float = 0.0
 
     @property
     def tasks(self) -> float:
@@ -36,6 +39,7 @@ class History:
 
     def ended(self, since_s: float, until_s: float) -> None:
         """A task that ran at the first age had ended at the second."""
+        self.count += 1
         middle_s = (since_s + until_s) / 2
         self.ran(since_s, middle_s)
         length_s = until_s - since_s
@@ -46,14 +50,15 @@ class History:
             self.ends[index] += share / length_s
 
     def add(self, news: "History") -> None:
-        """Take in what others have seen since; what is older counts for a little less."""
+        """Take in what was seen since; what is older counts for a little less."""
+        self.count += news.count
         kept = (1 - 1 / MEMORY) ** news.tasks
         self.ends = [kept * a + b for a, b in zip(self.ends, news.ends, strict=True)]
         self.watched_s = [
             kept * a + b for a, b in zip(self.watched_s, news.watched_s, strict=True)
         ]
 
-    def written(self) -> dict[str, list[list[float]]]:
+    def written(self) -> dict[str, Any]:
         """As it is kept: triples of bucket, ends and seconds, where there are any."""
         rows = zip(self.ends, self.watched_s, strict=True)
         kept = [
@@ -61,12 +66,12 @@ class History:
             for index, (ends, watched_s) in enumerate(rows)
             if ends > FORGOTTEN or watched_s > FORGOTTEN
         ]
-        return {"buckets": kept}
+        return {"count": round(self.count, 3), "buckets": kept}
 
     @classmethod
-    def read(cls, kept: Mapping[str, Sequence[Sequence[float]]]) -> Self:
+    def read(cls, kept: Mapping[str, Any]) -> Self:
         """What `written` gave. Buckets of another program are passed over."""
-        history = cls()
+        history = cls(count=kept["count"])
         for index, ends, watched_s in kept["buckets"]:
             if 0 <= index < COUNT:
                 history.ends[int(index)] = ends

@@ -25,6 +25,7 @@ SUPPOSED_TASKS = 3.0  # what is known beforehand counts as so many
 HALF_TRUSTED = 10.0  # tasks with which history has half of the say
 BACKOFF_SHARE = 0.5  # of its age a task waits, with `cadence: backoff`
 FAINT = 0.05  # tasks of which the supposed rate speaks beside the counted ones
+PREDICTION_ERROR = 0.15  # of what remains, by a line through two figures
 SEARCHES = 40  # halvings of the price
 
 
@@ -35,7 +36,8 @@ class Plan:
     planned: Sequence[float]
     policy: PollPolicy
     trust: float = 0.0  # how much of it was learned: 0, at the interval; up to 1
-    tasks: float = 0.0
+    tasks: float = 0.0  # of how many it was learned, older ones counting for less
+    count: float = 0.0  # … all of them counted in full
 
     def gap_s(self, age_s: float, dice: float, stretch: float = 1.0) -> float:
         """Seconds to the next poll of a task of that age. `dice` is from [0, 1).
@@ -54,6 +56,23 @@ class Plan:
     def waited(self, since_s: float, until_s: float) -> float:
         """How many polls would have been due between two ages."""
         return self._planned(until_s) - self._planned(since_s)
+
+    @property
+    def guided(self) -> bool:
+        """Whether a task's progress may say when it is asked next."""
+        return self.policy.mode is Mode.LEARNED
+
+    def guided_gap_s(self, remaining_s: float, dice: float) -> float:
+        """Seconds to the next poll of a task that is predicted to end in so many.
+
+        Half-way to where it may end at the earliest, and near the end as often as the same
+        price allows for an end that is known so well.
+        """
+        policy = self.policy
+        error_s = max(PREDICTION_ERROR * remaining_s, policy.min_s)
+        near_s = sqrt(error_s * policy.interval_s / 2)
+        gap_s = max(remaining_s - 2 * error_s, min(near_s, policy.interval_s))
+        return within(policy, spread(gap_s, dice), dice)
 
     def density(self, age_s: float) -> float:
         """Polls per second of a task of that age, within the operator's bounds."""
@@ -97,8 +116,8 @@ def learned(policy: PollPolicy, history: History, like: History | None = None) -
     """
     tasks = history.tasks
     trust = tasks / (tasks + HALF_TRUSTED)
-    if policy.mode is not Mode.LEARNED or not tasks:
-        return fixed(policy)
+    if policy.mode is not Mode.LEARNED:
+        return Plan(fixed(policy).planned, policy, 0.0, tasks, history.count)
     known = History(list(history.ends), list(history.watched_s))
     for other in beforehand(policy, like):
         known.ends = [a + b for a, b in zip(known.ends, other.ends, strict=True)]
@@ -109,7 +128,7 @@ def learned(policy: PollPolicy, history: History, like: History | None = None) -
     roots = [sqrt(rate) for rate in rates]
     scale = scale_of(policy, roots, lasting(history, rates))
     densities = [trust * scale * root + (1 - trust) / policy.interval_s for root in roots]
-    return Plan(summed(densities), policy, trust, tasks)
+    return Plan(summed(densities), policy, trust, tasks, history.count)
 
 
 def beforehand(policy: PollPolicy, like: History | None) -> list[History]:

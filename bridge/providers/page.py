@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, model_validator
 
+from bridge.cadence import Mode
 from bridge.duration import text
 from bridge.providers.fields import (
     BaseUrl,
@@ -49,6 +50,11 @@ class Poll(Section):
     )
     min: Duration = Field(default=1.0, description="No gap is shorter.")
     max: Duration = Field(default=60.0, description="No gap is longer, unless polls fail.")
+    cadence: Mode = Field(
+        default=Mode.LEARNED,
+        description="`learned`: where such tasks were seen to end; `fixed`: at the "
+        "interval; `backoff`: further and further apart.",
+    )
     timeout: Duration = Field(
         default=30.0, description="For one answer, from DNS to the last byte."
     )

@@ -5,7 +5,7 @@ import string
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
-from bridge.cadence import PollPolicy
+from bridge.cadence import History, PollPolicy
 from bridge.errors import RequestError
 from bridge.lanes import Ready, Window
 from bridge.model import (
@@ -22,6 +22,7 @@ from bridge.retry import Verdict
 from bridge.store import (
     delivering,
     delivery_claims,
+    durations,
     meta,
     poll_claims,
     polling,
@@ -33,7 +34,8 @@ from bridge.store import (
 )
 from bridge.store.box import Box
 from bridge.store.claims import Claims, Pick
-from bridge.store.poll_claims import Gap
+from bridge.store.durations import Kind
+from bridge.store.poll_claims import Pace
 from bridge.store.reading import DeliveryFilter, Page, SubscriptionFilter
 from bridge.store.rekeying import Cursor
 from bridge.store.steps import Database
@@ -129,11 +131,16 @@ class Store:
         picks: Sequence[Pick],
         *,
         now: float,
-        gap: Gap,
+        pace: Pace,
         in_flight: Collection[int] = (),
     ) -> Claims[ClaimedPoll]:
         return await self.database.write(
-            poll_claims.claim_polls, self._box, picks, now=now, gap=gap, in_flight=in_flight
+            poll_claims.claim_polls,
+            self._box,
+            picks,
+            now=now,
+            pace=pace,
+            in_flight=in_flight,
         )
 
     async def record_poll(
@@ -316,6 +323,14 @@ class Store:
     async def leave(self, node: str, *, before: float) -> None:
         """This node goes. Forgets those as well who were last seen `before`."""
         await self.database.write(meta.leave, node, before=before)
+
+    async def learn(self, news: Mapping[Kind, History], *, now: float) -> None:
+        """Add what was seen of durations to what all nodes have seen."""
+        await self.database.write(durations.learn, news, now=now)
+
+    async def durations(self, *, since: float) -> dict[Kind, History]:
+        """By provider and model, of those that have news since."""
+        return await self.database.scan(durations.read, since=since)
 
     async def configured_credentials(
         self, providers: Collection[str]

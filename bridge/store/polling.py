@@ -41,6 +41,7 @@ def record_poll(
         latest=now + CLOSING_PAUSE_MAX_S,
         failures=move.failures,
         strikes=move.strikes,
+        born_at=move.born_at,
     )
     if not fenced:
         return Told()

@@ -9,6 +9,7 @@ from bridge import events
 from bridge.cadence import PollPolicy
 from bridge.model import DeliveryState, Observation, PollOutcome
 from bridge.store.box import Box, opened
+from bridge.store.claims import share_of
 from bridge.store.rows import listener, listener_of
 from bridge.store.steps import Row, Step, ask
 from bridge.store.telling import CHUNK, PATIENCE_S, close, rest_if_idle, schedule, tell_end
@@ -205,6 +206,7 @@ def rewatch(box: Box, row: Row, now: float) -> Step[None]:
         "schedule_watch",
         watch_id=row["watch_id"],
         credential_id=watch["credential_id"],
+        share=share_of(row["client"]),
         next_at=now,
         claim_no=row["polls"],
         born_at=row["created_at"],

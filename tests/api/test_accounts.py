@@ -7,6 +7,7 @@ from bridge.store import Pick, Store
 from bridge.transition import Move
 from tests.api.acting import SUCCEEDED, poll
 from tests.api.conftest import OPS, OTHER, OTHER_SECRET, SHOP, SHOP_SECRET, Api, NotedClock
+from tests.store.scene import Every
 
 UNAUTHORISED = Observation(outcome=PollOutcome.AUTH, http_status=401)
 
@@ -83,7 +84,7 @@ async def test_a_throttled_key_is_shown_until_its_pause_is_over(
     clock.advance(5)
     ready = await store.poll_lanes(now=clock.now(), window=Window())
     claims = await store.claim_polls(
-        [Pick(ready.lanes[0], 1)], now=clock.now(), gap=lambda *_: 5.0
+        [Pick(ready.lanes[0], 1)], now=clock.now(), pace=Every(5.0)
     )
     throttled = Observation(outcome=PollOutcome.THROTTLED, http_status=429)
     move = Move(changed=True, throttled=True, retry_after_s=30)

@@ -124,7 +124,7 @@ def test_what_nobody_saw_end_counts_as_long_as_it_was_watched() -> None:
 def test_older_history_fades() -> None:
     """A provider that has become twice as slow is not asked as before."""
     dice, before, since = Random(1), lognormal(60.0, 0.2), lognormal(240.0, 0.2)
-    durations = [draw(dice) for draw in (before, since) for _ in range(2_000)]
+    durations = [draw(dice) for draw in (before, since) for _ in range(3_000)]
     plan = learned(PollPolicy(), seen(durations))
     assert plan.density(240.0) > 3 * plan.density(60.0)
 
