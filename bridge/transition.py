@@ -189,9 +189,9 @@ def next_poll_at(
         pause_s = cadence.pause_s(plan.policy, failures, dice, closing=closing_)
         return max(now + pause_s, asked_at)
     planned_at = replanned_at(claimed, seen, plan, pace, now=now, dice=dice)
-    earliest = max(asked_at, refreshed_at(claimed, seen, plan.policy, pace))
     if planned_at is not None:
-        return max(planned_at, earliest)
+        return max(planned_at, asked_at)
+    earliest = max(asked_at, refreshed_at(claimed, seen, plan.policy, pace))
     return earliest if earliest > claimed.next_at else None
 
 
