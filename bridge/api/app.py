@@ -15,6 +15,7 @@ from bridge.api.deliveries import Deliveries
 from bridge.api.deps import Deps
 from bridge.api.envelope import Envelope, Traffic
 from bridge.api.exposition import Exposition
+from bridge.api.hints import Hints
 from bridge.api.limits import RequestLimit
 from bridge.api.probes import Probes
 from bridge.api.resource import Closed, Door, Open, Resource
@@ -31,8 +32,10 @@ def create_app(deps: Deps) -> Starlette:
     """Call it once for each `deps.registry`, in which its figures are counted."""
     keeper, waiting = Doorkeeper(deps.config), Waiting(deps)
     closed = Door(keeper, RequestLimit(deps.clock.now, deps.nodes)).closed
-    subscribing, accounts = Subscribing(deps, waiting, keeper), Accounts(deps)
-    subscriptions, deliveries = Subscriptions(deps, waiting), Deliveries(deps, keeper)
+    hints, accounts = Hints(deps), Accounts(deps)
+    subscribing = Subscribing(deps, waiting, keeper, hints)
+    subscriptions = Subscriptions(deps, waiting, hints)
+    deliveries = Deliveries(deps, keeper)
     subscribe = closed(subscribing.one)
     # The most frequent first: routes are tried in order.
     paths: dict[str, dict[str, Open]] = {
@@ -47,6 +50,7 @@ def create_app(deps: Deps) -> Starlette:
         "/deliveries/{id}": {"GET": closed(deliveries.get)},
         "/deliveries/{id}/retry": {"POST": closed(deliveries.retry)},
         "/providers": {"GET": closed(accounts.providers)},
+        "/hints/{token}": {"POST": hints.take},
         "/signing-secrets": {"GET": closed(accounts.signing_secrets)},
     }
     return assembled(deps, paths | probes_of(deps, closed))

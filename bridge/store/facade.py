@@ -158,6 +158,10 @@ class Store:
             ended += told.keys
         return ended
 
+    async def hint(self, key: str, least_s: Callable[[str], float], *, now: float) -> bool:
+        """Poll a subscription's task now, but once in `least_s` of its provider."""
+        return await self.database.write(polling.hint, key, least_s, now=now)
+
     async def record_end(
         self, watch_id: int, seen: Observation, *, now: float, memory_until: float
     ) -> list[str]:

@@ -16,6 +16,7 @@ from bridge.store.steps import Query, Row, Rows, Step, ask
 
 # A budget's wait is looked at again after so long: a reload may have raised the rate.
 BUDGET_LOOK_S = 60.0
+HINTED_LOOK_S = 1.0  # a hinted task waits so long for the poll of it that is under way
 
 
 class Pace(Protocol):
@@ -89,6 +90,12 @@ class Spacing:
         return self.now + self._pace.gap_s(
             row["provider"], row["model"], age_s, self.stretch(row)
         )
+
+    def again_at(self, row: Row) -> float:
+        """Of one whose answer is still awaited; soon, if there was a hint meanwhile."""
+        if row["hinted_at"] is not None and row["hinted_at"] >= (row["polled_at"] or 0.0):
+            return self.now + HINTED_LOOK_S
+        return self.next_at(row)
 
     def stretch(self, row: Row) -> float:
         return self._stretches.get(str(row["share"]), 1.0)
@@ -187,7 +194,7 @@ def move_on(items: Sequence[ClaimedPoll], busy: Rows, spacing: Spacing) -> Step[
         yield Query(
             "rearm_poll",
             [
-                {"watch_id": row["watch_id"], "next_at": spacing.next_at(row)}
+                {"watch_id": row["watch_id"], "next_at": spacing.again_at(row)}
                 for row in busy
             ],
         )

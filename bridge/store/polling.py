@@ -1,6 +1,7 @@
 """Steps of polling: record what was seen, and tell whom it concerns."""
 
 import math
+from collections.abc import Callable
 
 from bridge.cadence import CLOSING_PAUSE_MAX_S
 from bridge.model import ClaimedPoll, Observation
@@ -80,6 +81,23 @@ def tell_poll(
         return Told(ended, rows[-1]["id"])
     yield from record_observation(claimed, seen, now)
     return Told(ended)
+
+
+def hint(key: str, least_s: Callable[[str], float], *, now: float) -> Step[bool]:
+    """Ask about a subscription's task now; whether that is any sooner.
+
+    Once in `least_s` of its provider, and not while its polls fail: what those wait for is
+    no news.
+    """
+    for row in (yield ask("hinted_watch", key=key)):
+        least = least_s(row["provider"])
+        if row["failures"] or now - (row["hinted_at"] or 0.0) < least:
+            return False
+        at = max(now, (row["polled_at"] or 0.0) + least)
+        yield ask("hint_poll", watch_id=row["watch_id"], at=at, now=now)
+        yield ask("advance_credential", credential_id=row["credential_id"], at=at)
+        return True
+    return False
 
 
 def record_observation(claimed: ClaimedPoll, seen: Observation, now: float) -> Step[None]:

@@ -388,6 +388,17 @@ SET deadline_at = :deadline_at, check_at = :deadline_at, closing_at = NULL, spar
 WHERE id = :subscription_id;
 
 -- A last look stands first in its lane: `at` is longer ago than anybody waits.
+-- name: hinted_watch(key)
+SELECT p.watch_id, p.credential_id, p.polled_at, p.hinted_at, p.failures, w.provider
+FROM subscriptions s
+JOIN poll_schedule p ON p.watch_id = s.watch_id
+JOIN watches w ON w.id = s.watch_id
+WHERE s.key = :key AND s.state = 'active';
+
+-- name: hint_poll(watch_id, at, now)!
+UPDATE poll_schedule SET next_at = CASE WHEN next_at < :at THEN next_at ELSE :at END, hinted_at = :now
+WHERE watch_id = :watch_id;
+
 -- name: poll_now(watch_id, at, closing_at)!
 UPDATE poll_schedule
 SET next_at = CASE WHEN next_at < :at THEN next_at ELSE :at END,
