@@ -6,13 +6,13 @@ second write, and a crash between the two costs one poll.
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
 from random import Random
 from typing import Protocol
 
 import structlog
 
 from bridge import lanes, transition
+from bridge.awaited import Awaited
 from bridge.bell import Bell
 from bridge.cadence import PollPolicy
 from bridge.clock import Clock
@@ -27,6 +27,7 @@ from bridge.providers.redaction import without_key
 from bridge.providers.request import poll_request
 from bridge.rate import Rate
 from bridge.slots import Place, Slots
+from bridge.standing import Standing
 from bridge.store import Claims, Pick, Store
 from bridge.worker import IDLE_S, Turn, Worker
 
@@ -67,21 +68,20 @@ class Poller:
         self._store, self._upstream, self._providers = store, upstream, providers
         self._clock, self._dice, self._bell, self._metrics = clock, dice, bell, metrics
         self._on_owed, self._pacing = on_owed, pacing
-        self._polls = cache(metrics.polls.labels)  # finding one takes longer than counting
         self._most, self._lane_most = slots, lane_slots
         self._slots = Slots(self._places)
         self._in_flight: dict[int, Lane] = {}  # by watch
-        self._words: set[tuple[str, str]] = set()
-        self._pulses: dict[str, Pulse] = {}
+        self._awaited, self._standing = Awaited(store), Standing(metrics)
         self.worker = Worker("poller", self._claim, self._poll, clock=clock, health=health)
 
     def pulse(self, provider: str) -> Pulse:
-        return self._pulses.get(provider, Pulse())
+        return self._standing.pulse(provider)
 
     async def _claim(self) -> Turn[ClaimedPoll]:
         now = self._clock.now()
+        await self._awaited.keep(now)
         if len(self._in_flight) >= self._most:
-            return Turn((), IDLE_S)
+            return Turn((), min(self._awaited.wait_s(now), IDLE_S))
         ready = await self._store.poll_lanes(now=now, window=self._window())
         now = self._clock.now()
         claims: Claims[ClaimedPoll] = Claims()
@@ -92,6 +92,7 @@ class Poller:
         for item in claims.items:
             self._in_flight[item.watch_id] = lane = lane_of(item)
             self._slots.take(lane)
+            self._awaited.add(item)
         wait_s = lanes.wait_s(
             ready,
             claims.moved,
@@ -99,13 +100,16 @@ class Poller:
             has_room=lambda lane: self._room(lane) > 0,
             open_to=self._open_to,
         )
-        return Turn(claims.items, IDLE_S if wait_s is None else wait_s)
+        now = self._clock.now()
+        longest_s = min(self._awaited.wait_s(now), self._standing.wait_s(now), IDLE_S)
+        return Turn(claims.items, longest_s if wait_s is None else min(wait_s, longest_s))
 
     def _window(self) -> Window:
+        known = self._providers().keys() if self._store.database.shared else None
         busy = Counter(lane.owner for lane in self._in_flight.values())
-        sides = ((name, False) for name in busy)
+        sides = ((name, False) for name in {*busy, *self._standing.troubled})
         closed = frozenset(side for side in sides if not self._open_to(side))
-        return Window(busy, closed=closed)
+        return Window(busy, closed=closed, known=known)
 
     def _open_to(self, side: Side) -> bool:
         """Whether a credential that has nothing in flight may begin a poll."""
@@ -131,6 +135,8 @@ class Poller:
     def _places(self, lane: Lane) -> Sequence[Place]:
         """What this credential's polls take a slot of."""
         most, provider = self._most, max(self._most // 2, self._lane_most)
+        room = self._standing.room(lane.owner, self._clock.now())
+        provider = provider if room is None else min(room, provider)
         return (
             Place("node", most, for_idle=most // 4),
             Place(("provider", lane.owner), provider, for_idle=provider // 4),
@@ -149,11 +155,12 @@ class Poller:
         try:
             provider = self._providers().get(claimed.provider)
             seen = await self._sound(provider, claimed)
-            self._count(claimed, seen)
+            self._standing.count(claimed, seen, self._clock.now(), self._dice.random())
             self._pacing.saw(claimed, seen)
             await self._record(claimed, seen)
         finally:
             self._slots.give_back(self._in_flight.pop(claimed.watch_id))
+            self._awaited.remove(claimed)
 
     async def _sound(self, provider: Provider | None, claimed: ClaimedPoll) -> Observation:
         """`_seen`, or a failed poll: a bug that some stranger's answer has set off must be
@@ -228,32 +235,6 @@ class Poller:
             self._metrics.ends.labels(outcome=outcome).inc(len(ended))
             self._bell.ring(ended)
             self._on_owed()
-
-    def _count(self, claimed: ClaimedPoll, seen: Observation) -> None:
-        name, outcome = claimed.provider, seen.outcome
-        self._polls(name, outcome.value).inc()
-        now, pulse = self._clock.now(), self.pulse(name)
-        if outcome.answered or outcome is PollOutcome.NOT_FOUND:
-            self._pulses[name] = Pulse(last_ok_at=now)
-        elif outcome in (PollOutcome.TRANSIENT, PollOutcome.UNREACHABLE):
-            self._pulses[name] = pulse._replace(down_since=pulse.down_since or now)
-        if not seen.word_known:
-            self._note_word(name, seen.word or "")
-        log.debug(
-            "watch.polled",
-            provider=name,
-            watch=claimed.watch_id,
-            poll=claimed.claim_no,
-            outcome=outcome.value,
-            status=seen.status and seen.status.value,
-            http_status=seen.http_status,
-        )
-
-    def _note_word(self, provider: str, word: str) -> None:
-        self._metrics.unknown_words.labels(provider=provider).inc()
-        if (provider, word) not in self._words and len(self._words) < 1_000:
-            self._words.add((provider, word))
-            log.warning("provider.unknown_status", provider=provider, word=word[:64])
 
 
 def lane_of(item: ClaimedPoll) -> Lane:

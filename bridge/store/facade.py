@@ -143,6 +143,10 @@ class Store:
             in_flight=in_flight,
         )
 
+    async def keep_polls(self, polls: Collection[tuple[int, int]], *, until: float) -> None:
+        """Have no other node ask what is still awaited here."""
+        await self.database.write(poll_claims.keep_polls, polls, until=until)
+
     async def record_poll(
         self, claimed: ClaimedPoll, seen: Observation, move: Move, *, now: float
     ) -> list[str]:

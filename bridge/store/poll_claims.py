@@ -16,6 +16,7 @@ from bridge.store.steps import Query, Row, Rows, Step, ask
 
 # A budget's wait is looked at again after so long: a reload may have raised the rate.
 BUDGET_LOOK_S = 60.0
+PROBE_ALONE_S = 5.0  # for which no other node tries a refused key as well
 HINTED_LOOK_S = 1.0  # a hinted task waits so long for the poll of it that is under way
 
 
@@ -79,6 +80,17 @@ def claim_polls(
     return Claims(items, moved)
 
 
+def keep_polls(polls: Collection[tuple[int, int]], *, until: float) -> Step[None]:
+    """These, by watch and number of the claim, are still awaited here."""
+    yield Query(
+        "keep_poll",
+        [
+            {"watch_id": watch_id, "claim_no": claim_no, "next_at": until}
+            for watch_id, claim_no in sorted(polls)
+        ],
+    )
+
+
 class Spacing:
     """When watches of one credential are asked next, and how long its clients wait."""
 
@@ -126,6 +138,8 @@ def leave(
     if budget is not None:
         budget = budget.spend(spent, now)
         full_at, free_at = budget.full_at, min(budget.free_at(now), now + BUDGET_LOOK_S)
+    if pick.lane.probing and spent:
+        free_at = max(free_at, now + PROBE_ALONE_S)
     left = yield ask(
         "leave_credential",
         credential_id=pick.lane.id,

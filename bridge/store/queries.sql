@@ -245,6 +245,11 @@ WHERE watch_id = :watch_id;
 -- name: rearm_poll(watch_id, next_at)!
 UPDATE poll_schedule SET next_at = :next_at WHERE watch_id = :watch_id;
 
+-- Of polls whose answers take longer than their gaps: nobody else is to ask meanwhile.
+-- name: keep_poll(watch_id, claim_no, next_at)!
+UPDATE poll_schedule SET next_at = :next_at
+WHERE watch_id = :watch_id AND claim_no = :claim_no AND next_at < :next_at;
+
 -- After a claim: what it has left due, and when the rate limit allows more of it.
 -- name: leave_credential(credential_id, full_at, free_at, stretches)
 UPDATE credentials
