@@ -70,7 +70,7 @@ def test_it_closes_a_few_polls_at_a_time() -> None:
 async def test_a_provider_that_is_down_is_probed_and_then_asked_about_all(
     world: World,
 ) -> None:
-    """Three hundred tasks, ten minutes down: a few dozen polls, and no task is forgotten."""
+    """Three hundred tasks, ten minutes down: a few dozen polls, and none is forgotten."""
     world.providers.says = lambda _: w.said(502, b"bad gateway")
     await asyncio.gather(*(world.subscribe(f"t{n}") for n in range(300)))
     await world.pass_time(30.0, step_s=1.0)
