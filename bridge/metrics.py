@@ -13,6 +13,9 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self.polls = self._counter("polls", "Polls made", "provider", "outcome")
+        self.saved = self._counter(
+            "polls_saved", "Polls that need not be made, by what saves them", "how"
+        )
         self.unknown_words = self._counter(
             "unknown_status_words", "Status words that no page knows", "provider"
         )

@@ -339,6 +339,7 @@ class ClaimedPoll:
     closing_at: float | None  # the earliest deadline that has passed
     wants_updates: bool
     wants_raw: bool
+    alone: bool = False  # lists of several tasks do not speak of it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,11 +7,11 @@ second write, and a crash between the two costs one poll.
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from random import Random
-from typing import Protocol
 
 import structlog
 
 from bridge import lanes, transition
+from bridge.asking import Ask, Asking
 from bridge.awaited import Awaited
 from bridge.bell import Bell
 from bridge.cadence import PollPolicy
@@ -19,29 +19,26 @@ from bridge.clock import Clock
 from bridge.health import Health, Pulse
 from bridge.lanes import Lane, Side, Window, share
 from bridge.metrics import Metrics
-from bridge.model import Answer, ClaimedPoll, Observation, PollOutcome, PollRequest
+from bridge.model import ClaimedPoll, Observation, PollOutcome
 from bridge.pacing import Pacing
-from bridge.providers.answer import observe
 from bridge.providers.provider import Provider
-from bridge.providers.redaction import without_key
-from bridge.providers.request import poll_request
 from bridge.rate import Rate
 from bridge.slots import Place, Slots
 from bridge.standing import Standing
 from bridge.store import Claims, Pick, Store
+from bridge.store.riders import Ride
 from bridge.worker import IDLE_S, Turn, Worker
 
 NOBODY = -1  # the id of no lane
-KEY_LOST = (
-    "the key that came with the task cannot be read any more; subscribe again with it"
+LISTLESS_S = 600.0  # for which a key is not asked for lists, after it got none
+# Answers to a list that mean the same for each of its tasks.
+WHOLE = (
+    PollOutcome.AUTH,
+    PollOutcome.THROTTLED,
+    PollOutcome.TRANSIENT,
+    PollOutcome.UNREACHABLE,
 )
-FAULT = "a fault in poll-bridge while asking about this task; its log says more"
-
 log = structlog.get_logger(__name__)
-
-
-class Ask(Protocol):
-    async def ask(self, request: PollRequest) -> Answer: ...
 
 
 class Poller:
@@ -65,12 +62,14 @@ class Poller:
         slots: int = 256,
         lane_slots: int = 64,
     ) -> None:
-        self._store, self._upstream, self._providers = store, upstream, providers
+        self._store, self._providers = store, providers
         self._clock, self._dice, self._bell, self._metrics = clock, dice, bell, metrics
         self._on_owed, self._pacing = on_owed, pacing
         self._most, self._lane_most = slots, lane_slots
         self._slots = Slots(self._places)
         self._in_flight: dict[int, Lane] = {}  # by watch
+        self._asking = Asking(upstream, providers=providers, clock=clock)
+        self._listless: dict[int, float] = {}  # until when, by credential
         self._awaited, self._standing = Awaited(store), Standing(metrics)
         self.worker = Worker("poller", self._claim, self._poll, clock=clock, health=health)
 
@@ -124,7 +123,7 @@ class Poller:
         return [
             Pick(
                 lane,
-                count,
+                1 if self._has_lists(lane) else count,
                 self._slots.held_by(lane),
                 self._rate(lane.owner),
                 self._dice.random(),
@@ -147,57 +146,68 @@ class Poller:
         left = (1 if lane.probing else self._lane_most) - self._slots.held_by(lane)
         return min(left, self._slots.room(lane))
 
+    def _has_lists(self, lane: Lane) -> bool:
+        """Whether one request can take along the others that are due."""
+        provider = self._providers().get(lane.owner)
+        return provider is not None and provider.page.batch is not None
+
     def _rate(self, name: str) -> Rate | None:
         provider = self._providers().get(name)
         return provider.rate if provider else None
 
     async def _poll(self, claimed: ClaimedPoll) -> None:
+        lane, riders = self._in_flight[claimed.watch_id], await self._riders(claimed)
         try:
-            provider = self._providers().get(claimed.provider)
-            seen = await self._sound(provider, claimed)
-            self._standing.count(claimed, seen, self._clock.now(), self._dice.random())
-            self._pacing.saw(claimed, seen)
-            await self._record(claimed, seen)
+            if riders:
+                await self._ask_several([claimed, *riders])
+            else:
+                await self._saw(claimed, await self._asking.one(claimed))
         finally:
-            self._slots.give_back(self._in_flight.pop(claimed.watch_id))
-            self._awaited.remove(claimed)
+            self._slots.give_back(lane)
+            for one in (claimed, *riders):
+                del self._in_flight[one.watch_id]
+                self._awaited.remove(one)
 
-    async def _sound(self, provider: Provider | None, claimed: ClaimedPoll) -> Observation:
-        """`_seen`, or a failed poll: a bug that some stranger's answer has set off must be
-        seen, and asked about with growing pauses.
-        """
-        try:
-            return await self._seen(provider, claimed)
-        except Exception:
-            log.exception("work.failed", loop="poller", watch=claimed.watch_id)
-            return Observation(outcome=PollOutcome.TRANSIENT, detail=FAULT)
-
-    async def _seen(self, provider: Provider | None, claimed: ClaimedPoll) -> Observation:
-        if provider is None:
-            return unaskable(f"the provider {claimed.provider} is no longer configured")
-        key = claimed.own_key if claimed.own else provider.key
-        if claimed.own and key is None:
-            return unaskable(KEY_LOST)
-        try:
-            request = poll_request(
-                provider.page,
-                provider.base_url,
-                claimed.task_id,
-                claimed.params,
-                key,
-                attempt=claimed.failures,
-            )
-        except ValueError as error:  # the page has changed since it was subscribed to
-            return unaskable(f"the provider's page does not fit the task: {error}")
-        answer = without_key(await self._upstream.ask(request), key)
-        return observe(
-            provider.page,
-            answer,
-            base_url=provider.base_url,
-            task_id=claimed.task_id,
-            want_raw=claimed.wants_raw,
-            now=self._clock.wall(),
+    async def _riders(self, claimed: ClaimedPoll) -> Sequence[ClaimedPoll]:
+        """Whom the same request can ask about, where the provider has a list call."""
+        provider = self._providers().get(claimed.provider)
+        batch = provider.page.batch if provider else None
+        now, key = self._clock.now(), claimed.credential_id
+        if provider is None or batch is None or claimed.alone or claimed.failures:
+            return ()
+        if (claimed.own and claimed.own_key is None) or now < self._listless.get(key, now):
+            return ()
+        ride = Ride(key, batch.most - 1, batch.rate_limit, provider.policy.min_s)
+        taken = frozenset(self._in_flight)
+        riders = await self._store.claim_riders(
+            ride, now=now, pace=self._pacing, in_flight=taken
         )
+        for one in riders:
+            self._in_flight[one.watch_id] = lane_of(one)
+            self._awaited.add(one)
+        return riders
+
+    async def _ask_several(self, claimed: Sequence[ClaimedPoll]) -> None:
+        """Each by what the list says of it; those it does not speak of are asked alone."""
+        whole, seen = await self._asking.several(claimed)
+        for one in claimed:
+            if one.watch_id in seen:
+                await self._saw(one, seen[one.watch_id])
+        missing = [one for one in claimed if one.watch_id not in seen]
+        self._metrics.saved.labels(how="list").inc(max(len(seen) - 1, 0))
+        now = self._clock.now()
+        if whole is not None and whole.outcome in WHOLE:
+            await self._saw(claimed[0], whole)  # it speaks of the key, or of the server
+        elif missing:
+            if whole is not None:
+                self._listless[claimed[0].credential_id] = now + LISTLESS_S
+            await self._store.ask_alone(missing, now=now, for_good=whole is None)
+            self.worker.wake.set()
+
+    async def _saw(self, claimed: ClaimedPoll, seen: Observation) -> None:
+        self._standing.count(claimed, seen, self._clock.now(), self._dice.random())
+        self._pacing.saw(claimed, seen)
+        await self._record(claimed, seen)
 
     async def _record(self, claimed: ClaimedPoll, seen: Observation) -> None:
         now = self._clock.now()
@@ -239,7 +249,3 @@ class Poller:
 
 def lane_of(item: ClaimedPoll) -> Lane:
     return Lane(item.credential_id, item.provider, item.provider)
-
-
-def unaskable(detail: str) -> Observation:
-    return Observation(outcome=PollOutcome.MISCONFIGURED, detail=detail)

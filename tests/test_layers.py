@@ -17,7 +17,7 @@ LAYERS = (
     "signals budget circuit events config net",
     "retry samples providers upstream webhook",
     "store",
-    "pacing awaited standing",
+    "pacing awaited standing asking",
     "poller dispatcher upkeep membership api simulator",
     "running development logs",
     "assembly",

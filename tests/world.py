@@ -23,6 +23,7 @@ from typing import Any, ParamSpec, TypeVar
 
 import orjson
 
+from bridge.asking import Ask
 from bridge.bell import Bell
 from bridge.clock import SystemClock
 from bridge.config import Config
@@ -41,7 +42,7 @@ from bridge.model import (
     Wish,
 )
 from bridge.pacing import Pacing
-from bridge.poller import Ask, Poller
+from bridge.poller import Poller
 from bridge.providers.configured import configured
 from bridge.retry import Schedule
 from bridge.signature import mint, verify

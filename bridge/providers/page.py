@@ -26,7 +26,7 @@ from bridge.providers.fields import (
     Section,
     placeholders,
 )
-from bridge.providers.question import TASK_ID, Auth, Param, Request, Templates
+from bridge.providers.question import TASK_ID, Auth, Batch, Param, Request, Templates
 from bridge.providers.reading import Reading, Words
 from bridge.rate import Rate
 
@@ -166,6 +166,9 @@ class Page(Section):
     content: Content | None = Field(
         default=None, description="Where the bytes of a result are."
     )
+    batch: Batch | None = Field(
+        default=None, description="A call that tells of several tasks at once."
+    )
 
     @model_validator(mode="after")
     def _coherent(self) -> "Page":
@@ -174,6 +177,8 @@ class Page(Section):
             *_header_faults(self),
             *_base_url_faults(self),
         ]
+        if self.batch and (placeholders(self.batch.path) or self.params):
+            faults.append(("batch", "no placeholders in its path, and no params"))
         if not self.words.succeeded:
             faults.append(("words.succeeded", "name at least one word"))
         if faults:

@@ -28,6 +28,7 @@ from bridge.store import (
     polling,
     reading,
     rekeying,
+    riders,
     starting,
     subscribing,
     upkeep,
@@ -38,6 +39,7 @@ from bridge.store.durations import Kind
 from bridge.store.poll_claims import Pace
 from bridge.store.reading import DeliveryFilter, Page, SubscriptionFilter
 from bridge.store.rekeying import Cursor
+from bridge.store.riders import Ride
 from bridge.store.steps import Database
 from bridge.store.subscribing import Subscribed
 from bridge.store.telling import Told
@@ -142,6 +144,20 @@ class Store:
             pace=pace,
             in_flight=in_flight,
         )
+
+    async def claim_riders(
+        self, ride: Ride, *, now: float, pace: Pace, in_flight: Collection[int]
+    ) -> list[ClaimedPoll]:
+        """Watches that one request for several can carry as well."""
+        return await self.database.write(
+            riders.claim_riders, self._box, ride, now=now, pace=pace, in_flight=in_flight
+        )
+
+    async def ask_alone(
+        self, polls: Sequence[ClaimedPoll], *, now: float, for_good: bool
+    ) -> None:
+        """Have these asked about one by one, from now on or only this once."""
+        await self.database.write(riders.ask_alone, polls, now=now, for_good=for_good)
 
     async def keep_polls(self, polls: Collection[tuple[int, int]], *, until: float) -> None:
         """Have no other node ask what is still awaited here."""

@@ -243,4 +243,5 @@ def claimed_poll(box: Box, row: Row, spacing: Spacing) -> ClaimedPoll:
         closing_at=row["closing_at"],
         wants_updates=bool(row["updates"]),
         wants_raw=bool(row["raw"]),
+        alone=bool(row["alone"]),
     )

@@ -216,7 +216,7 @@ SELECT share FROM owner WHERE share IS NOT NULL AND EXISTS (
 -- name: due_polls(credential_id, now, limit)
 SELECT s.watch_id, s.credential_id, s.share, s.claim_no, s.failures, s.strikes, s.polled_at, s.born_at,
     s.updates, s.raw, s.closing_at, s.hinted_at,
-    w.provider, coalesce(w.model, w.label) AS model, w.task_id, w.params, w.created_at, w.status,
+    s.alone, w.provider, coalesce(w.model, w.label) AS model, w.task_id, w.params, w.created_at, w.status,
     w.progress, w.outcome, w.outcome_since, c.own, c.sealed, c.worked_at, c.refused_at, c.refused_by
 FROM poll_schedule s
 JOIN watches w ON w.id = s.watch_id
@@ -228,7 +228,7 @@ ORDER BY s.next_at LIMIT :limit
 -- name: due_polls_of_share(credential_id, share, now, limit)
 SELECT s.watch_id, s.credential_id, s.share, s.claim_no, s.failures, s.strikes, s.polled_at, s.born_at,
     s.updates, s.raw, s.closing_at, s.hinted_at,
-    w.provider, coalesce(w.model, w.label) AS model, w.task_id, w.params, w.created_at, w.status,
+    s.alone, w.provider, coalesce(w.model, w.label) AS model, w.task_id, w.params, w.created_at, w.status,
     w.progress, w.outcome, w.outcome_since, c.own, c.sealed, c.worked_at, c.refused_at, c.refused_by
 FROM poll_schedule s
 JOIN watches w ON w.id = s.watch_id
@@ -237,6 +237,32 @@ WHERE s.credential_id = :credential_id AND s.share = :share AND s.next_at <= :no
     AND c.paused_until <= :now
 ORDER BY s.next_at LIMIT :limit
 /*+ FOR NO KEY UPDATE OF s SKIP LOCKED */;
+
+-- Whom one more request can ask about as well, those first who are due soonest.
+-- name: due_riders(credential_id, now, before, limit)
+SELECT s.watch_id, s.credential_id, s.share, s.claim_no, s.failures, s.strikes, s.polled_at, s.born_at,
+    s.updates, s.raw, s.closing_at, s.hinted_at,
+    s.alone, w.provider, coalesce(w.model, w.label) AS model, w.task_id, w.params, w.created_at, w.status,
+    w.progress, w.outcome, w.outcome_since, c.own, c.sealed, c.worked_at, c.refused_at, c.refused_by
+FROM poll_schedule s
+JOIN watches w ON w.id = s.watch_id
+JOIN credentials c ON c.id = s.credential_id
+WHERE s.credential_id = :credential_id AND s.alone = 0 AND s.failures = 0
+    AND (s.polled_at IS NULL OR s.polled_at <= :before) AND c.paused_until <= :now
+ORDER BY s.next_at LIMIT :limit
+/*+ FOR NO KEY UPDATE OF s SKIP LOCKED */;
+
+-- name: due_batch(credential_id)
+SELECT batch_full_at FROM credentials WHERE id = :credential_id
+/*+ FOR NO KEY UPDATE SKIP LOCKED */;
+
+-- name: spend_batch(credential_id, full_at)!
+UPDATE credentials SET batch_full_at = :full_at WHERE id = :credential_id;
+
+-- name: ask_alone(watch_id, claim_no, now, alone)
+UPDATE poll_schedule SET next_at = :now, alone = :alone
+WHERE watch_id = :watch_id AND claim_no = :claim_no
+RETURNING credential_id;
 
 -- name: claim_poll(watch_id, next_at, now)!
 UPDATE poll_schedule SET next_at = :next_at, claim_no = claim_no + 1, polled_at = :now

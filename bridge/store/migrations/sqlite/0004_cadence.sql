@@ -19,4 +19,9 @@ ALTER TABLE credentials ADD COLUMN stretches TEXT NOT NULL DEFAULT '{}';
 -- `hinted_at`: when somebody last said that asking now is worth it.
 ALTER TABLE poll_schedule ADD COLUMN share BIGINT NOT NULL DEFAULT 0;
 ALTER TABLE poll_schedule ADD COLUMN hinted_at DOUBLE PRECISION;
+
+-- Lists of several tasks have a rate limit of their own. `alone`: none speaks of this one.
+ALTER TABLE credentials ADD COLUMN batch_full_at DOUBLE PRECISION NOT NULL DEFAULT 0;
+ALTER TABLE poll_schedule ADD COLUMN alone INTEGER NOT NULL DEFAULT 0;
+
 CREATE INDEX poll_schedule_shares ON poll_schedule (credential_id, share, next_at);
