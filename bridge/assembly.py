@@ -203,6 +203,7 @@ def parts(
         health=health,
         pulse=poller.pulse,
         first_s=pacing.first_s,
+        learned=pacing.learned,
         registry=metrics.registry,
         wake_poller=signals.due,
         wake_dispatcher=signals.owed,

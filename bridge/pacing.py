@@ -8,6 +8,7 @@ it. A plan is a value: claims read them from the store's thread while new ones a
 import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from operator import itemgetter
 from random import Random
 
 import structlog
@@ -85,14 +86,13 @@ class Pacing:
             self._fixed[provider] = plan = fixed(policy)
         return plan
 
-    def plans(self, provider: str) -> Mapping[str, Plan]:
-        """What was learned of a provider's tasks, by model."""
-        return {
-            model: plan for (name, model), plan in self._plans.items() if name == provider
-        }
-
-    def history(self, provider: str, model: str) -> History | None:
-        return self._histories.get((provider, model))
+    def learned(self, provider: str) -> list[tuple[str, History, Plan]]:
+        """What is known of a provider's tasks and made of it, by model."""
+        return [
+            (model, self._histories[name, model], plan)
+            for (name, model), plan in sorted(self._plans.items(), key=itemgetter(0))
+            if name == provider
+        ]
 
     def gap_s(
         self, provider: str, model: str | None, age_s: float, stretch: float = 1.0

@@ -220,6 +220,9 @@ class Poller:
                 now=now,
                 memory_until=self._memory_until(seen, plan.policy),
             )
+            self._standing.count_end(
+                claimed, seen, told=len(ended), wall=self._clock.wall()
+            )
             self._tell(ended, seen.status)
             return
         move = transition.after(

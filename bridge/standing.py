@@ -13,6 +13,7 @@ from bridge.metrics import Metrics
 from bridge.model import ClaimedPoll, Observation, PollOutcome
 
 DOWN = (PollOutcome.TRANSIENT, PollOutcome.UNREACHABLE)
+LAG_MOST_S = 86_400.0  # what is said to be longer ago is another clock
 WORDS = 1_000  # of those that no page knows, logged once each
 WORD_CHARS = 64
 
@@ -70,6 +71,18 @@ class Standing:
             status=seen.status and seen.status.value,
             http_status=seen.http_status,
         )
+
+    def count_end(
+        self, claimed: ClaimedPoll, seen: Observation, *, told: int, wall: float
+    ) -> None:
+        """`told`: subscriptions that one watch was polled for."""
+        self._metrics.polls_per_task.labels(claimed.provider).observe(claimed.claim_no)
+        if told > 1:
+            saved = (told - 1) * claimed.claim_no
+            self._metrics.saved.labels(how="sharing").inc(saved)
+        if seen.finished_at is not None and 0 <= wall - seen.finished_at <= LAG_MOST_S:
+            lag = self._metrics.detection_lag.labels(claimed.provider)
+            lag.observe(wall - seen.finished_at)
 
     def _note_word(self, provider: str, word: str) -> None:
         self._metrics.unknown_words.labels(provider=provider).inc()

@@ -50,6 +50,7 @@ def create_app(deps: Deps) -> Starlette:
         "/deliveries/{id}": {"GET": closed(deliveries.get)},
         "/deliveries/{id}/retry": {"POST": closed(deliveries.retry)},
         "/providers": {"GET": closed(accounts.providers)},
+        "/providers/{name}/durations": {"GET": closed(accounts.durations)},
         "/hints/{token}": {"POST": hints.take},
         "/signing-secrets": {"GET": closed(accounts.signing_secrets)},
     }

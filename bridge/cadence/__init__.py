@@ -5,6 +5,7 @@ Polls of a task that runs are placed by a `Plan`, made from what was seen of suc
 wait for a rate limit (`stretched`). Polls that fail have growing pauses.
 """
 
+from bridge.cadence.ages import COUNT, EDGES
 from bridge.cadence.history import History
 from bridge.cadence.pauses import (
     CLOSING_PAUSE_MAX_S,
@@ -25,6 +26,8 @@ from bridge.cadence.stretch import stretched
 
 __all__ = [
     "CLOSING_PAUSE_MAX_S",
+    "COUNT",
+    "EDGES",
     "JITTER",
     "PAUSE_MAX_S",
     "RETRY_AFTER_MAX_S",

@@ -1,5 +1,8 @@
 """GET /providers and GET /signing-secrets."""
 
+import pytest
+
+from bridge.cadence import History, PollPolicy, learned
 from bridge.health import Pulse
 from bridge.lanes import Window
 from bridge.model import Observation, PollOutcome
@@ -129,3 +132,21 @@ async def test_signing_secrets_are_shown_to_their_owner_alone(api: Api) -> None:
         {"secret": SHOP_SECRET, "text": "shop-secret-of-more-than-24-bytes"}
     ]
     assert theirs.json == [{"secret": OTHER_SECRET, "text": None}]
+
+
+async def test_what_was_learned_of_durations_is_for_who_shares_the_key(api: Api) -> None:
+    """It is made of all their tasks, so somebody without a part in it learns nothing."""
+    history = History()
+    for seconds in (50.0, 60.0, 70.0):
+        history.ended(seconds, seconds)
+        history.ran(0.0, seconds)
+    plan = learned(PollPolicy(), history)
+    async with api.changed(learned=lambda _: [("", history, plan)]) as knowing:
+        told = (await knowing("GET", "/providers/amux/durations")).json["items"]
+        refused = await knowing("GET", "/providers/ungranted/durations")
+        unknown = await knowing("GET", "/providers/nobody/durations")
+        operator = await knowing("GET", "/providers/ungranted/durations", key=OPS)
+    assert [(each["model"], each["tasks"]) for each in told] == [(None, 3.0)]
+    assert sum(age["ended"] for age in told[0]["ages"]) == pytest.approx(1.0, abs=0.01)
+    assert (refused.code, unknown.code) == ("provider_not_granted", "not_found")
+    assert operator.status == 200
