@@ -17,6 +17,7 @@ from benchmarks.meter import speed
 from benchmarks.node import Place
 from bridge import transition
 from bridge.assembly import Bridge
+from bridge.cadence import fixed
 from bridge.config.models import Polling
 from bridge.model import ClaimedPoll
 from bridge.providers.answer import observe
@@ -97,7 +98,8 @@ async def pure(bridge: Bridge, claimed: ClaimedPoll) -> dict[str, float]:
         want_raw=False,
         now=now,
     )
-    rule = partial(transition.after, claimed, meaning(), provider.policy, now=now, dice=0.5)
+    plan = fixed(provider.policy)
+    rule = partial(transition.after, claimed, meaning(), plan, now=now, dice=0.5)
     return {
         "… question": each_us(question),
         "… meaning": each_us(meaning),

@@ -221,7 +221,22 @@ async def claim_polls(bridge: Bridge, count: int, *, gap_s: float) -> Claims[Cla
     now = bridge.clock.now()
     ready = await bridge.store.poll_lanes(now=now, window=Window())
     picks = [Pick(lane, count) for lane in ready.lanes]
-    return await bridge.store.claim_polls(picks, now=now, gap=lambda *_: gap_s)
+    return await bridge.store.claim_polls(picks, now=now, pace=Every(gap_s))
+
+
+class Every:
+    """Asks at an interval."""
+
+    def __init__(self, interval_s: float) -> None:
+        self._interval_s = interval_s
+
+    def gap_s(self, *_about: object) -> float:
+        return self._interval_s
+
+    def waited(
+        self, _provider: str, _model: str | None, since_s: float, until_s: float
+    ) -> float:
+        return (until_s - since_s) / self._interval_s
 
 
 class Canned:
@@ -262,6 +277,7 @@ def poller(bridge: Bridge, provider: Canned) -> Poller:
         health=bridge.health,
         metrics=Metrics(),
         on_owed=lambda: None,
+        pacing=bridge.pacing,
     )
 
 

@@ -26,6 +26,7 @@ from bridge.metrics import Metrics
 from bridge.net.body import ByteBudget
 from bridge.net.guard import Egress
 from bridge.net.resolver import Resolver
+from bridge.pacing import Pacing
 from bridge.poller import Poller
 from bridge.providers.provider import Provider
 from bridge.retry import SCHEDULES, Schedule
@@ -64,6 +65,7 @@ class Bridge:
     poller: Poller
     dispatcher: Dispatcher
     upkeep: Upkeep
+    pacing: Pacing
     health: Health
     deps: Deps
     clock: Clock
@@ -169,6 +171,7 @@ def parts(
         slots=config.callbacks.slots,
         host_slots=config.callbacks.host_slots,
     )
+    pacing = Pacing(store, providers=lambda: current.providers, clock=clock, dice=dice)
     poller = Poller(
         store,
         Upstream(upward, budget=ByteBudget(ANSWERS_BYTES)),
@@ -179,6 +182,7 @@ def parts(
         health=health,
         metrics=metrics,
         on_owed=signals.owed,
+        pacing=pacing,
         slots=config.polling.slots,
         lane_slots=config.polling.lane_slots,
     )
@@ -204,13 +208,17 @@ def parts(
         bell=bell,
         health=health,
         pulse=poller.pulse,
+        first_s=pacing.first_s,
+        learned=pacing.learned,
         registry=metrics.registry,
         wake_poller=signals.due,
         wake_dispatcher=signals.owed,
         draining=draining,
         leaving=current.leaving,
     )
-    return Bridge(store, poller, dispatcher, upkeep, health, deps, clock, upward, signals)
+    return Bridge(
+        store, poller, dispatcher, upkeep, pacing, health, deps, clock, upward, signals
+    )
 
 
 def signing_secrets(config: Config, client: str) -> list[str]:

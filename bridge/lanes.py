@@ -6,7 +6,7 @@ waiting in one never stand before a single row of another. There may be very man
 only those with work due are looked at, and of one owner only the first few.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 
 LOOK = 64  # ready lanes of one owner to look at, beside those that are busy already
@@ -46,9 +46,10 @@ class Window:
     busy: Mapping[str, int] = field(default_factory=dict)  # lanes at most, by owner
     blocked: int = 0
     closed: frozenset[Side] = frozenset()
+    known: Container[str] | None = None  # owners to look at; None: all there are
 
     def of(self, side: Side) -> int:
-        if side in self.closed:
+        if side in self.closed or (self.known is not None and side[0] not in self.known):
             return 0
         return LOOK + self.blocked + self.busy.get(side[0], 0)
 

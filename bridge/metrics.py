@@ -4,6 +4,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from bridge import __version__
 
+POLL_BUCKETS = (1, 2, 3, 5, 8, 13, 21, 34, 55, 89, 144, 233, 377, 610, 987)
 LAG_BUCKETS = (0.005, 0.02, 0.1, 0.5, 1, 5, 15, 60, 300, 3_600, 86_400)
 
 
@@ -13,12 +14,29 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self.polls = self._counter("polls", "Polls made", "provider", "outcome")
+        self.saved = self._counter(
+            "polls_saved", "Polls that need not be made, by what saves them", "how"
+        )
         self.unknown_words = self._counter(
             "unknown_status_words", "Status words that no page knows", "provider"
         )
         self.ends = self._counter("ends", "Subscriptions ended", "outcome")
         self.attempts = self._counter("delivery_attempts", "Attempts made", "outcome")
         self.repairs = self._counter("sweep_repairs", "Things that must not exist, mended")
+        self.detection_lag = Histogram(
+            "bridge_detection_lag_seconds",
+            "From a task's end, by the provider's clock, to the poll that saw it",
+            ["provider"],
+            buckets=LAG_BUCKETS,
+            registry=self.registry,
+        )
+        self.polls_per_task = Histogram(
+            "bridge_polls_per_task",
+            "Polls until a task's end was seen",
+            ["provider"],
+            buckets=POLL_BUCKETS,
+            registry=self.registry,
+        )
         self.delivery_lag = Histogram(
             "bridge_delivery_lag_seconds",
             "From the event to its acceptance",

@@ -316,8 +316,10 @@ class ClaimedPoll:
     claim_no: int  # fences everything but an end
     claimed_at: float
     next_at: float  # the poll after this one, already written
+    stretch: float = 1.0  # how much longer all wait than their plans say
     credential_id: int
     provider: str
+    model: str | None  # what the provider calls it, else what the caller does
     task_id: str
     params: Mapping[str, str]
     own: bool  # a caller's own account, not the configured one
@@ -327,6 +329,7 @@ class ClaimedPoll:
     key_refused_by: int | None  # the watch that saw it first
     born_at: float  # upstream's creation time, else ours
     created_at: float  # when the watch last began to be polled
+    polled_at: float | None  # by the claim before this one
     status: Status | None
     progress: int | None
     outcome: PollOutcome | None
@@ -336,6 +339,7 @@ class ClaimedPoll:
     closing_at: float | None  # the earliest deadline that has passed
     wants_updates: bool
     wants_raw: bool
+    alone: bool = False  # lists of several tasks do not speak of it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

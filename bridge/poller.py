@@ -6,39 +6,39 @@ second write, and a crash between the two costs one poll.
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
 from random import Random
-from typing import Protocol
 
 import structlog
 
-from bridge import cadence, lanes, transition
+from bridge import lanes, transition
+from bridge.asking import Ask, Asking
+from bridge.awaited import Awaited
 from bridge.bell import Bell
+from bridge.cadence import PollPolicy
 from bridge.clock import Clock
 from bridge.health import Health, Pulse
 from bridge.lanes import Lane, Side, Window, share
 from bridge.metrics import Metrics
-from bridge.model import Answer, ClaimedPoll, Observation, PollOutcome, PollRequest
-from bridge.providers.answer import observe
+from bridge.model import ClaimedPoll, Observation, PollOutcome
+from bridge.pacing import Pacing
 from bridge.providers.provider import Provider
-from bridge.providers.redaction import without_key
-from bridge.providers.request import poll_request
 from bridge.rate import Rate
 from bridge.slots import Place, Slots
+from bridge.standing import Standing
 from bridge.store import Claims, Pick, Store
+from bridge.store.riders import Ride
 from bridge.worker import IDLE_S, Turn, Worker
 
 NOBODY = -1  # the id of no lane
-KEY_LOST = (
-    "the key that came with the task cannot be read any more; subscribe again with it"
+LISTLESS_S = 600.0  # for which a key is not asked for lists, after it got none
+# Answers to a list that mean the same for each of its tasks.
+WHOLE = (
+    PollOutcome.AUTH,
+    PollOutcome.THROTTLED,
+    PollOutcome.TRANSIENT,
+    PollOutcome.UNREACHABLE,
 )
-FAULT = "a fault in poll-bridge while asking about this task; its log says more"
-
 log = structlog.get_logger(__name__)
-
-
-class Ask(Protocol):
-    async def ask(self, request: PollRequest) -> Answer: ...
 
 
 class Poller:
@@ -58,37 +58,40 @@ class Poller:
         health: Health,
         metrics: Metrics,
         on_owed: Callable[[], None],
+        pacing: Pacing,
         slots: int = 256,
         lane_slots: int = 64,
     ) -> None:
-        self._store, self._upstream, self._providers = store, upstream, providers
+        self._store, self._providers = store, providers
         self._clock, self._dice, self._bell, self._metrics = clock, dice, bell, metrics
-        self._on_owed = on_owed
-        self._polls = cache(metrics.polls.labels)  # finding one takes longer than counting
+        self._on_owed, self._pacing = on_owed, pacing
         self._most, self._lane_most = slots, lane_slots
         self._slots = Slots(self._places)
         self._in_flight: dict[int, Lane] = {}  # by watch
-        self._words: set[tuple[str, str]] = set()
-        self._pulses: dict[str, Pulse] = {}
+        self._asking = Asking(upstream, providers=providers, clock=clock)
+        self._listless: dict[int, float] = {}  # until when, by credential
+        self._awaited, self._standing = Awaited(store), Standing(metrics)
         self.worker = Worker("poller", self._claim, self._poll, clock=clock, health=health)
 
     def pulse(self, provider: str) -> Pulse:
-        return self._pulses.get(provider, Pulse())
+        return self._standing.pulse(provider)
 
     async def _claim(self) -> Turn[ClaimedPoll]:
         now = self._clock.now()
+        await self._awaited.keep(now)
         if len(self._in_flight) >= self._most:
-            return Turn((), IDLE_S)
+            return Turn((), min(self._awaited.wait_s(now), IDLE_S))
         ready = await self._store.poll_lanes(now=now, window=self._window())
         now = self._clock.now()
         claims: Claims[ClaimedPoll] = Claims()
         if picks := self._picks(ready.lanes):
             claims = await self._store.claim_polls(
-                picks, now=now, gap=self._gap, in_flight=frozenset(self._in_flight)
+                picks, now=now, pace=self._pacing, in_flight=frozenset(self._in_flight)
             )
         for item in claims.items:
             self._in_flight[item.watch_id] = lane = lane_of(item)
             self._slots.take(lane)
+            self._awaited.add(item)
         wait_s = lanes.wait_s(
             ready,
             claims.moved,
@@ -96,13 +99,16 @@ class Poller:
             has_room=lambda lane: self._room(lane) > 0,
             open_to=self._open_to,
         )
-        return Turn(claims.items, IDLE_S if wait_s is None else wait_s)
+        now = self._clock.now()
+        longest_s = min(self._awaited.wait_s(now), self._standing.wait_s(now), IDLE_S)
+        return Turn(claims.items, longest_s if wait_s is None else min(wait_s, longest_s))
 
     def _window(self) -> Window:
+        known = self._providers().keys() if self._store.database.shared else None
         busy = Counter(lane.owner for lane in self._in_flight.values())
-        sides = ((name, False) for name in busy)
+        sides = ((name, False) for name in {*busy, *self._standing.troubled})
         closed = frozenset(side for side in sides if not self._open_to(side))
-        return Window(busy, closed=closed)
+        return Window(busy, closed=closed, known=known)
 
     def _open_to(self, side: Side) -> bool:
         """Whether a credential that has nothing in flight may begin a poll."""
@@ -115,13 +121,21 @@ class Poller:
         due = sorted(ready, key=lambda one: (self._slots.held_by(one), one.ready_at))
         chosen = self._slots.grant(share(due, free, self._room))
         return [
-            Pick(lane, count, self._slots.held_by(lane), self._rate(lane.owner))
+            Pick(
+                lane,
+                1 if self._has_lists(lane) else count,
+                self._slots.held_by(lane),
+                self._rate(lane.owner),
+                self._dice.random(),
+            )
             for lane, count in chosen
         ]
 
     def _places(self, lane: Lane) -> Sequence[Place]:
         """What this credential's polls take a slot of."""
         most, provider = self._most, max(self._most // 2, self._lane_most)
+        room = self._standing.room(lane.owner, self._clock.now())
+        provider = provider if room is None else min(room, provider)
         return (
             Place("node", most, for_idle=most // 4),
             Place(("provider", lane.owner), provider, for_idle=provider // 4),
@@ -132,76 +146,88 @@ class Poller:
         left = (1 if lane.probing else self._lane_most) - self._slots.held_by(lane)
         return min(left, self._slots.room(lane))
 
+    def _has_lists(self, lane: Lane) -> bool:
+        """Whether one request can take along the others that are due."""
+        provider = self._providers().get(lane.owner)
+        return provider is not None and provider.page.batch is not None
+
     def _rate(self, name: str) -> Rate | None:
         provider = self._providers().get(name)
         return provider.rate if provider else None
 
-    def _gap(self, name: str, age_s: float) -> float:
-        provider = self._providers().get(name)
-        policy = provider.policy if provider else cadence.PollPolicy(interval_s=60)
-        return cadence.gap_s(policy, age_s, self._dice.random())
-
     async def _poll(self, claimed: ClaimedPoll) -> None:
+        lane, riders = self._in_flight[claimed.watch_id], await self._riders(claimed)
         try:
-            provider = self._providers().get(claimed.provider)
-            seen = await self._sound(provider, claimed)
-            self._count(claimed, seen)
-            await self._record(provider, claimed, seen)
+            if riders:
+                await self._ask_several([claimed, *riders])
+            else:
+                await self._saw(claimed, await self._asking.one(claimed))
         finally:
-            self._slots.give_back(self._in_flight.pop(claimed.watch_id))
+            self._slots.give_back(lane)
+            for one in (claimed, *riders):
+                del self._in_flight[one.watch_id]
+                self._awaited.remove(one)
 
-    async def _sound(self, provider: Provider | None, claimed: ClaimedPoll) -> Observation:
-        """`_seen`, or a failed poll: a bug that some stranger's answer has set off must be
-        seen, and asked about with growing pauses.
-        """
-        try:
-            return await self._seen(provider, claimed)
-        except Exception:
-            log.exception("work.failed", loop="poller", watch=claimed.watch_id)
-            return Observation(outcome=PollOutcome.TRANSIENT, detail=FAULT)
-
-    async def _seen(self, provider: Provider | None, claimed: ClaimedPoll) -> Observation:
-        if provider is None:
-            return unaskable(f"the provider {claimed.provider} is no longer configured")
-        key = claimed.own_key if claimed.own else provider.key
-        if claimed.own and key is None:
-            return unaskable(KEY_LOST)
-        try:
-            request = poll_request(
-                provider.page,
-                provider.base_url,
-                claimed.task_id,
-                claimed.params,
-                key,
-                attempt=claimed.failures,
-            )
-        except ValueError as error:  # the page has changed since it was subscribed to
-            return unaskable(f"the provider's page does not fit the task: {error}")
-        answer = without_key(await self._upstream.ask(request), key)
-        return observe(
-            provider.page,
-            answer,
-            base_url=provider.base_url,
-            task_id=claimed.task_id,
-            want_raw=claimed.wants_raw,
-            now=self._clock.wall(),
+    async def _riders(self, claimed: ClaimedPoll) -> Sequence[ClaimedPoll]:
+        """Whom the same request can ask about, where the provider has a list call."""
+        provider = self._providers().get(claimed.provider)
+        batch = provider.page.batch if provider else None
+        now, key = self._clock.now(), claimed.credential_id
+        if provider is None or batch is None or claimed.alone or claimed.failures:
+            return ()
+        if (claimed.own and claimed.own_key is None) or now < self._listless.get(key, now):
+            return ()
+        ride = Ride(key, batch.most - 1, batch.rate_limit, provider.policy.min_s)
+        taken = frozenset(self._in_flight)
+        riders = await self._store.claim_riders(
+            ride, now=now, pace=self._pacing, in_flight=taken
         )
+        for one in riders:
+            self._in_flight[one.watch_id] = lane_of(one)
+            self._awaited.add(one)
+        return riders
 
-    async def _record(
-        self, provider: Provider | None, claimed: ClaimedPoll, seen: Observation
-    ) -> None:
+    async def _ask_several(self, claimed: Sequence[ClaimedPoll]) -> None:
+        """Each by what the list says of it; those it does not speak of are asked alone."""
+        whole, seen = await self._asking.several(claimed)
+        for one in claimed:
+            if one.watch_id in seen:
+                await self._saw(one, seen[one.watch_id])
+        missing = [one for one in claimed if one.watch_id not in seen]
+        self._metrics.saved.labels(how="list").inc(max(len(seen) - 1, 0))
         now = self._clock.now()
-        policy = provider.policy if provider else cadence.PollPolicy()
+        if whole is not None and whole.outcome in WHOLE:
+            await self._saw(claimed[0], whole)  # it speaks of the key, or of the server
+        elif missing:
+            if whole is not None:
+                self._listless[claimed[0].credential_id] = now + LISTLESS_S
+            await self._store.ask_alone(missing, now=now, for_good=whole is None)
+            self.worker.wake.set()
+
+    async def _saw(self, claimed: ClaimedPoll, seen: Observation) -> None:
+        self._standing.count(claimed, seen, self._clock.now(), self._dice.random())
+        self._pacing.saw(claimed, seen)
+        await self._record(claimed, seen)
+
+    async def _record(self, claimed: ClaimedPoll, seen: Observation) -> None:
+        now = self._clock.now()
+        plan = self._pacing.plan(claimed.provider, seen.model or claimed.model)
+        pace = self._pacing.pace(claimed, seen, now)
         if seen.outcome is PollOutcome.ENDED:
             ended = await self._store.record_end(
                 claimed.watch_id,
                 seen,
                 now=now,
-                memory_until=self._memory_until(seen, policy),
+                memory_until=self._memory_until(seen, plan.policy),
+            )
+            self._standing.count_end(
+                claimed, seen, told=len(ended), wall=self._clock.wall()
             )
             self._tell(ended, seen.status)
             return
-        move = transition.after(claimed, seen, policy, now=now, dice=self._dice.random())
+        move = transition.after(
+            claimed, seen, plan, now=now, dice=self._dice.random(), pace=pace
+        )
         if not move.silent:
             ended = await self._store.record_poll(claimed, seen, move, now=now)
             self._tell(ended, move.closes.outcome if move.closes else None)
@@ -209,7 +235,7 @@ class Poller:
                 self._on_owed()
         self._bell.ring_all()
 
-    def _memory_until(self, seen: Observation, policy: cadence.PollPolicy) -> float:
+    def _memory_until(self, seen: Observation, policy: PollPolicy) -> float:
         """How long the answer may be given to others: while its links are good."""
         known = (
             [f.expires_at for f in seen.result.files if f.expires_at] if seen.result else []
@@ -223,36 +249,6 @@ class Poller:
             self._bell.ring(ended)
             self._on_owed()
 
-    def _count(self, claimed: ClaimedPoll, seen: Observation) -> None:
-        name, outcome = claimed.provider, seen.outcome
-        self._polls(name, outcome.value).inc()
-        now, pulse = self._clock.now(), self.pulse(name)
-        if outcome.answered or outcome is PollOutcome.NOT_FOUND:
-            self._pulses[name] = Pulse(last_ok_at=now)
-        elif outcome in (PollOutcome.TRANSIENT, PollOutcome.UNREACHABLE):
-            self._pulses[name] = pulse._replace(down_since=pulse.down_since or now)
-        if not seen.word_known:
-            self._note_word(name, seen.word or "")
-        log.debug(
-            "watch.polled",
-            provider=name,
-            watch=claimed.watch_id,
-            poll=claimed.claim_no,
-            outcome=outcome.value,
-            status=seen.status and seen.status.value,
-            http_status=seen.http_status,
-        )
-
-    def _note_word(self, provider: str, word: str) -> None:
-        self._metrics.unknown_words.labels(provider=provider).inc()
-        if (provider, word) not in self._words and len(self._words) < 1_000:
-            self._words.add((provider, word))
-            log.warning("provider.unknown_status", provider=provider, word=word[:64])
-
 
 def lane_of(item: ClaimedPoll) -> Lane:
     return Lane(item.credential_id, item.provider, item.provider)
-
-
-def unaskable(detail: str) -> Observation:
-    return Observation(outcome=PollOutcome.MISCONFIGURED, detail=detail)

@@ -66,12 +66,16 @@ async def serve(
 
 
 def loops_of(bridge: Bridge, config: Config) -> Iterator[Loop]:
-    """Upkeep goes with polling: both turn time into work."""
+    """Upkeep goes with polling: both turn time into work. Whoever takes requests places the
+    first poll of each, and so has to know what the others have learned.
+    """
     if NodeRole.POLLER in config.roles:
         yield bridge.poller.worker.run
         yield bridge.upkeep.run
     if NodeRole.DISPATCHER in config.roles:
         yield bridge.dispatcher.worker.run
+    if {NodeRole.API, NodeRole.POLLER} & set(config.roles):
+        yield bridge.pacing.run
 
 
 async def note_time(bridge: Bridge, config: Config) -> None:

@@ -6,14 +6,17 @@ answer lets a subscription end by our own word.
 """
 
 from dataclasses import dataclass
+from math import sqrt
 
 from bridge import cadence
-from bridge.cadence import PollPolicy
+from bridge.cadence import Pace, Plan, PollPolicy, remaining_s
 from bridge.model import ClaimedPoll, Observation, Outcome, PollOutcome
 
 STRIKES = 3  # not-found answers in a row, after the grace period, that are believed
 REFUSALS = (PollOutcome.AUTH, PollOutcome.FORBIDDEN, PollOutcome.MISCONFIGURED)
 UNREACHABLE = (*REFUSALS, PollOutcome.NOT_FOUND)
+OLDEST_S = 30 * 86_400.0  # a provider's time of creation is believed up to here
+SAME_S = 1.0  # times that differ by less are one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +46,7 @@ class Move:
     closes: Closing | None = None
     retry_after_s: float | None = None
     dice: float = 0.0
+    born_at: float | None = None  # to be noted: when the task began, by the provider
 
     @property
     def silent(self) -> bool:
@@ -54,6 +58,7 @@ class Move:
             or self.key_refused
             or self.throttled
             or self.closes
+            or self.born_at is not None
         )
 
     def refusal_pause_s(self, probes: int) -> float:
@@ -64,15 +69,27 @@ class Move:
 
 
 def after(
-    claimed: ClaimedPoll, seen: Observation, policy: PollPolicy, *, now: float, dice: float
+    claimed: ClaimedPoll,
+    seen: Observation,
+    plan: Plan,
+    *,
+    now: float,
+    dice: float,
+    pace: Pace | None = None,
 ) -> Move:
-    """The move after an observation that is not an end."""
+    """The move after an observation that is not an end.
+
+    `pace` is the last progress figure of the task that was another than this one.
+    """
+    policy = plan.policy
+    born_at = birth(claimed, seen)
+    moved = abs(born_at - claimed.born_at) > SAME_S
     strikes = strikes_after(claimed, seen, policy, now)
     failures = failures_after(claimed, seen, strikes)
     updated = is_update(claimed, seen)
     works = seen.outcome in (PollOutcome.PENDING, PollOutcome.NOT_FOUND)
     return Move(
-        next_at=next_poll_at(claimed, seen, policy, failures, now=now, dice=dice),
+        next_at=next_poll_at(claimed, seen, plan, failures, pace, now=now, dice=dice),
         failures=failures,
         strikes=strikes,
         changed=(
@@ -87,7 +104,19 @@ def after(
         closes=closing(claimed, seen, policy, strikes, now),
         retry_after_s=account_rest_s(seen),
         dice=dice,
+        born_at=born_at if moved else None,
     )
+
+
+def birth(claimed: ClaimedPoll, seen: Observation) -> float:
+    """When the task began: by the provider's word where it fits, else when we heard of it.
+
+    Its clock may be ahead of ours, and it may write anything.
+    """
+    at = seen.submitted_at
+    if at is None or at < claimed.created_at - OLDEST_S:
+        return claimed.born_at
+    return min(at, claimed.created_at)
 
 
 def rests_account(seen: Observation) -> bool:
@@ -142,8 +171,9 @@ def failures_after(claimed: ClaimedPoll, seen: Observation, strikes: int) -> int
 def next_poll_at(
     claimed: ClaimedPoll,
     seen: Observation,
-    policy: PollPolicy,
+    plan: Plan,
     failures: int,
+    pace: Pace | None,
     *,
     now: float,
     dice: float,
@@ -156,9 +186,51 @@ def next_poll_at(
         asked_at = now + min(seen.retry_after_s, cadence.RETRY_AFTER_MAX_S)
     if failures:
         closing_ = claimed.closing_at is not None
-        pause_s = cadence.pause_s(policy, failures, dice, closing=closing_)
+        pause_s = cadence.pause_s(plan.policy, failures, dice, closing=closing_)
         return max(now + pause_s, asked_at)
-    return asked_at if asked_at > claimed.next_at else None
+    planned_at = replanned_at(claimed, seen, plan, pace, now=now, dice=dice)
+    if planned_at is not None:
+        return max(planned_at, asked_at)
+    earliest = max(asked_at, refreshed_at(claimed, seen, plan.policy, pace))
+    return earliest if earliest > claimed.next_at else None
+
+
+def replanned_at(
+    claimed: ClaimedPoll,
+    seen: Observation,
+    plan: Plan,
+    pace: Pace | None,
+    *,
+    now: float,
+    dice: float,
+) -> float | None:
+    """A better time for the next poll than the claim could know, if this answer has one:
+    by the age that the provider gives the task, or by its progress.
+    """
+    born_at = birth(claimed, seen)
+    left_s = None
+    if seen.progress is not None and pace is not None:
+        left_s = remaining_s(Pace(seen.progress, now), pace, born_at)
+    if left_s is not None and plan.guided:
+        return now + plan.guided_gap_s(left_s, dice) * sqrt(claimed.stretch)
+    if abs(born_at - claimed.born_at) > SAME_S:
+        return now + plan.gap_s(now - born_at, dice, claimed.stretch)
+    return None
+
+
+def refreshed_at(
+    claimed: ClaimedPoll, seen: Observation, policy: PollPolicy, pace: Pace | None
+) -> float:
+    """Before when the provider will not have looked again itself.
+
+    Its answers are a cache: news since the last poll means that it has looked since then.
+    While there are none, nobody can tell when it looks, and asking is never too early.
+    """
+    moved = pace is not None and seen.progress not in (None, pace.progress)
+    news = claimed.status not in (None, seen.status) or moved
+    if policy.refresh_s is None or not news or claimed.polled_at is None:
+        return 0.0
+    return claimed.polled_at + policy.refresh_s
 
 
 def closing(

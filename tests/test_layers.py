@@ -14,9 +14,10 @@ ROOT = Path(__file__).parents[1] / "bridge"
 LAYERS = (
     "bridge errors model clock duration rfc3339 portable ids lanes cadence bell health",
     "rate reasons hints formats signature callback transition vault metrics worker slots",
-    "signals budget events config net",
+    "signals budget circuit events config net",
     "retry samples providers upstream webhook",
     "store",
+    "pacing awaited standing asking",
     "poller dispatcher upkeep membership api simulator",
     "running development logs",
     "assembly",

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.cadence import PAUSE_MAX_S, RETRY_AFTER_MAX_S, PollPolicy
+from bridge.cadence import PAUSE_MAX_S, RETRY_AFTER_MAX_S, PollPolicy, fixed
 from bridge.model import ClaimedPoll, Observation, Outcome, PollOutcome, Status
 from bridge.transition import STRIKES, Closing, Move, after, own_outcome
 from tests.conftest import START
@@ -33,6 +33,7 @@ def claimed(**changes: Any) -> ClaimedPoll:
         next_at=START + 5,
         credential_id=1,
         provider="amux",
+        model=None,
         task_id="task-1",
         params={},
         own=False,
@@ -42,6 +43,7 @@ def claimed(**changes: Any) -> ClaimedPoll:
         key_refused_by=None,
         born_at=START - 600,
         created_at=START - 600,
+        polled_at=START - 5,
         status=Status.RUNNING,
         progress=None,
         outcome=PollOutcome.PENDING,
@@ -72,7 +74,7 @@ def seen(outcome: PollOutcome = PollOutcome.PENDING, **more: Any) -> Observation
 def move(
     before: ClaimedPoll, now_seen: Observation, *, after_s: float = 1.0, dice: float = 0.5
 ) -> Move:
-    return after(before, now_seen, POLICY, now=START + after_s, dice=dice)
+    return after(before, now_seen, fixed(POLICY), now=START + after_s, dice=dice)
 
 
 def but(outcome: PollOutcome) -> list[PollOutcome]:
@@ -204,7 +206,7 @@ def test_no_answer_can_stop_the_polling(
         outcome_since=None if known is None else START - 500,
     )
     now = START + after_s
-    result = after(before, seen(outcome), POLICY, now=now, dice=dice)
+    result = after(before, seen(outcome), fixed(POLICY), now=now, dice=dice)
     if result.next_at is not None:
         assert now < result.next_at <= now + 1.1 * PAUSE_MAX_S
 

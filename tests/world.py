@@ -23,6 +23,7 @@ from typing import Any, ParamSpec, TypeVar
 
 import orjson
 
+from bridge.asking import Ask
 from bridge.bell import Bell
 from bridge.clock import SystemClock
 from bridge.config import Config
@@ -40,7 +41,8 @@ from bridge.model import (
     Subscription,
     Wish,
 )
-from bridge.poller import Ask, Poller
+from bridge.pacing import Pacing
+from bridge.poller import Poller
 from bridge.providers.configured import configured
 from bridge.retry import Schedule
 from bridge.signature import mint, verify
@@ -346,6 +348,12 @@ class World:
             health=health,
             metrics=metrics,
         )
+        self.pacing = Pacing(
+            self.store,
+            providers=lambda: known,
+            clock=self.clock,
+            dice=Random(self.seed),
+        )
         self.poller = Poller(
             self.store,
             self.upstream,
@@ -356,6 +364,7 @@ class World:
             health=health,
             metrics=metrics,
             on_owed=self.dispatcher.worker.wake.set,
+            pacing=self.pacing,
         )
         self.upkeep = Upkeep(
             self.store,

@@ -12,8 +12,12 @@ from bridge.api.auth import Caller
 from bridge.api.deps import Deps
 from bridge.api.respond import Json
 from bridge.api.views import time
+from bridge.cadence import COUNT, EDGES, History, Plan
+from bridge.errors import RequestError
 from bridge.health import Pulse
 from bridge.providers.provider import Provider
+
+FAINT = 0.001  # of a task: less has been forgotten
 
 Credential = Mapping[str, Any]
 
@@ -44,11 +48,44 @@ class Accounts:
             ]
         )
 
+    async def durations(self, request: Request, caller: Caller) -> Response:
+        """How long a provider's tasks take, and how they are asked about. Of all clients
+        together, and so only for who shares the configured key, and for operators.
+        """
+        query.read_query(request, {})
+        name = request.path_params["name"]
+        if name not in self._deps.providers():
+            raise RequestError("not_found", "there is no such provider; see /providers")
+        if name not in caller.grants and not caller.operator:
+            raise RequestError("provider_not_granted", "its configured key is not yours")
+        found = self._deps.learned(name)
+        return Json({"items": [durations_view(*each) for each in found]})
+
     async def signing_secrets(self, request: Request, caller: Caller) -> Response:
         """The caller's own, an operator's too."""
         query.read_query(request, {})
         found = [each.get_secret_value() for each in caller.settings.signing_secrets]
         return Json([{"secret": each, "text": signature.text_of(each)} for each in found])
+
+
+def durations_view(model: str, history: History, plan: Plan) -> Mapping[str, Any]:
+    """`ages` are those at which tasks were seen to end, with their neighbours."""
+    tasks = history.tasks or 1.0
+    seen = [index for index, ends in enumerate(history.ends) if ends > FAINT]
+    shown = range(max(seen[0] - 2, 0), min(seen[-1] + 3, COUNT)) if seen else range(0)
+    return {
+        "model": model or None,
+        "tasks": round(history.tasks, 1),
+        "trust": round(plan.trust, 3),
+        "ages": [
+            {
+                "until_s": round(EDGES[index + 1], 2),
+                "ended": round(history.ends[index] / tasks, 5),
+                "gap_s": round(1 / plan.density(EDGES[index]), 2),
+            }
+            for index in shown
+        ],
+    }
 
 
 def provider_view(

@@ -46,6 +46,7 @@ class Admission:
                 caller,
                 self._deps.providers(),
                 https_only=config.callbacks.https_only,
+                first_s=self._deps.first_s,
             )
             to = wish.destination
             warnings = await vetted(to, self._deps.vet) if to else []

@@ -15,6 +15,7 @@ from bridge.api.deliveries import Deliveries
 from bridge.api.deps import Deps
 from bridge.api.envelope import Envelope, Traffic
 from bridge.api.exposition import Exposition
+from bridge.api.hints import Hints
 from bridge.api.limits import RequestLimit
 from bridge.api.listing import Listing
 from bridge.api.probes import Probes
@@ -32,9 +33,9 @@ def create_app(deps: Deps) -> Starlette:
     """Call it once for each `deps.registry`, in which its figures are counted."""
     keeper, waiting = Doorkeeper(deps.config), Waiting(deps)
     closed = Door(keeper, RequestLimit(deps.clock.now, deps.nodes)).closed
-    subscribing, accounts = Subscribing(deps, waiting, keeper), Accounts(deps)
-    listing = Listing()
-    subscriptions = Subscriptions(deps, waiting, listing)
+    hints, accounts, listing = Hints(deps), Accounts(deps), Listing()
+    subscribing = Subscribing(deps, waiting, keeper, hints)
+    subscriptions = Subscriptions(deps, waiting, listing, hints)
     deliveries = Deliveries(deps, keeper, listing)
     subscribe = closed(subscribing.one)
     # The most frequent first: routes are tried in order.
@@ -50,6 +51,8 @@ def create_app(deps: Deps) -> Starlette:
         "/deliveries/{id}": {"GET": closed(deliveries.get)},
         "/deliveries/{id}/retry": {"POST": closed(deliveries.retry)},
         "/providers": {"GET": closed(accounts.providers)},
+        "/providers/{name}/durations": {"GET": closed(accounts.durations)},
+        "/hints/{token}": {"POST": hints.take},
         "/signing-secrets": {"GET": closed(accounts.signing_secrets)},
     }
     return assembled(deps, paths | probes_of(deps, closed))

@@ -1,6 +1,6 @@
 """What the API needs of the rest of the program."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -8,6 +8,7 @@ from prometheus_client import CollectorRegistry
 
 from bridge.api.leaving import Leaving
 from bridge.bell import Bell
+from bridge.cadence import History, Plan
 from bridge.clock import Clock
 from bridge.config import Config
 from bridge.health import Health, Pulse
@@ -19,6 +20,10 @@ T = TypeVar("T")
 
 def unknown_pulse(_provider: str) -> Pulse:
     return Pulse()
+
+
+def nothing_learned(_provider: str) -> Sequence[tuple[str, History, Plan]]:
+    return ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +42,8 @@ class Deps:
     draining: Callable[[], bool]
     leaving: Leaving = field(default_factory=Leaving)
     pulse: Callable[[str], Pulse] = unknown_pulse
+    learned: Callable[[str], Sequence[tuple[str, History, Plan]]] = nothing_learned
+    first_s: Callable[[str, str | None], float]  # to the first poll of such a task
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
     nodes: Callable[[], int] = lambda: 1  # that take requests, and share limits
     dev: bool = False

@@ -14,6 +14,7 @@ from bridge.api import body, credential, idempotency, query
 from bridge.api.admission import Admission, Admitted
 from bridge.api.auth import Caller, Doorkeeper
 from bridge.api.deps import Deps, Derived
+from bridge.api.hints import Hints
 from bridge.api.limits import ActiveLimit, Full
 from bridge.api.problem import as_request_error, problem
 from bridge.api.respond import Json
@@ -55,8 +56,11 @@ class Batch:
 class Subscribing:
     """Takes subscriptions. Nothing is answered with 202 or 200 before it is on disk."""
 
-    def __init__(self, deps: Deps, waiting: Waiting, keeper: Doorkeeper) -> None:
+    def __init__(
+        self, deps: Deps, waiting: Waiting, keeper: Doorkeeper, hints: Hints
+    ) -> None:
         self._deps, self._waiting, self._keeper = deps, waiting, keeper
+        self._hints = hints
         self._active = ActiveLimit(deps.store.active_counts, deps.clock.now, deps.nodes)
         self._admission = Admission(deps, keeper, self._active)
         self._in_flight = idempotency.InFlight()
@@ -76,7 +80,7 @@ class Subscribing:
         headers = {"Location": f"{self._prefix()}/subscriptions/{seen.id}"}
         if done.replayed:
             headers["Idempotency-Replayed"] = "true"
-        view = subscription_view(seen, caller, warnings)
+        view = subscription_view(seen, caller, warnings, hint_url=self._hints.url(seen))
         return Json(view, status_of(done), headers)
 
     async def batch(self, request: Request, caller: Caller) -> Response:
@@ -142,7 +146,12 @@ class Subscribing:
             why = as_request_error(error)
             told = problem(why.code, why.detail, errors=why.errors)
             return {"status": told["status"], "problem": told}
-        view = subscription_view(done.subscription, asked.caller, warnings)
+        view = subscription_view(
+            done.subscription,
+            asked.caller,
+            warnings,
+            hint_url=self._hints.url(done.subscription),
+        )
         return {"status": status_of(done), "subscription": view}
 
     async def _subscribe(

@@ -1,6 +1,7 @@
 """Reading subscriptions, and stopping them."""
 
 import re
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -8,12 +9,13 @@ from starlette.responses import Response
 from bridge.api import query
 from bridge.api.auth import Caller
 from bridge.api.deps import Deps
+from bridge.api.hints import Hints
 from bridge.api.listing import Listing
 from bridge.api.respond import Json
 from bridge.api.views import subscription_view
 from bridge.api.waiting import Waiting, ended
 from bridge.errors import RequestError
-from bridge.model import Outcome, Status, SubscriptionState
+from bridge.model import Outcome, Status, Subscription, SubscriptionState
 from bridge.store import SubscriptionFilter
 from bridge.store.reading import NEWEST
 
@@ -33,8 +35,11 @@ _ID = re.compile("sub_([0-9A-Za-z]{1,64})")
 
 
 class Subscriptions:
-    def __init__(self, deps: Deps, waiting: Waiting, listing: Listing) -> None:
-        self._deps, self._waiting, self._listing = deps, waiting, listing
+    def __init__(
+        self, deps: Deps, waiting: Waiting, listing: Listing, hints: Hints
+    ) -> None:
+        self._deps, self._waiting = deps, waiting
+        self._listing, self._hints = listing, hints
 
     async def list(self, request: Request, caller: Caller) -> Response:
         readers = FILTERS | PAGING | (OPERATORS if caller.operator else {})
@@ -46,7 +51,7 @@ class Subscriptions:
             page = await self._deps.store.subscriptions(wanted, limit=limit, before=before)
         return Json(
             {
-                "items": [subscription_view(item, caller) for item in page.items],
+                "items": [self._view(item, caller) for item in page.items],
                 "next_cursor": query.cursor_after(LIST, page.next_before),
             }
         )
@@ -57,7 +62,11 @@ class Subscriptions:
         if found is None:
             raise not_found()
         seen = await self._waiting.until(ended, found, wait_s, request)
-        return Json(subscription_view(seen, caller))
+        return Json(self._view(seen, caller))
+
+    def _view(self, subscription: Subscription, caller: Caller) -> dict[str, Any]:
+        hint_url = self._hints.url(subscription)
+        return subscription_view(subscription, caller, hint_url=hint_url)
 
     async def stop(self, request: Request, caller: Caller) -> Response:
         query.read_query(request, {})

@@ -16,7 +16,11 @@ def time(at: float | None) -> str | None:
 
 
 def subscription_view(
-    subscription: Subscription, caller: Caller, warnings: Sequence[Json] = ()
+    subscription: Subscription,
+    caller: Caller,
+    warnings: Sequence[Json] = (),
+    *,
+    hint_url: str | None = None,
 ) -> Json:
     """`warnings` are those about the request; what the subscription itself warns of is
     added. Operators are also told whose it is.
@@ -41,6 +45,7 @@ def subscription_view(
         "ended_at": time(subscription.ended_at),
         "last_poll": subscription.last_poll and last_poll_view(subscription.last_poll),
         "next_poll_at": time(subscription.next_poll_at),
+        "hint_url": hint_url,
         "delivery": {
             "id": delivery.id,
             "state": delivery.state,

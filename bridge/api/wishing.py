@@ -1,7 +1,7 @@
 """A body → a `Wish`: what needs the configuration to be judged."""
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import orjson
@@ -18,6 +18,9 @@ from bridge.errors import FieldFault, RequestError
 from bridge.model import Destination, Wish
 from bridge.providers.provider import Provider
 from bridge.providers.request import check_task, with_defaults
+
+# From a provider and a model to the seconds until such a task is first asked about.
+FirstPoll = Callable[[str, str | None], float]
 
 NAMES_SHOWN = 20
 LONGEST_DEADLINE_S = 30 * 86_400.0
@@ -50,6 +53,7 @@ def wish_of(
     providers: Mapping[str, Provider],
     *,
     https_only: bool,
+    first_s: FirstPoll,
 ) -> Wish:
     """Raises RequestError with everything that is wrong."""
     body, found, wrong = read_model(SubscribeBody, given)
@@ -75,7 +79,8 @@ def wish_of(
             faults.add(error.errors, error.code)
     faults.raise_any()
     assert provider is not None  # noqa: S101 - it would be a fault
-    return made(body, provider, destination, key, caller)
+    first_poll_s = first_s(provider.name, body.model)
+    return made(body, provider, destination, key, caller, first_poll_s=first_poll_s)
 
 
 def made(
@@ -84,6 +89,8 @@ def made(
     destination: Destination | None,
     key: str | None,
     caller: Caller,
+    *,
+    first_poll_s: float,
 ) -> Wish:
     policy = provider.policy
     params = with_defaults(provider.page, body.params)
@@ -102,7 +109,7 @@ def made(
         include_raw=body.include_raw,
         model=body.model,
         deadline_s=policy.deadline_s if body.deadline is None else body.deadline,
-        first_poll_s=policy.first_s,
+        first_poll_s=first_poll_s,
         canonical=canonical(body, params, destination, key),
     )
 

@@ -2,11 +2,12 @@
 
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import quote
 
 import typer
 
 from bridge.cli.exits import CommandFailed, Exit, UsageFault
-from bridge.cli.options import ConfigFile, Dev, Json, Params, pairs
+from bridge.cli.options import ApiKey, ConfigFile, Dev, Json, Params, Url, pairs
 from bridge.cli.output import as_json, facts, note, plain, say, say_facts, say_table
 
 if TYPE_CHECKING:
@@ -37,6 +38,17 @@ def show(
     name: Annotated[
         str, typer.Argument(metavar="NAME", help="A configured provider, or a preset.")
     ],
+    *,
+    learned: Annotated[
+        bool,
+        typer.Option(
+            "--learned",
+            help="Draw what the running bridge has learned: how long its tasks take, and "
+            "how often they are polled at each age.",
+        ),
+    ] = False,
+    url: Url = None,
+    api_key: ApiKey = None,
     json: Json = False,
     config: ConfigFile = None,
     dev: Dev = False,
@@ -47,6 +59,10 @@ def show(
     """
     import yaml
 
+    if learned:
+        draw(name, url, api_key, json=json)
+        return
+
     from bridge.cli.pages import page_shown
 
     page = page_shown(settings_of(name, configuration(config, dev=dev)))
@@ -54,6 +70,23 @@ def show(
         say(as_json(page))
     else:
         say(yaml.safe_dump(page, sort_keys=False, allow_unicode=True).rstrip())
+
+
+def draw(name: str, url: str | None, api_key: str | None, *, json: bool) -> None:
+    import asyncio
+
+    from bridge.cli.drawing import durations
+    from bridge.cli.subscriptions import got
+
+    path = f"/providers/{quote(name, safe='')}/durations"
+    told = asyncio.run(got(url, api_key, path, {}, key="items"))
+    if json:
+        say(as_json(told))
+        return
+    if not told["items"]:
+        note("nothing is learned yet: no task of it has ended")
+    for each in told["items"]:
+        say(*(plain(line) for line in durations(each)), "")
 
 
 @app.command("try")

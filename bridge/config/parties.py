@@ -6,6 +6,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
+from bridge.cadence import Mode
 from bridge.config import fields as f
 from bridge.config import secrecy
 from bridge.config.fields import within
@@ -83,6 +84,11 @@ class Poll(Settings):
         default=None,
         alias="max",
         description="Longest gap between two polls of one task.",
+    )
+    cadence: Mode | None = Field(
+        default=None,
+        description="`learned`: where such tasks were seen to end; `fixed`: at the "
+        "interval; `backoff`: further and further apart.",
     )
     timeout_s: Annotated[float, within("100ms", "10m")] | None = Field(
         default=None,

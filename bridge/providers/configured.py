@@ -68,6 +68,7 @@ def overrides(settings: Settings) -> dict[str, Any]:
         "min": settings.poll.min_s,
         "max": settings.poll.max_s,
         "timeout": settings.poll.timeout_s,
+        "cadence": settings.poll.cadence,
     }
     given = {key: value for key, value in poll.items() if value is not None}
     if given:
@@ -99,6 +100,9 @@ def policy_of(page: Page) -> PollPolicy:
         interval_s=page.poll.interval,
         min_s=page.poll.min,
         max_s=page.poll.max,
+        mode=page.poll.cadence,
+        expected_s=page.expected,
+        refresh_s=page.refresh,
         timeout_s=page.poll.timeout,
         grace_s=page.not_found_grace,
         deadline_s=page.deadline,

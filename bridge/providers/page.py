@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, model_validator
 
+from bridge.cadence import Mode
 from bridge.duration import text
 from bridge.providers.fields import (
     BaseUrl,
@@ -25,7 +26,7 @@ from bridge.providers.fields import (
     Section,
     placeholders,
 )
-from bridge.providers.question import TASK_ID, Auth, Param, Request, Templates
+from bridge.providers.question import TASK_ID, Auth, Batch, Param, Request, Templates
 from bridge.providers.reading import Reading, Words
 from bridge.rate import Rate
 
@@ -49,6 +50,11 @@ class Poll(Section):
     )
     min: Duration = Field(default=1.0, description="No gap is shorter.")
     max: Duration = Field(default=60.0, description="No gap is longer, unless polls fail.")
+    cadence: Mode = Field(
+        default=Mode.LEARNED,
+        description="`learned`: where such tasks were seen to end; `fixed`: at the "
+        "interval; `backoff`: further and further apart.",
+    )
     timeout: Duration = Field(
         default=30.0, description="For one answer, from DNS to the last byte."
     )
@@ -160,6 +166,9 @@ class Page(Section):
     content: Content | None = Field(
         default=None, description="Where the bytes of a result are."
     )
+    batch: Batch | None = Field(
+        default=None, description="A call that tells of several tasks at once."
+    )
 
     @model_validator(mode="after")
     def _coherent(self) -> "Page":
@@ -168,6 +177,8 @@ class Page(Section):
             *_header_faults(self),
             *_base_url_faults(self),
         ]
+        if self.batch and (placeholders(self.batch.path) or self.params):
+            faults.append(("batch", "no placeholders in its path, and no params"))
         if not self.words.succeeded:
             faults.append(("words.succeeded", "name at least one word"))
         if faults:

@@ -10,13 +10,16 @@ from bridge.providers.fields import (
     HeaderName,
     HeaderValue,
     NoNulls,
+    PageRate,
     Path,
     Paths,
+    Places,
     Regex,
     Section,
     Template,
     encoded,
 )
+from bridge.rate import Rate
 
 TASK_ID = re.compile(r"[A-Za-z0-9_:.-]{1,256}")
 
@@ -82,6 +85,22 @@ class Request(Section):
     def all_headers(self) -> dict[str, str]:
         own = {name.lower() for name in self.headers}
         return {k: v for k, v in HEADERS.items() if k.lower() not in own} | self.headers
+
+
+class Batch(Section):
+    """A call that tells of several tasks at once."""
+
+    path: Path = Field(description="Path below base_url, without placeholders.")
+    query: Annotated[dict[str, str], NoNulls] = Field(
+        default_factory=dict, description="Query parameters, as they are."
+    )
+    ids: str = Field(description="The query parameter of a task id; repeated for each.")
+    items: Places = Field(description="Where the list is; its items are read as `answer`.")
+    most: int = Field(default=100, ge=2, le=500, description="Ids in one request.")
+    rate_limit: PageRate = Field(
+        default_factory=lambda: Rate(1),
+        description="Such requests with one key, beside its polls.",
+    )
 
 
 class Param(Section):

@@ -3,12 +3,19 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, NamedTuple, TypeVar
+from zlib import crc32
 
 from bridge.lanes import Lane, Ready, Side, Window
 from bridge.rate import Rate
 from bridge.store.steps import Row, Step, ask
 
 T = TypeVar("T")
+
+
+def share_of(client: str) -> int:
+    """The client as a number, under which its part of a rate limit is kept."""
+    return crc32(client.encode())
+
 
 ELSEWHERE_S = 0.02  # until a lane is looked at again that another node was claiming from
 
@@ -21,6 +28,7 @@ class Pick:
     count: int
     held: int = 0  # rows of it in flight, which may be due again
     rate: Rate | None = None  # of a credential
+    dice: float = 0.0  # whose turn is first, where several clients have to wait
 
 
 @dataclass(frozen=True, slots=True)

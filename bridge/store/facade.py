@@ -5,7 +5,7 @@ import string
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
-from bridge.cadence import PollPolicy
+from bridge.cadence import History, PollPolicy
 from bridge.errors import RequestError
 from bridge.lanes import Ready, Window
 from bridge.model import (
@@ -23,11 +23,13 @@ from bridge.store import (
     asking,
     delivering,
     delivery_claims,
+    durations,
     meta,
     poll_claims,
     polling,
     reading,
     rekeying,
+    riders,
     starting,
     subscribing,
     sweeping,
@@ -36,9 +38,11 @@ from bridge.store import (
 from bridge.store.bounded import Bounded
 from bridge.store.box import Box
 from bridge.store.claims import Claims, Pick
-from bridge.store.poll_claims import Gap
+from bridge.store.durations import Kind
+from bridge.store.poll_claims import Pace
 from bridge.store.reading import DeliveryFilter, Page, SubscriptionFilter
 from bridge.store.rekeying import Cursor
+from bridge.store.riders import Ride
 from bridge.store.steps import Database
 from bridge.store.subscribing import Subscribed
 from bridge.store.telling import Told
@@ -136,12 +140,35 @@ class Store:
         picks: Sequence[Pick],
         *,
         now: float,
-        gap: Gap,
+        pace: Pace,
         in_flight: Collection[int] = (),
     ) -> Claims[ClaimedPoll]:
         return await self.database.write(
-            poll_claims.claim_polls, self._box, picks, now=now, gap=gap, in_flight=in_flight
+            poll_claims.claim_polls,
+            self._box,
+            picks,
+            now=now,
+            pace=pace,
+            in_flight=in_flight,
         )
+
+    async def claim_riders(
+        self, ride: Ride, *, now: float, pace: Pace, in_flight: Collection[int]
+    ) -> list[ClaimedPoll]:
+        """Watches that one request for several can carry as well."""
+        return await self.database.write(
+            riders.claim_riders, self._box, ride, now=now, pace=pace, in_flight=in_flight
+        )
+
+    async def ask_alone(
+        self, polls: Sequence[ClaimedPoll], *, now: float, for_good: bool
+    ) -> None:
+        """Have these asked about one by one, from now on or only this once."""
+        await self.database.write(riders.ask_alone, polls, now=now, for_good=for_good)
+
+    async def keep_polls(self, polls: Collection[tuple[int, int]], *, until: float) -> None:
+        """Have no other node ask what is still awaited here."""
+        await self.database.write(poll_claims.keep_polls, polls, until=until)
 
     async def record_poll(
         self, claimed: ClaimedPoll, seen: Observation, move: Move, *, now: float
@@ -157,6 +184,10 @@ class Store:
             )
             ended += told.keys
         return ended
+
+    async def hint(self, key: str, least_s: Callable[[str], float], *, now: float) -> bool:
+        """Poll a subscription's task now, but once in `least_s` of its provider."""
+        return await self.database.write(polling.hint, key, least_s, now=now)
 
     async def record_end(
         self, watch_id: int, seen: Observation, *, now: float, memory_until: float
@@ -329,6 +360,14 @@ class Store:
     async def leave(self, node: str, *, before: float) -> None:
         """This node goes. Forgets those as well who were last seen `before`."""
         await self.database.write(meta.leave, node, before=before)
+
+    async def learn(self, news: Mapping[Kind, History], *, now: float) -> None:
+        """Add what was seen of durations to what all nodes have seen."""
+        await self.database.write(durations.learn, news, now=now)
+
+    async def durations(self, *, since: float) -> dict[Kind, History]:
+        """By provider and model, of those that have news since."""
+        return await self.database.scan(durations.read, since=since)
 
     async def configured_credentials(
         self, providers: Collection[str]

@@ -1,21 +1,36 @@
 """Steps of claiming polls: which credentials have watches due, and taking these."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
+from math import ceil
+from typing import Protocol
 
 import orjson
 
 from bridge.budget import Budget
+from bridge.cadence import stretched
 from bridge.lanes import Lane, Ready, Window
 from bridge.model import ClaimedPoll, PollOutcome, Status
 from bridge.store.box import Box, opened
 from bridge.store.claims import ELSEWHERE_S, Claims, Kind, Pick, look
-from bridge.store.steps import Query, Row, Step, ask
+from bridge.store.steps import Query, Row, Rows, Step, ask
 
 # A budget's wait is looked at again after so long: a reload may have raised the rate.
 BUDGET_LOOK_S = 60.0
+PROBE_ALONE_S = 5.0  # for which no other node tries a refused key as well
+HINTED_LOOK_S = 1.0  # a hinted task waits so long for the poll of it that is under way
 
-# From (provider, age of the task in seconds) to the seconds until its next poll.
-Gap = Callable[[str, float], float]
+
+class Pace(Protocol):
+    """When to ask about a task again, by what is known of such tasks."""
+
+    def gap_s(
+        self, provider: str, model: str | None, age_s: float, stretch: float = 1.0
+    ) -> float: ...
+
+    def waited(
+        self, provider: str, model: str | None, since_s: float, until_s: float
+    ) -> float:
+        """How many polls would have been due between two ages."""
 
 
 def poll_lane(row: Row) -> Lane:
@@ -40,7 +55,7 @@ def claim_polls(
     picks: Sequence[Pick],
     *,
     now: float,
-    gap: Gap,
+    pace: Pace,
     in_flight: Collection[int],
 ) -> Step[Claims[ClaimedPoll]]:
     """Take due watches; each is moved to its next poll, so that a crash only skips one.
@@ -57,50 +72,135 @@ def claim_polls(
             continue
         budget = Budget(pick.rate, rows[0]["full_at"]) if pick.rate else None
         count = min(pick.count, budget.available(now)) if budget else pick.count
-        taken = yield from claim_some(
-            box, pick, count, now=now, gap=gap, in_flight=in_flight
-        )
-        moved[pick.lane.place] = yield from leave(pick, budget, len(taken), now)
+        spacing = Spacing(pace, orjson.loads(rows[0]["stretches"]), now)
+        taken = yield from claim_some(box, pick, count, spacing, in_flight)
+        left = yield from leave(pick, budget, len(taken), spacing)
+        moved[pick.lane.place] = left
         items += taken
     return Claims(items, moved)
 
 
-def leave(pick: Pick, budget: Budget | None, spent: int, now: float) -> Step[float | None]:
+def keep_polls(polls: Collection[tuple[int, int]], *, until: float) -> Step[None]:
+    """These, by watch and number of the claim, are still awaited here."""
+    yield Query(
+        "keep_poll",
+        [
+            {"watch_id": watch_id, "claim_no": claim_no, "next_at": until}
+            for watch_id, claim_no in sorted(polls)
+        ],
+    )
+
+
+class Spacing:
+    """When watches of one credential are asked next, and how long its clients wait."""
+
+    def __init__(self, pace: Pace, stretches: dict[str, float], now: float) -> None:
+        self._pace, self._stretches, self.now = pace, stretches, now
+
+    def next_at(self, row: Row) -> float:
+        age_s = self.now - row["born_at"]
+        return self.now + self._pace.gap_s(
+            row["provider"], row["model"], age_s, self.stretch(row)
+        )
+
+    def again_at(self, row: Row) -> float:
+        """Of one whose answer is still awaited; soon, if there was a hint meanwhile."""
+        if row["hinted_at"] is not None and row["hinted_at"] >= (row["polled_at"] or 0.0):
+            return self.now + HINTED_LOOK_S
+        return self.next_at(row)
+
+    def stretch(self, row: Row) -> float:
+        return self._stretches.get(str(row["share"]), 1.0)
+
+    def asked(self, row: Row, *, short: bool) -> None:
+        """`short`: others of the credential were due as well and have to wait."""
+        if row["failures"] or not (short or self._stretches):
+            return  # a pause after a failure says nothing of the limit
+        since_s = (row["polled_at"] or row["created_at"]) - row["born_at"]
+        waited = self._pace.waited(
+            row["provider"], row["model"], since_s, self.now - row["born_at"]
+        )
+        stretch = stretched(self.stretch(row), waited, short=short)
+        self._stretches[str(row["share"])] = stretch
+
+    def written(self) -> str:
+        kept = {
+            share: round(each, 3) for share, each in self._stretches.items() if each > 1
+        }
+        return orjson.dumps(kept).decode()
+
+
+def leave(
+    pick: Pick, budget: Budget | None, spent: int, spacing: Spacing
+) -> Step[float | None]:
     """When the credential will be ready again."""
-    full_at = free_at = 0.0
+    now, full_at, free_at = spacing.now, 0.0, 0.0
     if budget is not None:
         budget = budget.spend(spent, now)
         full_at, free_at = budget.full_at, min(budget.free_at(now), now + BUDGET_LOOK_S)
+    if pick.lane.probing and spent:
+        free_at = max(free_at, now + PROBE_ALONE_S)
     left = yield ask(
-        "leave_credential", credential_id=pick.lane.id, full_at=full_at, free_at=free_at
+        "leave_credential",
+        credential_id=pick.lane.id,
+        full_at=full_at,
+        free_at=free_at,
+        stretches=spacing.written(),
     )
     yield ask("advance_credential_to_next", credential_id=pick.lane.id)
     return left[0]["ready_at"] if left else None
 
 
 def claim_some(
-    box: Box,
-    pick: Pick,
-    count: int,
-    *,
-    now: float,
-    gap: Gap,
-    in_flight: Collection[int],
+    box: Box, pick: Pick, count: int, spacing: Spacing, in_flight: Collection[int]
 ) -> Step[list[ClaimedPoll]]:
     """Up to `count` of one credential's due watches."""
     if count < 1:
         return []
+    limit = count + pick.held
     rows = yield ask(
-        "due_polls", credential_id=pick.lane.id, now=now, limit=count + pick.held
+        "due_polls", credential_id=pick.lane.id, now=spacing.now, limit=limit + 1
     )
+    short = len(rows) > limit
+    if short:
+        rows = yield from shared_out(pick, rows, limit, spacing.now)
     fresh = [row for row in rows if row["watch_id"] not in in_flight][:count]
     busy = [row for row in rows if row["watch_id"] in in_flight]
-    items = [claimed_poll(box, row, now, gap) for row in fresh]
+    for row in fresh:
+        spacing.asked(row, short=short)
+    items = [claimed_poll(box, row, spacing) for row in fresh]
+    yield from move_on(items, busy, spacing)
+    return items
+
+
+def shared_out(pick: Pick, rows: Rows, limit: int, now: float) -> Step[Rows]:
+    """Where not all can be asked, as many of each client; what one leaves is the next's.
+
+    So somebody's ten thousand watches stand before nobody's one.
+    """
+    shares = yield ask("waiting_shares", credential_id=pick.lane.id, now=now)
+    if len(shares) < 2:
+        return rows[:limit]
+    first = int(pick.dice * len(shares))
+    found: list[Row] = []
+    for index, row in enumerate([*shares[first:], *shares[:first]]):
+        part = ceil((limit - len(found)) / (len(shares) - index))
+        found += yield ask(
+            "due_polls_of_share",
+            credential_id=pick.lane.id,
+            share=row["share"],
+            now=now,
+            limit=part,
+        )
+    return found
+
+
+def move_on(items: Sequence[ClaimedPoll], busy: Rows, spacing: Spacing) -> Step[None]:
     if items:
         yield Query(
             "claim_poll",
             [
-                {"watch_id": item.watch_id, "next_at": item.next_at, "now": now}
+                {"watch_id": item.watch_id, "next_at": item.next_at, "now": spacing.now}
                 for item in items
             ],
         )
@@ -108,24 +208,22 @@ def claim_some(
         yield Query(
             "rearm_poll",
             [
-                {
-                    "watch_id": row["watch_id"],
-                    "next_at": now + gap(row["provider"], now - row["born_at"]),
-                }
+                {"watch_id": row["watch_id"], "next_at": spacing.again_at(row)}
                 for row in busy
             ],
         )
-    return items
 
 
-def claimed_poll(box: Box, row: Row, now: float, gap: Gap) -> ClaimedPoll:
+def claimed_poll(box: Box, row: Row, spacing: Spacing) -> ClaimedPoll:
     return ClaimedPoll(
         watch_id=row["watch_id"],
         claim_no=row["claim_no"] + 1,
-        claimed_at=now,
-        next_at=now + gap(row["provider"], now - row["born_at"]),
+        claimed_at=spacing.now,
+        next_at=spacing.next_at(row),
+        stretch=spacing.stretch(row),
         credential_id=row["credential_id"],
         provider=row["provider"],
+        model=row["model"],
         task_id=row["task_id"],
         params=orjson.loads(row["params"]),
         own=bool(row["own"]),
@@ -135,6 +233,7 @@ def claimed_poll(box: Box, row: Row, now: float, gap: Gap) -> ClaimedPoll:
         key_refused_by=row["refused_by"],
         born_at=row["born_at"],
         created_at=row["created_at"],
+        polled_at=row["polled_at"],
         status=row["status"] and Status(row["status"]),
         progress=row["progress"],
         outcome=row["outcome"] and PollOutcome(row["outcome"]),
@@ -144,4 +243,5 @@ def claimed_poll(box: Box, row: Row, now: float, gap: Gap) -> ClaimedPoll:
         closing_at=row["closing_at"],
         wants_updates=bool(row["updates"]),
         wants_raw=bool(row["raw"]),
+        alone=bool(row["alone"]),
     )

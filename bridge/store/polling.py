@@ -1,6 +1,7 @@
 """Steps of polling: record what was seen, and tell whom it concerns."""
 
 import math
+from collections.abc import Callable
 
 from bridge.cadence import CLOSING_PAUSE_MAX_S
 from bridge.model import ClaimedPoll, Observation
@@ -41,6 +42,7 @@ def record_poll(
         latest=now + CLOSING_PAUSE_MAX_S,
         failures=move.failures,
         strikes=move.strikes,
+        born_at=move.born_at,
     )
     if not fenced:
         return Told()
@@ -87,6 +89,23 @@ def tell_more(
     """The next chunk, in a transaction of its own, which waits for who just subscribes."""
     yield ask("lock_watch", watch_id=claimed.watch_id)
     return (yield from tell_poll(box, claimed, seen, move, after, now=now))
+
+
+def hint(key: str, least_s: Callable[[str], float], *, now: float) -> Step[bool]:
+    """Ask about a subscription's task now; whether that is any sooner.
+
+    Once in `least_s` of its provider, and not while its polls fail: what those wait for is
+    no news.
+    """
+    for row in (yield ask("hinted_watch", key=key)):
+        least = least_s(row["provider"])
+        if row["failures"] or now - (row["hinted_at"] or 0.0) < least:
+            return False
+        at = max(now, (row["polled_at"] or 0.0) + least)
+        yield ask("hint_poll", watch_id=row["watch_id"], at=at, now=now)
+        yield ask("advance_credential", credential_id=row["credential_id"], at=at)
+        return True
+    return False
 
 
 def record_observation(claimed: ClaimedPoll, seen: Observation, now: float) -> Step[None]:

@@ -95,10 +95,10 @@ WHERE id = :credential_id AND EXISTS (
     SELECT 1 FROM poll_schedule WHERE credential_id = :credential_id);
 
 -- Locks the watch: whoever subscribes, stops or ends waits here for the other.
--- name: put_watch(identity, credential_id, provider, task_id, params, now)
-INSERT INTO watches (identity, credential_id, provider, task_id, params, created_at)
-VALUES (:identity, :credential_id, :provider, :task_id, :params, :now)
-ON CONFLICT (identity) DO UPDATE SET identity = excluded.identity
+-- name: put_watch(identity, credential_id, provider, task_id, params, label, now)
+INSERT INTO watches (identity, credential_id, provider, task_id, params, label, created_at)
+VALUES (:identity, :credential_id, :provider, :task_id, :params, :label, :now)
+ON CONFLICT (identity) DO UPDATE SET label = coalesce(watches.label, excluded.label)
 RETURNING id, credential_id, ended_at, memory_until, answer, untold, submitted_at, polls;
 
 -- name: lock_watch(watch_id)
@@ -116,9 +116,9 @@ SET ended_at = NULL, memory_until = NULL, answer = NULL, untold = 0, status = NU
     created_at = :now
 WHERE id = :watch_id;
 
--- name: schedule_watch(watch_id, credential_id, next_at, claim_no, born_at, updates, raw)!
-INSERT INTO poll_schedule (watch_id, credential_id, next_at, claim_no, born_at, updates, raw)
-VALUES (:watch_id, :credential_id, :next_at, :claim_no, :born_at, :updates, :raw)
+-- name: schedule_watch(watch_id, credential_id, share, next_at, claim_no, born_at, updates, raw)!
+INSERT INTO poll_schedule (watch_id, credential_id, share, next_at, claim_no, born_at, updates, raw)
+VALUES (:watch_id, :credential_id, :share, :next_at, :claim_no, :born_at, :updates, :raw)
 ON CONFLICT (watch_id) DO UPDATE
 SET updates = CASE WHEN excluded.updates > 0 THEN excluded.updates ELSE poll_schedule.updates END,
     raw = CASE WHEN excluded.raw > 0 THEN excluded.raw ELSE poll_schedule.raw END;
@@ -227,19 +227,72 @@ SELECT id, provider, ready_at, probes FROM credentials
 WHERE provider = :owner AND ready_at <= :now ORDER BY ready_at LIMIT :limit;
 
 -- name: due_credential(credential_id)
-SELECT full_at FROM credentials WHERE id = :credential_id
+SELECT full_at, stretches FROM credentials WHERE id = :credential_id
 /*+ FOR NO KEY UPDATE SKIP LOCKED */;
 
+-- Whose watches of a credential are due: one step for each client that has any.
+-- name: waiting_shares(credential_id, now)
+WITH RECURSIVE owner (share) AS (
+    SELECT min(share) FROM poll_schedule WHERE credential_id = :credential_id
+    UNION ALL
+    SELECT (SELECT min(share) FROM poll_schedule
+            WHERE credential_id = :credential_id AND share > owner.share)
+    FROM owner WHERE owner.share IS NOT NULL
+)
+SELECT share FROM owner WHERE share IS NOT NULL AND EXISTS (
+    SELECT 1 FROM poll_schedule
+    WHERE credential_id = :credential_id AND share = owner.share AND next_at <= :now);
+
 -- name: due_polls(credential_id, now, limit)
-SELECT s.watch_id, s.credential_id, s.claim_no, s.failures, s.strikes, s.born_at, s.updates, s.raw,
-    s.closing_at, w.provider, w.task_id, w.params, w.created_at, w.status, w.progress, w.outcome,
-    w.outcome_since, c.own, c.sealed, c.worked_at, c.refused_at, c.refused_by
+SELECT s.watch_id, s.credential_id, s.share, s.claim_no, s.failures, s.strikes, s.polled_at, s.born_at,
+    s.updates, s.raw, s.closing_at, s.hinted_at,
+    s.alone, w.provider, coalesce(w.model, w.label) AS model, w.task_id, w.params, w.created_at, w.status,
+    w.progress, w.outcome, w.outcome_since, c.own, c.sealed, c.worked_at, c.refused_at, c.refused_by
 FROM poll_schedule s
 JOIN watches w ON w.id = s.watch_id
 JOIN credentials c ON c.id = s.credential_id
 WHERE s.credential_id = :credential_id AND s.next_at <= :now AND c.paused_until <= :now
 ORDER BY s.next_at LIMIT :limit
 /*+ FOR NO KEY UPDATE OF s SKIP LOCKED */;
+
+-- name: due_polls_of_share(credential_id, share, now, limit)
+SELECT s.watch_id, s.credential_id, s.share, s.claim_no, s.failures, s.strikes, s.polled_at, s.born_at,
+    s.updates, s.raw, s.closing_at, s.hinted_at,
+    s.alone, w.provider, coalesce(w.model, w.label) AS model, w.task_id, w.params, w.created_at, w.status,
+    w.progress, w.outcome, w.outcome_since, c.own, c.sealed, c.worked_at, c.refused_at, c.refused_by
+FROM poll_schedule s
+JOIN watches w ON w.id = s.watch_id
+JOIN credentials c ON c.id = s.credential_id
+WHERE s.credential_id = :credential_id AND s.share = :share AND s.next_at <= :now
+    AND c.paused_until <= :now
+ORDER BY s.next_at LIMIT :limit
+/*+ FOR NO KEY UPDATE OF s SKIP LOCKED */;
+
+-- Whom one more request can ask about as well, those first who are due soonest.
+-- name: due_riders(credential_id, now, before, limit)
+SELECT s.watch_id, s.credential_id, s.share, s.claim_no, s.failures, s.strikes, s.polled_at, s.born_at,
+    s.updates, s.raw, s.closing_at, s.hinted_at,
+    s.alone, w.provider, coalesce(w.model, w.label) AS model, w.task_id, w.params, w.created_at, w.status,
+    w.progress, w.outcome, w.outcome_since, c.own, c.sealed, c.worked_at, c.refused_at, c.refused_by
+FROM poll_schedule s
+JOIN watches w ON w.id = s.watch_id
+JOIN credentials c ON c.id = s.credential_id
+WHERE s.credential_id = :credential_id AND s.alone = 0 AND s.failures = 0
+    AND (s.polled_at IS NULL OR s.polled_at <= :before) AND c.paused_until <= :now
+ORDER BY s.next_at LIMIT :limit
+/*+ FOR NO KEY UPDATE OF s SKIP LOCKED */;
+
+-- name: due_batch(credential_id)
+SELECT batch_full_at FROM credentials WHERE id = :credential_id
+/*+ FOR NO KEY UPDATE SKIP LOCKED */;
+
+-- name: spend_batch(credential_id, full_at)!
+UPDATE credentials SET batch_full_at = :full_at WHERE id = :credential_id;
+
+-- name: ask_alone(watch_id, claim_no, now, alone)
+UPDATE poll_schedule SET next_at = :now, alone = :alone
+WHERE watch_id = :watch_id AND claim_no = :claim_no
+RETURNING credential_id;
 
 -- name: claim_poll(watch_id, next_at, now)!
 UPDATE poll_schedule SET next_at = :next_at, claim_no = claim_no + 1, polled_at = :now
@@ -248,11 +301,16 @@ WHERE watch_id = :watch_id;
 -- name: rearm_poll(watch_id, next_at)!
 UPDATE poll_schedule SET next_at = :next_at WHERE watch_id = :watch_id;
 
+-- Of polls whose answers take longer than their gaps: nobody else is to ask meanwhile.
+-- name: keep_poll(watch_id, claim_no, next_at)!
+UPDATE poll_schedule SET next_at = :next_at
+WHERE watch_id = :watch_id AND claim_no = :claim_no AND next_at < :next_at;
+
 -- After a claim: what it has left due, and when the rate limit allows more of it.
--- name: leave_credential(credential_id, full_at, free_at)
+-- name: leave_credential(credential_id, full_at, free_at, stretches)
 UPDATE credentials
 SET due_at = (SELECT min(next_at) FROM poll_schedule WHERE credential_id = :credential_id),
-    full_at = :full_at, free_at = :free_at
+    full_at = :full_at, free_at = :free_at, stretches = :stretches
 WHERE id = :credential_id
 RETURNING ready_at;
 
@@ -266,9 +324,10 @@ WHERE id = :credential_id
         OR due_at > (SELECT min(next_at) FROM poll_schedule WHERE credential_id = :credential_id));
 
 -- While a deadline waits for a last look, no pause goes beyond `latest`.
--- name: reschedule_poll(watch_id, claim_no, next_at, latest, failures, strikes)
+-- name: reschedule_poll(watch_id, claim_no, next_at, latest, failures, strikes, born_at)
 UPDATE poll_schedule
-SET next_at = CASE WHEN CAST(:next_at AS DOUBLE PRECISION) IS NULL THEN next_at
+SET born_at = coalesce(:born_at, born_at),
+    next_at = CASE WHEN CAST(:next_at AS DOUBLE PRECISION) IS NULL THEN next_at
         WHEN closing_at IS NOT NULL AND :next_at > :latest THEN :latest ELSE :next_at END,
     failures = :failures, strikes = :strikes
 WHERE watch_id = :watch_id AND claim_no = :claim_no
@@ -392,6 +451,17 @@ SET deadline_at = :deadline_at, check_at = :deadline_at, closing_at = NULL, spar
 WHERE id = :subscription_id AND state = 'active';
 
 -- A last look stands first in its lane: `at` is longer ago than anybody waits.
+-- name: hinted_watch(key)
+SELECT p.watch_id, p.credential_id, p.polled_at, p.hinted_at, p.failures, w.provider
+FROM subscriptions s
+JOIN poll_schedule p ON p.watch_id = s.watch_id
+JOIN watches w ON w.id = s.watch_id
+WHERE s.key = :key AND s.state = 'active';
+
+-- name: hint_poll(watch_id, at, now)!
+UPDATE poll_schedule SET next_at = CASE WHEN next_at < :at THEN next_at ELSE :at END, hinted_at = :now
+WHERE watch_id = :watch_id;
+
 -- name: poll_now(watch_id, at, closing_at)!
 UPDATE poll_schedule
 SET next_at = CASE WHEN next_at < :at THEN next_at ELSE :at END,
@@ -638,6 +708,22 @@ INSERT INTO delivery_schedule (delivery_id, manual, lane_id, retry, next_at)
 VALUES (:delivery_id, 1, :lane_id, 0, :now)
 ON CONFLICT (delivery_id, manual) DO NOTHING;
 
+-- Durations
+
+-- name: add_durations(provider, model, history, now)!
+INSERT INTO durations (provider, model, history, updated_at) VALUES (:provider, :model, :history, :now)
+ON CONFLICT (provider, model) DO NOTHING;
+
+-- name: known_durations(provider, model)
+SELECT history FROM durations WHERE provider = :provider AND model = :model
+/*+ FOR NO KEY UPDATE */;
+
+-- name: set_durations(provider, model, history, now)!
+UPDATE durations SET history = :history, updated_at = :now WHERE provider = :provider AND model = :model;
+
+-- name: new_durations(since)
+SELECT provider, model, history FROM durations WHERE updated_at >= :since;
+
 -- Read
 
 -- name: page_of_task(client, task_id, state, status, outcome, provider, before, limit)
@@ -780,7 +866,7 @@ SELECT (SELECT count(*) FROM poll_schedule) AS watches,
 -- Sweep: what must not exist
 
 -- name: unwatched_subscriptions(limit)
-SELECT s.id, s.watch_id, s.events, s.include_raw, w.polls, w.created_at FROM subscriptions s
+SELECT s.id, s.client, s.watch_id, s.events, s.include_raw, w.polls, w.created_at FROM subscriptions s
 JOIN watches w ON w.id = s.watch_id
 WHERE s.state = 'active' AND w.untold = 0 AND (w.ended_at IS NOT NULL OR NOT EXISTS (
     SELECT 1 FROM poll_schedule p WHERE p.watch_id = s.watch_id))

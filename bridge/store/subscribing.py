@@ -14,7 +14,9 @@ from bridge.model import (
     SubscriptionState,
     Wish,
 )
+from bridge.portable import storable
 from bridge.store.box import Box, opened
+from bridge.store.claims import share_of
 from bridge.store.delivering import put_lane
 from bridge.store.meta import configured
 from bridge.store.reading import read_subscription
@@ -191,6 +193,7 @@ def put_watch(box: Box, wish: Wish, now: float) -> Step[Row]:
         provider=wish.provider,
         task_id=wish.task_id,
         params=params,
+        label=storable(wish.model),
         now=now,
     )
     return watch
@@ -225,6 +228,7 @@ def watch_it(wish: Wish, watch: Row, now: float) -> Step[None]:
         "schedule_watch",
         watch_id=watch["id"],
         credential_id=watch["credential_id"],
+        share=share_of(wish.client),
         next_at=now + wish.first_poll_s,
         claim_no=watch["polls"],
         born_at=watch["submitted_at"] or now,

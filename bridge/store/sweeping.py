@@ -3,6 +3,7 @@
 from bridge import events
 from bridge.model import DeliveryState
 from bridge.store.box import Box, opened
+from bridge.store.claims import share_of
 from bridge.store.rows import listener, listener_of
 from bridge.store.steps import Row, Step, ask
 from bridge.store.telling import (
@@ -110,6 +111,7 @@ def rewatch(box: Box, row: Row, now: float) -> Step[None]:
         "schedule_watch",
         watch_id=row["watch_id"],
         credential_id=watch["credential_id"],
+        share=share_of(row["client"]),
         next_at=now,
         claim_no=row["polls"],
         born_at=row["created_at"],

@@ -6,6 +6,7 @@ from bridge.model import AttemptOutcome, Observation, PollOutcome, Reply, Result
 from bridge.store import Pick, Store
 from bridge.transition import Move
 from tests.conftest import FakeClock
+from tests.store.scene import Every
 
 
 async def poll(store: Store, clock: FakeClock, seen: Observation) -> list[str]:
@@ -14,7 +15,7 @@ async def poll(store: Store, clock: FakeClock, seen: Observation) -> list[str]:
     claims = await store.claim_polls(
         [Pick(lane, 100) for lane in ready.lanes],
         now=clock.now(),
-        gap=lambda _provider, _age_s: 5.0,
+        pace=Every(5.0),
     )
     ended: list[str] = []
     for claimed in claims.items:

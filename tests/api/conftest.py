@@ -228,6 +228,7 @@ def deps(store: Store, clock: NotedClock, names: Names) -> Deps:
         wake_poller=lambda: None,
         wake_dispatcher=lambda: None,
         draining=lambda: False,
+        first_s=lambda name, _model: known[name].policy.first_s,
     )
 
 

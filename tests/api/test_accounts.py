@@ -1,5 +1,8 @@
 """GET /providers and GET /signing-secrets."""
 
+import pytest
+
+from bridge.cadence import History, PollPolicy, learned
 from bridge.health import Pulse
 from bridge.lanes import Window
 from bridge.model import Observation, PollOutcome
@@ -7,6 +10,7 @@ from bridge.store import Pick, Store
 from bridge.transition import Move
 from tests.api.acting import SUCCEEDED, poll
 from tests.api.conftest import OPS, OTHER, OTHER_SECRET, SHOP, SHOP_SECRET, Api, NotedClock
+from tests.store.scene import Every
 
 UNAUTHORISED = Observation(outcome=PollOutcome.AUTH, http_status=401)
 
@@ -83,7 +87,7 @@ async def test_a_throttled_key_is_shown_until_its_pause_is_over(
     clock.advance(5)
     ready = await store.poll_lanes(now=clock.now(), window=Window())
     claims = await store.claim_polls(
-        [Pick(ready.lanes[0], 1)], now=clock.now(), gap=lambda *_: 5.0
+        [Pick(ready.lanes[0], 1)], now=clock.now(), pace=Every(5.0)
     )
     throttled = Observation(outcome=PollOutcome.THROTTLED, http_status=429)
     move = Move(changed=True, throttled=True, retry_after_s=30)
@@ -128,3 +132,21 @@ async def test_signing_secrets_are_shown_to_their_owner_alone(api: Api) -> None:
         {"secret": SHOP_SECRET, "text": "shop-secret-of-more-than-24-bytes"}
     ]
     assert theirs.json == [{"secret": OTHER_SECRET, "text": None}]
+
+
+async def test_what_was_learned_of_durations_is_for_who_shares_the_key(api: Api) -> None:
+    """It is made of all their tasks, so somebody without a part in it learns nothing."""
+    history = History()
+    for seconds in (50.0, 60.0, 70.0):
+        history.ended(seconds, seconds)
+        history.ran(0.0, seconds)
+    plan = learned(PollPolicy(), history)
+    async with api.changed(learned=lambda _: [("", history, plan)]) as knowing:
+        told = (await knowing("GET", "/providers/amux/durations")).json["items"]
+        refused = await knowing("GET", "/providers/ungranted/durations")
+        unknown = await knowing("GET", "/providers/nobody/durations")
+        operator = await knowing("GET", "/providers/ungranted/durations", key=OPS)
+    assert [(each["model"], each["tasks"]) for each in told] == [(None, 3.0)]
+    assert sum(age["ended"] for age in told[0]["ages"]) == pytest.approx(1.0, abs=0.01)
+    assert (refused.code, unknown.code) == ("provider_not_granted", "not_found")
+    assert operator.status == 200

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from bridge import retry, transition
-from bridge.cadence import PollPolicy
+from bridge.cadence import PollPolicy, fixed
 from bridge.errors import RequestError
 from bridge.lanes import Lane, Window
 from bridge.model import (
@@ -38,6 +38,21 @@ LEASE_S = 35.0
 MEMORY_S = 3_600.0
 EVER_S = 1e9
 MINUTE, HOUR, DAY = 60.0, 3_600.0, 86_400.0
+
+
+class Every:
+    """Asks at an interval."""
+
+    def __init__(self, interval_s: float) -> None:
+        self.interval_s = interval_s
+
+    def gap_s(self, *_about: object) -> float:
+        return self.interval_s
+
+    def waited(
+        self, _provider: str, _model: str | None, since_s: float, until_s: float
+    ) -> float:
+        return (until_s - since_s) / self.interval_s
 
 
 def destination(path: str = "hook", host: str = "app.test", **headers: str) -> Destination:
@@ -188,7 +203,7 @@ class Scene:
         claims = await self.store.claim_polls(
             choose(ready.lanes),
             now=self.now,
-            gap=lambda _provider, _age_s: gap_s,
+            pace=Every(gap_s),
             in_flight=in_flight,
         )
         return claims.items
@@ -204,7 +219,7 @@ class Scene:
         """Record what the poller would; keys of the subscriptions it ended."""
         if seen.outcome is PollOutcome.ENDED:
             return await self.end(claimed.watch_id, seen)
-        move = transition.after(claimed, seen, self.policy, now=self.now, dice=dice)
+        move = transition.after(claimed, seen, fixed(self.policy), now=self.now, dice=dice)
         if move.silent:
             return []
         return await self.store.record_poll(claimed, seen, move, now=self.now)

@@ -13,6 +13,7 @@ from tests.store.scene import (
     NOT_FOUND,
     THROTTLED,
     TRANSIENT,
+    Every,
     Scene,
     destination,
     each,
@@ -91,19 +92,24 @@ async def test_a_claim_moves_on_to_the_next_poll(scene: Scene) -> None:
     assert second.claim_no == first.claim_no + 1
 
 
-async def test_the_gap_is_computed_from_provider_and_age(scene: Scene) -> None:
-    """The schedule is learned by provider and age, counted from the subscription's time."""
-    asked: list[tuple[str, float]] = []
+class Noting(Every):
+    """Keeps what it is asked about."""
 
-    def gap(provider: str, age_s: float) -> float:
-        asked.append((provider, age_s))
-        return 7.0
+    asked: tuple[object, ...] = ()
 
-    await scene.add()
+    def gap_s(self, *about: object) -> float:
+        self.asked = about
+        return self.interval_s
+
+
+async def test_the_gap_is_computed_from_provider_model_and_age(scene: Scene) -> None:
+    """As the schedule is learned; the age is counted from the subscription's time."""
+    pace = Noting(7.0)
+    await scene.add(model="veo")
     scene.later(3.0)
     picks = each(await scene.poll_lanes())
-    claims = await scene.store.claim_polls(picks, now=scene.now, gap=gap)
-    assert asked == [("amux", 3.0)]
+    claims = await scene.store.claim_polls(picks, now=scene.now, pace=pace)
+    assert pace.asked == ("amux", "veo", 3.0, 1.0)
     assert [claimed.next_at for claimed in claims.items] == [scene.now + 7]
 
 
@@ -145,9 +151,7 @@ async def test_a_claim_tells_when_its_lanes_are_ready_again(scene: Scene) -> Non
     await scene.add()
     scene.later(1.0)
     [lane] = await scene.poll_lanes()
-    claims = await scene.store.claim_polls(
-        each([lane]), now=scene.now, gap=lambda _provider, _age_s: 9.0
-    )
+    claims = await scene.store.claim_polls(each([lane]), now=scene.now, pace=Every(9.0))
     assert claims.moved == {lane.place: scene.now + 9}
     assert [one.ready_at for one in await scene.poll_lanes()] == [scene.now + 9]
 
@@ -538,7 +542,7 @@ async def test_a_pause_between_the_look_and_the_claim_counts(scene: Scene) -> No
     [first] = await scene.claim_polls(choose=lambda lanes: each(lanes, limit=1))
     picks = each((await scene.store.poll_lanes(now=scene.now, window=Window())).lanes)
     await scene.answer(first, saw(PollOutcome.THROTTLED, retry_after_s=30.0))
-    claims = await scene.store.claim_polls(picks, now=scene.now, gap=lambda *_: GAP_S)
+    claims = await scene.store.claim_polls(picks, now=scene.now, pace=Every(GAP_S))
     assert not claims.items
     assert list(claims.moved.values()) == [scene.now + 30.0]
 

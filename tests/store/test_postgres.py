@@ -32,7 +32,7 @@ from bridge.store.steps import Query, Rows, Step, ask
 from bridge.vault import Vault
 from tests.conftest import ENCRYPTION_KEY, START
 from tests.store.postgres import Server, connected, running_alone, until
-from tests.store.scene import wish
+from tests.store.scene import Every, wish
 
 QUICK_S = 0.2  # a time limit for what is meant to exceed it
 BLOCKED = """SELECT pid FROM pg_stat_activity
@@ -259,9 +259,7 @@ async def due(store: Store) -> Callable[[], Step[Claims[ClaimedPoll]]]:
     now = START + 1.0
     [lane] = (await store.poll_lanes(now=now, window=Window())).lanes
     picks = [Pick(lane, 10)]
-    return partial(
-        claim_polls, store._box, picks, now=now, gap=lambda *_: 20.0, in_flight=()
-    )
+    return partial(claim_polls, store._box, picks, now=now, pace=Every(20.0), in_flight=())
 
 
 async def test_a_claim_that_ends_after_a_subscribe_leaves_no_lane_late(

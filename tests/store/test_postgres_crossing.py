@@ -9,6 +9,7 @@ import asyncpg
 import pytest
 
 from bridge import retry, transition
+from bridge.cadence import fixed
 from bridge.model import (
     ClaimedDelivery,
     ClaimedPoll,
@@ -152,8 +153,8 @@ async def closing(scene: Scene) -> tuple[ClaimedPoll, Move]:
     """The poll whose answer, that there is no such task, is believed at last."""
     while True:
         scene.later(MINUTE)
-        claimed, policy = await scene.claim_poll(), scene.policy
-        move = transition.after(claimed, NOT_FOUND, policy, now=scene.now, dice=0.0)
+        claimed, plan = await scene.claim_poll(), fixed(scene.policy)
+        move = transition.after(claimed, NOT_FOUND, plan, now=scene.now, dice=0.0)
         if move.closes:
             return claimed, move
         await scene.answer(claimed, NOT_FOUND)

@@ -18,7 +18,18 @@ from tests.store.in_flight import landed, taken_off
 from tests.store.postgres import Server, connected
 
 OLD, LATEST = 1, len(migrations())
-BACK = ("DROP TABLE nodes", "DROP TABLE jobs")  # from the latest schema to the old one
+BACK = (  # from the latest schema to the old one
+    "DROP INDEX poll_schedule_shares",
+    "ALTER TABLE poll_schedule DROP COLUMN alone",
+    "ALTER TABLE poll_schedule DROP COLUMN hinted_at",
+    "ALTER TABLE poll_schedule DROP COLUMN share",
+    "ALTER TABLE credentials DROP COLUMN batch_full_at",
+    "ALTER TABLE credentials DROP COLUMN stretches",
+    "ALTER TABLE watches DROP COLUMN label",
+    "DROP TABLE durations",
+    "DROP TABLE nodes",
+    "DROP TABLE jobs",
+)
 POSTGRES_BACK = (
     *BACK,
     "ALTER TABLE delivery_schedule DROP CONSTRAINT delivery_schedule_lane_id_fkey",

@@ -1,10 +1,6 @@
-"""When to ask a provider. Pure: `dice` is a number in [0, 1) that the caller draws.
+"""Pauses after polls that failed, and of credentials that are refused or throttled."""
 
-A fixed interval with jitter for tasks that run, growing pauses for polls that fail. This is
-the place of a learned schedule: whoever computes gaps has the task's age.
-"""
-
-from dataclasses import dataclass
+from bridge.cadence.policy import PollPolicy
 
 JITTER = 0.1  # gaps are spread evenly over ±10 %, so the mean stays the interval
 PAUSE_MAX_S = 300.0  # between polls that fail
@@ -13,30 +9,6 @@ REFUSED_PAUSE_S = 10.0  # before the first probe of a refused key; doubles up to
 THROTTLED_PAUSE_S = 1.0  # after a 429 without Retry-After; doubles up to a minute
 THROTTLED_PAUSE_MAX_S = 60.0
 RETRY_AFTER_MAX_S = 3_600.0  # a provider's Retry-After is believed up to here
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PollPolicy:
-    """How one provider is polled. All in seconds."""
-
-    first_s: float = 5.0
-    interval_s: float = 5.0
-    min_s: float = 1.0
-    max_s: float = 60.0
-    timeout_s: float = 30.0
-    grace_s: float = 120.0  # "not found" means little for so long
-    deadline_s: float = 86_400.0
-    retention_s: float = 604_800.0  # how long the provider knows an ended task
-    link_lifetime_s: float = 3_600.0  # of result links whose expiry is not known
-
-
-def gap_s(policy: PollPolicy, age_s: float, dice: float) -> float:  # noqa: ARG001
-    """Seconds to the next poll of a task that has run for `age_s`.
-
-    >>> gap_s(PollPolicy(interval_s=10), 30, dice=0.5)
-    10.0
-    """
-    return min(max(spread(policy.interval_s, dice), policy.min_s), policy.max_s)
 
 
 def pause_s(

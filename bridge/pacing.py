@@ -1,0 +1,192 @@
+"""The plans of this node's polls, learned from what it and the others have seen.
+
+Histories are kept in the store, by provider and by model. Every few seconds a node adds
+what it has seen since, reads what the others have, and makes new plans where that is worth
+it. A plan is a value: claims read them from the store's thread while new ones are made.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from operator import itemgetter
+from random import Random
+
+import structlog
+
+from bridge.cadence import History, Pace, Plan, PollPolicy, fixed, following, learned
+from bridge.clock import Clock
+from bridge.errors import StoreUnavailable
+from bridge.model import ClaimedPoll, Observation, PollOutcome
+from bridge.providers.provider import Provider
+from bridge.store import Store
+from bridge.transition import birth
+
+EXCHANGE_S = 5.0
+PLANS_EACH = 8  # made in one turn at most: each takes some hundredths of a second
+NEWS = 0.03  # of a history's tasks; with less of it no new plan is made
+PACES = 100_000  # tasks whose progress is remembered
+MODELS = 64  # of one provider that are told apart; callers may invent labels
+ALL = ""  # the model that stands for all of a provider's
+UNKNOWN = PollPolicy(interval_s=60.0)  # of a provider that is configured no longer
+
+Kind = tuple[str, str]  # a provider and a model
+
+log = structlog.get_logger(__name__)
+
+
+class Pacing:
+    """`plan` and `gap_s` are asked for each poll, `saw` is told of each."""
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        providers: Callable[[], Mapping[str, Provider]],
+        clock: Clock,
+        dice: Random,
+    ) -> None:
+        self._store, self._providers = store, providers
+        self._clock, self._dice = clock, dice
+        self._histories: dict[Kind, History] = {}
+        self._news: dict[Kind, History] = {}
+        self._plans: dict[Kind, Plan] = {}
+        self._fixed: dict[str, Plan] = {}
+        self._read_until = 0.0
+        self._paces: dict[int, Pace] = {}  # by watch, those that tell their progress
+
+    async def run(self, stop: asyncio.Event) -> None:
+        while not stop.is_set():
+            try:
+                await self.exchange()
+            except StoreUnavailable as error:
+                log.warning("store.unavailable", loop="pacing", error=str(error))
+            await self._clock.wait(stop, EXCHANGE_S)
+        with suppress(StoreUnavailable):
+            await self._tell()
+
+    async def exchange(self) -> None:
+        """Add our news to what all have seen, read it, and plan anew."""
+        await self._tell()
+        now = self._clock.now()
+        read = await self._store.durations(since=self._read_until)
+        self._read_until = now - EXCHANGE_S  # some may be written just now
+        self._histories |= read
+        await self._replan()
+
+    def plan(self, provider: str, model: str | None) -> Plan:
+        """The plan for such tasks; at the interval while nothing is known of them."""
+        configured = self._providers().get(provider)
+        policy = configured.policy if configured else UNKNOWN
+        for kind in ((provider, model or ALL), (provider, ALL)):
+            plan = self._plans.get(kind)
+            if plan is not None and plan.policy is policy:
+                return plan
+        plan = self._fixed.get(provider)
+        if plan is None or plan.policy is not policy:
+            self._fixed[provider] = plan = fixed(policy)
+        return plan
+
+    def learned(self, provider: str) -> list[tuple[str, History, Plan]]:
+        """What is known of a provider's tasks and made of it, by model."""
+        return [
+            (model, self._histories[name, model], plan)
+            for (name, model), plan in sorted(self._plans.items(), key=itemgetter(0))
+            if name == provider
+        ]
+
+    def gap_s(
+        self, provider: str, model: str | None, age_s: float, stretch: float = 1.0
+    ) -> float:
+        """Seconds to the next poll of a task of that age."""
+        return self.plan(provider, model).gap_s(age_s, self._dice.random(), stretch)
+
+    def first_s(self, provider: str, model: str | None) -> float:
+        """Seconds from subscribing to a task to its first poll."""
+        plan = self.plan(provider, model)
+        return self.gap_s(provider, model, 0.0) if plan.tasks else plan.policy.first_s
+
+    def waited(
+        self, provider: str, model: str | None, since_s: float, until_s: float
+    ) -> float:
+        """How many polls would have been due between two ages of a task."""
+        return self.plan(provider, model).waited(since_s, until_s)
+
+    def saw(self, claimed: ClaimedPoll, seen: Observation) -> None:
+        """Learn from a poll: since the one before, the task ran on or has ended."""
+        born_at = birth(claimed, seen)
+        since_s = (claimed.polled_at or claimed.created_at) - born_at
+        until_s = claimed.claimed_at - born_at
+        for kind in self._kinds(claimed, seen):
+            news = self._news.setdefault(kind, History())
+            if seen.outcome is PollOutcome.PENDING:
+                news.ran(since_s, until_s)
+            elif seen.outcome is PollOutcome.ENDED:
+                learn_end(news, seen, since_s, until_s, sure=not claimed.failures)
+
+    def pace(self, claimed: ClaimedPoll, seen: Observation, now: float) -> Pace | None:
+        """What of its progress was seen before this answer, which is noted in its place.
+
+        In memory alone: after a restart, or on another node, two figures make a line again.
+        """
+        before = self._paces.pop(claimed.watch_id, None)
+        if seen.outcome is not PollOutcome.ENDED:
+            kept = following(before, seen.progress, now)
+            if kept is not None:
+                while len(self._paces) >= PACES:
+                    del self._paces[next(iter(self._paces))]
+                self._paces[claimed.watch_id] = kept
+        return before
+
+    def _kinds(self, claimed: ClaimedPoll, seen: Observation) -> list[Kind]:
+        provider, model = claimed.provider, seen.model or claimed.model
+        kinds = [(provider, ALL)]
+        if model and ((provider, model) in self._histories or self._has_room(provider)):
+            kinds.append((provider, model))
+        return kinds
+
+    def _has_room(self, provider: str) -> bool:
+        known = {kind for kind in (*self._histories, *self._news) if kind[0] == provider}
+        return len(known) <= MODELS
+
+    async def _tell(self) -> None:
+        news, self._news = self._news, {}
+        if news:
+            await self._store.learn(news, now=self._clock.now())
+
+    async def _replan(self) -> None:
+        for (provider, model), history in sorted(self._stale())[:PLANS_EACH]:
+            policy = self._providers()[provider].policy
+            like = self._histories.get((provider, ALL)) if model else None
+            plan = await asyncio.to_thread(learned, policy, history, like)
+            self._plans[provider, model] = plan
+
+    def _stale(self) -> list[tuple[Kind, History]]:
+        """What was seen enough of since its plan was made, or had another policy then."""
+        return [
+            (kind, history)
+            for kind, history in self._histories.items()
+            if kind[0] in self._providers() and self._is_stale(kind, history)
+        ]
+
+    def _is_stale(self, kind: Kind, history: History) -> bool:
+        plan = self._plans.get(kind)
+        if plan is None or plan.policy is not self._providers()[kind[0]].policy:
+            return history.tasks > 0
+        return history.count - plan.count > max(NEWS * history.tasks, 0.5)
+
+
+def learn_end(
+    news: History, seen: Observation, since_s: float, until_s: float, *, sure: bool
+) -> None:
+    """By the provider's own times where they fit what we saw, else between two polls.
+
+    `sure`: the poll before had an answer; else it may have ended long before.
+    """
+    if seen.finished_at is not None and seen.submitted_at is not None:
+        took_s = seen.finished_at - seen.submitted_at
+        if since_s - 1 <= took_s <= until_s + 1:
+            news.ran(since_s, took_s)
+            news.ended(took_s, took_s)
+            return
+    if sure:
+        news.ended(max(since_s, 0.0), until_s)

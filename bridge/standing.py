@@ -1,0 +1,93 @@
+"""How each provider fares, by what this node's polls of it came to."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from functools import cache
+from math import inf
+
+import structlog
+
+from bridge.circuit import Circuit
+from bridge.health import Pulse
+from bridge.metrics import Metrics
+from bridge.model import ClaimedPoll, Observation, PollOutcome
+
+DOWN = (PollOutcome.TRANSIENT, PollOutcome.UNREACHABLE)
+LAG_MOST_S = 86_400.0  # what is said to be longer ago is another clock
+WORDS = 1_000  # of those that no page knows, logged once each
+WORD_CHARS = 64
+
+log = structlog.get_logger(__name__)
+
+
+class Standing:
+    """Counts polls, and keeps a circuit and a pulse for each provider."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+        self._polls = cache(metrics.polls.labels)  # finding one takes longer than counting
+        self._words: set[tuple[str, str]] = set()
+        self._pulses: dict[str, Pulse] = {}
+        self._circuits: defaultdict[str, Circuit] = defaultdict(Circuit)
+
+    @property
+    def troubled(self) -> Iterable[str]:
+        """Providers that have a circuit: those that were once without an answer."""
+        return self._circuits.keys()
+
+    def pulse(self, provider: str) -> Pulse:
+        return self._pulses.get(provider, Pulse())
+
+    def room(self, provider: str, now: float) -> int | None:
+        """How many polls of it may be in flight; None: it is up."""
+        return self._circuits[provider].room(now) if provider in self._circuits else None
+
+    def wait_s(self, now: float) -> float:
+        """Seconds until a provider that is down is to be tried."""
+        waits = [one.probe_at - now for one in self._circuits.values() if not one.closed]
+        return min((wait for wait in waits if wait > 0), default=inf)
+
+    def count(
+        self, claimed: ClaimedPoll, seen: Observation, now: float, dice: float
+    ) -> None:
+        name, outcome = claimed.provider, seen.outcome
+        self._polls(name, outcome.value).inc()
+        if outcome in DOWN:
+            self._circuits[name].failed(now, dice)
+            down_since = self.pulse(name).down_since or now
+            self._pulses[name] = self.pulse(name)._replace(down_since=down_since)
+        elif name in self._circuits:
+            self._circuits[name].answered()
+        if outcome.answered or outcome is PollOutcome.NOT_FOUND:
+            self._pulses[name] = Pulse(last_ok_at=now)
+        if not seen.word_known:
+            self._note_word(name, seen.word or "")
+        log.debug(
+            "watch.polled",
+            provider=name,
+            watch=claimed.watch_id,
+            poll=claimed.claim_no,
+            outcome=outcome.value,
+            status=seen.status and seen.status.value,
+            http_status=seen.http_status,
+        )
+
+    def count_end(
+        self, claimed: ClaimedPoll, seen: Observation, *, told: int, wall: float
+    ) -> None:
+        """`told`: subscriptions that one watch was polled for."""
+        self._metrics.polls_per_task.labels(claimed.provider).observe(claimed.claim_no)
+        if told > 1:
+            saved = (told - 1) * claimed.claim_no
+            self._metrics.saved.labels(how="sharing").inc(saved)
+        if seen.finished_at is not None and 0 <= wall - seen.finished_at <= LAG_MOST_S:
+            lag = self._metrics.detection_lag.labels(claimed.provider)
+            lag.observe(wall - seen.finished_at)
+
+    def _note_word(self, provider: str, word: str) -> None:
+        self._metrics.unknown_words.labels(provider=provider).inc()
+        if (provider, word) not in self._words and len(self._words) < WORDS:
+            self._words.add((provider, word))
+            log.warning(
+                "provider.unknown_status", provider=provider, word=word[:WORD_CHARS]
+            )

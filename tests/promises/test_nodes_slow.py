@@ -1,0 +1,73 @@
+"""Nodes that share a database leave each other's slow answers alone."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from bridge.model import ClaimedPoll
+from tests.conftest import FakeClock
+from tests.store.postgres import Server
+from tests.world import World, config_with
+
+SLOW_S = 30.0  # more than the gap of five seconds
+
+
+@pytest.fixture
+async def nodes(
+    server: Server, tmp_path: Path, clock: FakeClock
+) -> AsyncIterator[tuple[World, World]]:
+    url = server.url(await server.fresh())
+    one = await World(tmp_path, clock, database=url).up()
+    other = await World(tmp_path, clock, database=url).up()
+    yield one, other
+    await other.down()
+    await one.down()
+
+
+async def claimed(world: World) -> list[ClaimedPoll]:
+    """What a turn of this node's poller takes, and is still waiting for."""
+    return list((await world.poller._claim()).items)
+
+
+async def test_a_slow_answer_is_awaited_by_one_node(
+    nodes: tuple[World, World], clock: FakeClock
+) -> None:
+    """Asked by all at once, a provider that is slow gets slower; and each answer would
+    be fenced away by the next question."""
+    one, other = nodes
+    await one.subscribe("t")
+    clock.advance(2.0)
+    assert len(await claimed(one)) == 1
+    for _ in range(round(SLOW_S / 0.5)):
+        clock.advance(0.5)
+        assert await claimed(one) == []
+        assert await claimed(other) == []
+
+
+async def test_what_a_dead_node_awaited_is_asked_by_another(
+    nodes: tuple[World, World], clock: FakeClock
+) -> None:
+    one, other = nodes
+    await one.subscribe("t")
+    clock.advance(2.0)
+    assert len(await claimed(one)) == 1
+    clock.advance(20.0)
+    assert len(await claimed(other)) == 1
+
+
+async def test_a_node_leaves_what_it_has_no_page_for(
+    server: Server, tmp_path: Path, clock: FakeClock
+) -> None:
+    """Configurations are rolled out one node after the other."""
+    url = server.url(await server.fresh())
+    knows = await World(tmp_path, clock, database=url).up()
+    lacks = await World(
+        tmp_path, clock, database=url, config=config_with(enabled=False)
+    ).up()
+    await knows.subscribe("t")
+    clock.advance(2.0)
+    assert await claimed(lacks) == []
+    assert len(await claimed(knows)) == 1
+    await lacks.down()
+    await knows.down()
