@@ -21,7 +21,7 @@ from bridge.cadence import Mode, Plan, PollPolicy, fixed
 PAST = 1_000
 POLICY = PollPolicy(expected_s=120.0)
 BACKOFF = replace(POLICY, mode=Mode.BACKOFF)
-SELDOM = 1.0  # news that past tasks need for a new plan: plans take time to make
+SELDOM = 2.0  # news that past tasks need for a new plan: plans take time to make
 USUAL = 0.03  # … of the tasks that are measured, as in `bridge.pacing`
 HEADINGS = (
     "durations",
@@ -190,8 +190,8 @@ def cold_rows(found: Mapping[Case, Compared]) -> list[list[str]]:
 
 def arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--tasks", type=int, default=4_000, help="of each sort")
-    parser.add_argument("--pasts", type=int, default=4, help="that were learned from")
+    parser.add_argument("--tasks", type=int, default=3_600, help="of each sort")
+    parser.add_argument("--pasts", type=int, default=3, help="that were learned from")
     parser.add_argument("--hours", type=float, default=1.0, help="under a limit")
     return parser
 

@@ -14,7 +14,7 @@ from bridge.cadence import History, Pace, Plan, PollPolicy, following, learned, 
 PROGRESS_NOISE = 0.5  # percent, beside its being rounded
 GROWTH = 1.01  # from one age of the oracle's grid to the next
 OLDEST_S = 20_000.0
-SEARCHES = 25
+SEARCHES = 16
 
 
 class Seen(NamedTuple):
@@ -89,7 +89,7 @@ def oracle(
     while grid[-1] < OLDEST_S:
         grid.append(grid[-1] * GROWTH)
     roots = [sqrt(durations.hazard(age_s)) for age_s in grid]
-    low, high = 0.01, 1_000.0
+    low, high = 0.1, 100.0
     for _ in range(SEARCHES):
         middle = sqrt(low * high)
         ages = placed(grid, [middle * root for root in roots], policy)
