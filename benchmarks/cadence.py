@@ -190,9 +190,9 @@ def cold_rows(found: Mapping[Case, Compared]) -> list[list[str]]:
 
 def arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--tasks", type=int, default=3_600, help="of each sort")
-    parser.add_argument("--pasts", type=int, default=3, help="that were learned from")
-    parser.add_argument("--hours", type=float, default=1.0, help="under a limit")
+    parser.add_argument("--tasks", type=int, default=3_000, help="of each sort")
+    parser.add_argument("--pasts", type=int, default=2, help="that were learned from")
+    parser.add_argument("--hours", type=float, default=0.8, help="under a limit")
     return parser
 
 

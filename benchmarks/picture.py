@@ -38,7 +38,7 @@ def drawn() -> str:
     dice = Random(1)
     tasks = [EARLY_FAILURES.drawn(dice) for _ in range(TASKS)]
     plan = learned(POLICY, ended(tasks))
-    parts = (*bars(tasks), *axes(), *lines(plan), *words())
+    parts = (*bars(tasks), *axes(), *lines(plan), *words(plan))
     return "\n".join((HEAD, f"<style>{STYLE}</style>", *parts, "</svg>\n"))
 
 
@@ -88,9 +88,10 @@ def lines(plan: Plan) -> Iterable[str]:
     yield f'<path class="fixed" d="M{LEFT} {height:.1f}H{RIGHT}"/>'
 
 
-def words() -> Iterable[str]:
+def words(plan: Plan) -> Iterable[str]:
     yield text(LEFT - 40, TOP - 26, "polls per second of a task that still runs", "start")
-    yield text(RIGHT, TOP + 6, "learned", "end", "learned")
+    above = up(plan.density(UNTIL_S) / MOST) - 10
+    yield text(RIGHT, above, "learned", "end", "learned")
     yield text(RIGHT, up(1 / POLICY.interval_s / MOST) - 8, "every 5 s", "end", "fixed")
     yield text(across(92), BOTTOM - 12, "where tasks ended", "end")
     yield text((LEFT + RIGHT) / 2, BOTTOM + 40, "age of the task", "middle")
