@@ -13,6 +13,7 @@ A = TypeVar("A")
 B = TypeVar("B")
 
 HEADINGS = ("what", "unit", "poll-bridge", "beside it", "ratio", "target", "aim")
+ALIGNMENT = ("---", "---", "--:", "--:", "--:", "---", "---")
 
 
 class Target(NamedTuple):
@@ -88,7 +89,15 @@ def percentile(values: Iterable[float], percent: float) -> float:
 
 
 def table(rows: Iterable[Row]) -> str:
-    """Markdown."""
-    alignment = ("---", "---", "--:", "--:", "--:", "---", "---")
-    lines = [HEADINGS, alignment, *(row.cells() for row in rows)]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+    return written(HEADINGS, ALIGNMENT, (row.cells() for row in rows))
+
+
+def markdown(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A name at the left, figures beside it."""
+    return written(headings, ("---", *["--:"] * (len(headings) - 1)), rows)
+
+
+def written(
+    headings: Sequence[str], alignment: Sequence[str], rows: Iterable[Sequence[str]]
+) -> str:
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in (headings, alignment, *rows))

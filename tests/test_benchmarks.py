@@ -1,10 +1,24 @@
 """The benchmarks run. What they find is for people to read, and never fails a test."""
 
+from dataclasses import replace
+from xml.etree import ElementTree as Xml
+
 import pytest
 
-from benchmarks import cpu, deliveries, latency, memory, polls, scale, subscribes
+from benchmarks import (
+    cadence,
+    cpu,
+    deliveries,
+    latency,
+    memory,
+    picture,
+    polls,
+    scale,
+    subscribes,
+)
 from benchmarks.figures import table
 from benchmarks.program import Program
+from benchmarks.schedules import guided
 
 BRIEFLY = ["--rounds", "1", "--seconds", "0.2"]
 TINY = {
@@ -30,3 +44,20 @@ def test_a_benchmark_finds_figures(program: Program, flags: list[str]) -> None:
     assert all(figure for row in rows for figure in (*row.ours, *row.beside)), rows
     assert rows[0].ours[0] > 0
     assert table(rows).count("\n") == len(rows) + 1
+
+
+def test_the_simulation_of_cadence_finds_figures(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of every sort of tasks, under every rule, and under a limit."""
+    few = [replace(case, past=case.past // 20) for case in cadence.FROM_COLD[0]]
+    monkeypatch.setattr(cadence, "FROM_COLD", (tuple(few),))
+    monkeypatch.setattr(cadence, "CASES", (*few[-1:], replace(few[-1], ruled=guided)))
+    cadence.printed(["--tasks", "20", "--pasts", "1", "--hours", "0.05"])
+    assert capsys.readouterr().out.count("\n| ") == 7 + 3 + 8
+
+
+def test_the_picture_is_one() -> None:
+    """What is drawn is what a browser can read, and has a line for each rule."""
+    lines = Xml.fromstring(picture.drawn()).iterfind("{*}path[@class]")  # noqa: S314 (ours)
+    assert [line.get("class") for line in lines] == ["axis", "learned", "fixed"]
