@@ -1,7 +1,7 @@
 """Tasks behind one key whose rate limit is too small for them: who is asked next."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from heapq import heappop, heappush
 from random import Random
 from statistics import fmean
@@ -25,14 +25,12 @@ class Limit:
     arrivals_per_s: float
     policy: PollPolicy
     carried: int = 1  # tasks that one request asks about, soonest due first
-    always: bool = False  # ask at each turn, whether one is due or not
 
 
 # With so many arrivals the queue has a thousand tasks in flight, and Ark's key two hundred.
 TIGHT = Limit(10.0, 5.6, PollPolicy(expected_s=120.0))
 ARK = PollPolicy(interval_s=10.0, min_s=3.0, expected_s=60.0)
 ONE_BY_ONE, LISTED = Limit(18.0, 1.52, ARK), Limit(1.0, 1.52, ARK, carried=190)
-EACH_SECOND = replace(LISTED, always=True)
 
 
 class Task(NamedTuple):
@@ -66,22 +64,17 @@ class Queue:
 
 
 class Shared:
-    """As `Spacing` of `bridge.store.poll_claims` does it.
+    """As `Spacing` of `bridge.store.poll_claims` does it."""
 
-    `first`: whether the first poll of a task waits as all others do.
-    """
-
-    def __init__(self, policy: PollPolicy, dice: Random, *, first: bool = True) -> None:
+    def __init__(self, policy: PollPolicy, dice: Random) -> None:
         learner = Learner(policy, news=0.5)
         for _ in range(PAST):
             learner.saw(planned(learner.plan)(DURATIONS.drawn(dice), dice))
         learner.learn()
         self._plan, self._dice, self._stretch = learner.plan, dice, 1.0
-        self._first = first
 
     def first_s(self) -> float:
-        stretch = self._stretch if self._first else 1.0
-        return self._plan.gap_s(0.0, self._dice.random(), stretch)
+        return self._plan.gap_s(0.0, self._dice.random(), self._stretch)
 
     def gap_s(self, task: Task, now: float, *, short: bool) -> float:
         age_s = now - task.born_at
@@ -105,8 +98,8 @@ class Provider:
     def turn(self, now: float) -> None:
         self._arrive(now)
         self.counts.append(len(self._in_flight))
-        if not (self._due(now) or self._limit.always):
-            return
+        if not self._due(now) and self._limit.carried == 1:
+            return  # a list is sent all the same: many share its cost
         self.requests += 1
         asked = [
             heappop(self._in_flight)
@@ -162,17 +155,14 @@ def rows(seconds: float) -> Iterator[list[str]]:
     """A queue and what the bridge does; then Ark's tasks one by one, and by lists."""
     queue = after(seconds, TIGHT, Queue(TIGHT.policy), 1)
     ours = after(seconds, TIGHT, Shared(TIGHT.policy, Random(2)), 1)
-    hasty = after(seconds, TIGHT, Shared(TIGHT.policy, Random(2), first=False), 1)
     yield cells("10 requests/s, first come first served", queue, queue)
     yield cells("10 requests/s, shared out", ours, queue)
-    yield cells("… but first polls do not wait", hasty, queue)
-    one, listed, steady = (
+    one, listed = (
         after(seconds / 2, limit, Shared(ARK, Random(2)), 1)
-        for limit in (ONE_BY_ONE, LISTED, EACH_SECOND)
+        for limit in (ONE_BY_ONE, LISTED)
     )
     yield cells("Ark, 18 requests/s, one by one", one, one)
-    yield cells("Ark, a list of 190 when one is due", listed, one)
-    yield cells("Ark, a list of 190 each second", steady, one)
+    yield cells("Ark, a list of 190 each second", listed, one)
 
 
 def cells(name: str, outcome: Outcome, first: Outcome) -> list[str]:

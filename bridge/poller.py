@@ -177,7 +177,7 @@ class Poller:
             return ()
         if (claimed.own and claimed.own_key is None) or now < self._listless.get(key, now):
             return ()
-        ride = Ride(key, batch.most - 1, batch.rate_limit, provider.policy.min_s)
+        ride = Ride(claimed, batch.most - 1, batch.rate_limit, provider.policy.min_s)
         taken = frozenset(self._in_flight)
         riders = await self._store.claim_riders(
             ride, now=now, pace=self._pacing, in_flight=taken

@@ -178,3 +178,24 @@ async def test_under_a_limit_all_wait_alike_and_nothing_is_idle(limited: World) 
     assert len(limited.providers.questions) - asked >= 0.8 * 10 * 20
     counts = [len(limited.providers.times(f"t{n}")) for n in range(100)]
     assert max(counts) - min(counts) <= 3
+
+
+async def test_where_a_limit_is_too_small_first_polls_wait_as_well(limited: World) -> None:
+    """Two hundred tasks of a kind that lasts a minute: they are not asked in their first
+    seconds, while others wait that may have ended.
+    """
+    history = History()
+    for n in range(200):
+        history.ended(50.0 + n / 10, 50.0 + n / 10)
+        history.ran(0.0, 50.0 + n / 10)
+    await limited.store.learn({("amux", ALL): history}, now=limited.clock.now())
+    await limited.pacing.exchange()
+    await asyncio.gather(*(limited.subscribe(f"old-{n}") for n in range(600)))
+    await poll_for(limited, 60)
+    await asyncio.gather(*(limited.subscribe(f"new-{n}") for n in range(100)))
+    began = limited.clock.now()
+    await poll_for(limited, 40)
+    early = [one for one in limited.providers.questions if one.at > began]
+    assert len(early) > 200
+    young = [one for one in early if one.task_id.startswith("new-") and one.at < began + 20]
+    assert len(young) <= 10

@@ -98,13 +98,32 @@ class Spacing:
         self._pace, self._stretches, self.now = pace, stretches, now
 
     def next_at(self, row: Row) -> float:
+        return self.now + self._gap_s(row, self.stretch(row))
+
+    def _gap_s(self, row: Row, stretch: float) -> float:
         age_s = self.now - row["born_at"]
-        return self.now + self._pace.gap_s(
-            row["provider"], row["model"], age_s, self.stretch(row)
-        )
+        return self._pace.gap_s(row["provider"], row["model"], age_s, stretch)
+
+    def _waited(self, row: Row) -> float:
+        since_s = (row["polled_at"] or row["created_at"]) - row["born_at"]
+        until_s = self.now - row["born_at"]
+        return self._pace.waited(row["provider"], row["model"], since_s, until_s)
+
+    def early(self, row: Row) -> bool:
+        """Its first poll was placed before anybody knew that all have to wait. Where there
+        are two polls for a task, the first of them is half of what can be spent on it.
+        """
+        if row["polled_at"] is not None or row["hinted_at"] is not None or row["failures"]:
+            return False
+        return row["closing_at"] is None and self._waited(row) < self.stretch(row) - 1
 
     def again_at(self, row: Row) -> float:
-        """Of one whose answer is still awaited; soon, if there was a hint meanwhile."""
+        """Of one whose answer is still awaited; soon, if there was a hint meanwhile. Of one
+        that is too early, when it has waited as long as the others.
+        """
+        if row["polled_at"] is None:
+            left = self.stretch(row) - self._waited(row)
+            return self.now + self._gap_s(row, left)
         if row["hinted_at"] is not None and row["hinted_at"] >= (row["polled_at"] or 0.0):
             return self.now + HINTED_LOOK_S
         return self.next_at(row)
@@ -116,11 +135,7 @@ class Spacing:
         """`short`: others of the credential were due as well and have to wait."""
         if row["failures"] or not (short or self._stretches):
             return  # a pause after a failure says nothing of the limit
-        since_s = (row["polled_at"] or row["created_at"]) - row["born_at"]
-        waited = self._pace.waited(
-            row["provider"], row["model"], since_s, self.now - row["born_at"]
-        )
-        stretch = stretched(self.stretch(row), waited, short=short)
+        stretch = stretched(self.stretch(row), self._waited(row), short=short)
         self._stretches[str(row["share"])] = stretch
 
     def written(self) -> str:
@@ -164,12 +179,13 @@ def claim_some(
     short = len(rows) > limit
     if short:
         rows = yield from shared_out(pick, rows, limit, spacing.now)
-    fresh = [row for row in rows if row["watch_id"] not in in_flight][:count]
+    early = [row for row in rows if spacing.early(row)]
+    free = [row for row in rows if row["watch_id"] not in in_flight and row not in early]
     busy = [row for row in rows if row["watch_id"] in in_flight]
-    for row in fresh:
+    for row in free[:count]:
         spacing.asked(row, short=short)
-    items = [claimed_poll(box, row, spacing) for row in fresh]
-    yield from move_on(items, busy, spacing)
+    items = [claimed_poll(box, row, spacing) for row in free[:count]]
+    yield from move_on(items, [*busy, *early], spacing)
     return items
 
 

@@ -289,6 +289,9 @@ SELECT batch_full_at FROM credentials WHERE id = :credential_id
 -- name: spend_batch(credential_id, full_at)!
 UPDATE credentials SET batch_full_at = :full_at WHERE id = :credential_id;
 
+-- name: poll_by(watch_id, at)!
+UPDATE poll_schedule SET next_at = :at WHERE watch_id = :watch_id AND next_at > :at;
+
 -- name: ask_alone(watch_id, claim_no, now, alone)
 UPDATE poll_schedule SET next_at = :now, alone = :alone
 WHERE watch_id = :watch_id AND claim_no = :claim_no

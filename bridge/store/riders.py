@@ -15,10 +15,14 @@ from bridge.store.steps import Step, ask
 class Ride:
     """What one request may carry beside the watch it is made for."""
 
-    credential_id: int
+    made_for: ClaimedPoll
     most: int
     rate: Rate  # of such requests
     least_s: float  # since a rider was asked about
+
+    @property
+    def credential_id(self) -> int:
+        return self.made_for.credential_id
 
 
 def claim_riders(
@@ -26,6 +30,8 @@ def claim_riders(
 ) -> Step[list[ClaimedPoll]]:
     """Watches of the same credential, those first that are due soonest; none if its lists
     are used up for now. They cost nothing, so they need not be due.
+
+    So many share the cost of the next list that it is made as much sooner.
     """
     rows = yield ask("due_batch", credential_id=ride.credential_id)
     budget = Budget(ride.rate, rows[0]["batch_full_at"] if rows else now + 1e9)
@@ -44,8 +50,12 @@ def claim_riders(
     spacing = Spacing(pace, {}, now)
     riders = [claimed_poll(box, row, spacing) for row in fresh]
     yield from move_on(riders, (), spacing)
-    full_at = budget.spend(1, now).full_at
-    yield ask("spend_batch", credential_id=ride.credential_id, full_at=full_at)
+    budget = budget.spend(1, now)
+    yield ask("spend_batch", credential_id=ride.credential_id, full_at=budget.full_at)
+    shared_s = (ride.made_for.next_at - now) / (1 + len(riders))
+    at = max(budget.free_at(now), now + ride.least_s, now + shared_s)
+    yield ask("poll_by", watch_id=ride.made_for.watch_id, at=at)
+    yield ask("advance_credential", credential_id=ride.credential_id, at=at)
     return riders
 
 
