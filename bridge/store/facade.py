@@ -318,14 +318,19 @@ class Store:
 
     async def prune(self, *, before: float) -> int:
         """Delete a chunk of what finished before that time; 0 when there is no more."""
-        return await self.database.write(upkeep.prune, before=before)
+        return await self.database.write(
+            upkeep.prune, before=before, shared=self.database.shared
+        )
 
     async def forget(self, *, now: float, idempotency_before: float) -> int:
         """Drop a chunk of what is remembered no longer, answers of tasks and
         Idempotency-Keys; 0 when there is no more.
         """
         return await self.database.write(
-            upkeep.forget, now=now, idempotency_before=idempotency_before
+            upkeep.forget,
+            now=now,
+            idempotency_before=idempotency_before,
+            shared=self.database.shared,
         )
 
     async def rekey(self, cursor: Cursor = Cursor()) -> Cursor:  # noqa: B008 - immutable

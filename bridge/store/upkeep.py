@@ -139,9 +139,9 @@ def keyless(doubt: Doubt) -> Step[Rows]:
     )
 
 
-def prune(*, before: float) -> Step[int]:
+def prune(*, before: float, shared: bool) -> Step[int]:
     """Delete one chunk of what finished before `before`; how many subscriptions."""
-    if not (yield from alone()):
+    if shared and not (yield from alone()):
         return 0
     rows = yield ask("old_subscriptions", before=before, limit=CHUNK)
     for row in rows:
@@ -163,9 +163,9 @@ def alone() -> Step[bool]:
     return bool((yield ask("free_job", name=CLEARING)))
 
 
-def forget(*, now: float, idempotency_before: float) -> Step[int]:
+def forget(*, now: float, idempotency_before: float, shared: bool) -> Step[int]:
     """Drop a chunk of the answers and keys that are remembered no longer; how many."""
-    if not (yield from alone()):
+    if shared and not (yield from alone()):
         return 0
     answers = yield ask("forget_answers", now=now, limit=CHUNK)
     keys = yield ask("forget_keys", before=idempotency_before, limit=CHUNK)

@@ -213,7 +213,8 @@ async def test_nobody_waits_for_a_node_that_is_frozen_while_it_prunes(
     scene.later(HOUR)
     store, times = scene.store, {"now": scene.now, "idempotency_before": scene.now}
     assert await store.prune(before=0.0) == 0  # not the first of all
-    async with held(store.database, END, upkeep.prune, before=scene.now) as pruned:
+    prune = partial(upkeep.prune, before=scene.now, shared=True)
+    async with held(store.database, END, prune) as pruned:
         assert await store.prune(before=scene.now) == 0
         assert await store.forget(**times) == 0
     assert pruned.result() == 1
