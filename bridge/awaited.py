@@ -1,13 +1,13 @@
 """Polls whose answers this node waits for, kept from others that share the database."""
 
-from dataclasses import replace
 from math import inf
 
 from bridge.model import ClaimedPoll
 from bridge.store import Store
 
 KEEP_S = 10.0  # for so long at a time nobody else asks
-BEFORE_S = 1.0  # the poll would be due
+BEFORE_S = 1.0  # the poll would be due; a part of its gap where that is short
+PART = 4
 SOON_S = 0.01
 
 
@@ -18,28 +18,34 @@ class Awaited:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._polls: dict[int, ClaimedPoll] = {}  # by watch
+        self._keep_at: dict[int, tuple[float, int]] = {}  # when, and the claim, by watch
+        self._kept: set[int] = set()
 
     def add(self, claimed: ClaimedPoll) -> None:
         if self._store.database.shared:
-            self._polls[claimed.watch_id] = claimed
+            gap_s = claimed.next_at - claimed.claimed_at
+            at = claimed.next_at - min(BEFORE_S, gap_s / PART)
+            self._keep_at[claimed.watch_id] = at, claimed.claim_no
 
     def remove(self, claimed: ClaimedPoll) -> None:
-        self._polls.pop(claimed.watch_id, None)
+        self._keep_at.pop(claimed.watch_id, None)
+        self._kept.discard(claimed.watch_id)
+
+    def was_kept(self, claimed: ClaimedPoll) -> bool:
+        """Whether its next poll is not where the claim has put it."""
+        return claimed.watch_id in self._kept
 
     async def keep(self, now: float) -> None:
         """Keep for us what would soon be due for any node."""
-        late = [one for one in self._polls.values() if one.next_at - now < BEFORE_S]
+        late = {watch: no for watch, (at, no) in self._keep_at.items() if at <= now}
         if not late:
             return
         until = now + KEEP_S
-        polls = [(one.watch_id, one.claim_no) for one in late]
-        await self._store.keep_polls(polls, until=until)
-        for one in late:
-            if one.watch_id in self._polls:  # unless it was answered meanwhile
-                self._polls[one.watch_id] = replace(one, next_at=until)
+        self._kept |= late.keys()
+        self._keep_at |= {watch: (until - BEFORE_S, no) for watch, no in late.items()}
+        await self._store.keep_polls(list(late.items()), until=until)
 
     def wait_s(self, now: float) -> float:
         """Seconds until something has to be kept."""
-        soonest = min((one.next_at for one in self._polls.values()), default=inf)
-        return max(soonest - BEFORE_S - now, SOON_S)
+        soonest = min((at for at, _ in self._keep_at.values()), default=inf)
+        return max(soonest - now, SOON_S)

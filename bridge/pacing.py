@@ -16,7 +16,8 @@ import structlog
 from bridge.cadence import History, Pace, Plan, PollPolicy, fixed, following, learned
 from bridge.clock import Clock
 from bridge.errors import StoreUnavailable
-from bridge.model import ClaimedPoll, Observation, PollOutcome
+from bridge.labels import LABEL, is_label
+from bridge.model import ClaimedPoll, Observation, PollOutcome, Status
 from bridge.providers.provider import Provider
 from bridge.store import Store
 from bridge.transition import birth
@@ -25,6 +26,7 @@ EXCHANGE_S = 5.0
 PLANS_EACH = 8  # made in one turn at most: each takes some hundredths of a second
 NEWS = 0.03  # of a history's tasks; with less of it no new plan is made
 PACES = 100_000  # tasks whose progress is remembered
+FIRST_MOST_S = 30.0  # a wrong key or task id is to be noticed
 MODELS = 64  # of one provider that are told apart; callers may invent labels
 ALL = ""  # the model that stands for all of a provider's
 UNKNOWN = PollPolicy(interval_s=60.0)  # of a provider that is configured no longer
@@ -102,8 +104,12 @@ class Pacing:
 
     def first_s(self, provider: str, model: str | None) -> float:
         """Seconds from subscribing to a task to its first poll."""
-        plan = self.plan(provider, model)
-        return self.gap_s(provider, model, 0.0) if plan.tasks else plan.policy.first_s
+        plan = self.plan(provider, model and LABEL + model)
+        first_s = plan.policy.first_s
+        if not plan.tasks or not plan.guided:
+            return first_s
+        gap_s = plan.gap_s(0.0, self._dice.random())
+        return min(gap_s, max(first_s, FIRST_MOST_S))
 
     def waited(
         self, provider: str, model: str | None, since_s: float, until_s: float
@@ -116,12 +122,20 @@ class Pacing:
         born_at = birth(claimed, seen)
         since_s = (claimed.polled_at or claimed.created_at) - born_at
         until_s = claimed.claimed_at - born_at
+        if until_s - since_s > self._believable_s(claimed):
+            return  # nobody was up to ask, or might
+        sure = not claimed.failures and (claimed.polled_at is not None or since_s <= 1.0)
         for kind in self._kinds(claimed, seen):
             news = self._news.setdefault(kind, History())
             if seen.outcome is PollOutcome.PENDING:
                 news.ran(since_s, until_s)
-            elif seen.outcome is PollOutcome.ENDED:
-                learn_end(news, seen, since_s, until_s, sure=not claimed.failures)
+            elif seen.status in (Status.SUCCEEDED, Status.FAILED):
+                learn_end(news, seen, since_s, until_s, sure=sure)
+
+    def _believable_s(self, claimed: ClaimedPoll) -> float:
+        """The longest that two polls are apart while all is well."""
+        policy = self.plan(claimed.provider, claimed.model).policy
+        return 2 * policy.max_s * claimed.stretch + policy.first_s
 
     def pace(self, claimed: ClaimedPoll, seen: Observation, now: float) -> Pace | None:
         """What of its progress was seen before this answer, which is noted in its place.
@@ -140,39 +154,62 @@ class Pacing:
     def _kinds(self, claimed: ClaimedPoll, seen: Observation) -> list[Kind]:
         provider, model = claimed.provider, seen.model or claimed.model
         kinds = [(provider, ALL)]
-        if model and ((provider, model) in self._histories or self._has_room(provider)):
-            kinds.append((provider, model))
+        kind = provider, model or ALL
+        known = kind in self._histories or kind in self._news
+        if model and (known or self._has_room(provider, model)):
+            kinds.append(kind)
         return kinds
 
-    def _has_room(self, provider: str) -> bool:
-        known = {kind for kind in (*self._histories, *self._news) if kind[0] == provider}
-        return len(known) <= MODELS
+    def _has_room(self, provider: str, model: str) -> bool:
+        """Labels of callers take no place of what the provider names."""
+        like = [
+            other
+            for name, other in {*self._histories, *self._news}
+            if name == provider and other and is_label(other) == is_label(model)
+        ]
+        return len(like) < MODELS
 
     async def _tell(self) -> None:
         news, self._news = self._news, {}
-        if news:
+        if not news:
+            return
+        try:
             await self._store.learn(news, now=self._clock.now())
+        except StoreUnavailable:
+            for kind, history in self._news.items():
+                news.setdefault(kind, History()).add(history)
+            self._news = news
+            raise
 
     async def _replan(self) -> None:
-        for (provider, model), history in sorted(self._stale())[:PLANS_EACH]:
-            policy = self._providers()[provider].policy
+        for (provider, model), history in self._stale()[:PLANS_EACH]:
+            configured = self._providers().get(provider)
+            if configured is None:  # by a reload meanwhile
+                continue
+            policy = configured.policy
             like = self._histories.get((provider, ALL)) if model else None
             plan = await asyncio.to_thread(learned, policy, history, like)
             self._plans[provider, model] = plan
 
     def _stale(self) -> list[tuple[Kind, History]]:
         """What was seen enough of since its plan was made, or had another policy then."""
-        return [
+        stale = [
             (kind, history)
             for kind, history in self._histories.items()
             if kind[0] in self._providers() and self._is_stale(kind, history)
         ]
+        return sorted(stale, key=lambda each: self._news_of(*each), reverse=True)
 
     def _is_stale(self, kind: Kind, history: History) -> bool:
         plan = self._plans.get(kind)
         if plan is None or plan.policy is not self._providers()[kind[0]].policy:
             return history.tasks > 0
         return history.count - plan.count > max(NEWS * history.tasks, 0.5)
+
+    def _news_of(self, kind: Kind, history: History) -> float:
+        """How much of a history is not in its plan, as a part of it."""
+        plan = self._plans.get(kind)
+        return (history.count - (plan.count if plan else 0.0)) / (history.tasks + 1.0)
 
 
 def learn_end(

@@ -6,6 +6,7 @@ second write, and a crash between the two costs one poll.
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from random import Random
 
 import structlog
@@ -18,6 +19,7 @@ from bridge.cadence import PollPolicy
 from bridge.clock import Clock
 from bridge.health import Health, Pulse
 from bridge.lanes import Lane, Side, Window, share
+from bridge.lists import Lists
 from bridge.metrics import Metrics
 from bridge.model import ClaimedPoll, Observation, PollOutcome
 from bridge.pacing import Pacing
@@ -26,18 +28,10 @@ from bridge.rate import Rate
 from bridge.slots import Place, Slots
 from bridge.standing import Standing
 from bridge.store import Claims, Pick, Store
-from bridge.store.riders import Ride
 from bridge.worker import IDLE_S, Turn, Worker
 
 NOBODY = -1  # the id of no lane
-LISTLESS_S = 600.0  # for which a key is not asked for lists, after it got none
-# Answers to a list that mean the same for each of its tasks.
-WHOLE = (
-    PollOutcome.AUTH,
-    PollOutcome.THROTTLED,
-    PollOutcome.TRANSIENT,
-    PollOutcome.UNREACHABLE,
-)
+
 log = structlog.get_logger(__name__)
 
 
@@ -69,8 +63,16 @@ class Poller:
         self._slots = Slots(self._places)
         self._in_flight: dict[int, Lane] = {}  # by watch
         self._asking = Asking(upstream, providers=providers, clock=clock)
-        self._listless: dict[int, float] = {}  # until when, by credential
         self._awaited, self._standing = Awaited(store), Standing(metrics)
+        self._lists = Lists(
+            store,
+            self._asking,
+            self._awaited,
+            providers=providers,
+            pacing=pacing,
+            clock=clock,
+            metrics=metrics,
+        )
         self.worker = Worker("poller", self._claim, self._poll, clock=clock, health=health)
 
     def pulse(self, provider: str) -> Pulse:
@@ -86,7 +88,10 @@ class Poller:
         claims: Claims[ClaimedPoll] = Claims()
         if picks := self._picks(ready.lanes):
             claims = await self._store.claim_polls(
-                picks, now=now, pace=self._pacing, in_flight=frozenset(self._in_flight)
+                picks,
+                now=now,
+                pace=self._pacing,
+                in_flight=frozenset({*self._in_flight, *self._lists.riding}),
             )
         for item in claims.items:
             self._in_flight[item.watch_id] = lane = lane_of(item)
@@ -117,7 +122,7 @@ class Poller:
 
     def _picks(self, ready: Sequence[Lane]) -> Sequence[Pick]:
         """Those first who have least in flight, then those who have waited longest."""
-        free = self._most - len(self._in_flight)
+        free, now = self._most - len(self._in_flight), self._clock.now()
         due = sorted(ready, key=lambda one: (self._slots.held_by(one), one.ready_at))
         chosen = self._slots.grant(share(due, free, self._room))
         return [
@@ -126,6 +131,7 @@ class Poller:
                 1 if self._has_lists(lane) else count,
                 self._slots.held_by(lane),
                 self._rate(lane.owner),
+                self._standing.room(lane.owner, now) is not None,
                 self._dice.random(),
             )
             for lane, count in chosen
@@ -156,53 +162,15 @@ class Poller:
         return provider.rate if provider else None
 
     async def _poll(self, claimed: ClaimedPoll) -> None:
-        lane, riders = self._in_flight[claimed.watch_id], await self._riders(claimed)
         try:
+            riders = await self._lists.riders(claimed, self._in_flight)
             if riders:
-                await self._ask_several([claimed, *riders])
+                await self._lists.ask(claimed, riders, self._saw)
             else:
                 await self._saw(claimed, await self._asking.one(claimed))
         finally:
-            self._slots.give_back(lane)
-            for one in (claimed, *riders):
-                del self._in_flight[one.watch_id]
-                self._awaited.remove(one)
-
-    async def _riders(self, claimed: ClaimedPoll) -> Sequence[ClaimedPoll]:
-        """Whom the same request can ask about, where the provider has a list call."""
-        provider = self._providers().get(claimed.provider)
-        batch = provider.page.batch if provider else None
-        now, key = self._clock.now(), claimed.credential_id
-        if provider is None or batch is None or claimed.alone or claimed.failures:
-            return ()
-        if (claimed.own and claimed.own_key is None) or now < self._listless.get(key, now):
-            return ()
-        ride = Ride(claimed, batch.most - 1, batch.rate_limit, provider.policy.min_s)
-        taken = frozenset(self._in_flight)
-        riders = await self._store.claim_riders(
-            ride, now=now, pace=self._pacing, in_flight=taken
-        )
-        for one in riders:
-            self._in_flight[one.watch_id] = lane_of(one)
-            self._awaited.add(one)
-        return riders
-
-    async def _ask_several(self, claimed: Sequence[ClaimedPoll]) -> None:
-        """Each by what the list says of it; those it does not speak of are asked alone."""
-        whole, seen = await self._asking.several(claimed)
-        for one in claimed:
-            if one.watch_id in seen:
-                await self._saw(one, seen[one.watch_id])
-        missing = [one for one in claimed if one.watch_id not in seen]
-        self._metrics.saved.labels(how="list").inc(max(len(seen) - 1, 0))
-        now = self._clock.now()
-        if whole is not None and whole.outcome in WHOLE:
-            await self._saw(claimed[0], whole)  # it speaks of the key, or of the server
-        elif missing:
-            if whole is not None:
-                self._listless[claimed[0].credential_id] = now + LISTLESS_S
-            await self._store.ask_alone(missing, now=now, for_good=whole is None)
-            self.worker.wake.set()
+            self._slots.give_back(self._in_flight.pop(claimed.watch_id))
+            self._awaited.remove(claimed)
 
     async def _saw(self, claimed: ClaimedPoll, seen: Observation) -> None:
         self._standing.count(claimed, seen, self._clock.now(), self._dice.random())
@@ -228,6 +196,10 @@ class Poller:
         move = transition.after(
             claimed, seen, plan, now=now, dice=self._dice.random(), pace=pace
         )
+        if move.next_at is None and self._awaited.was_kept(claimed):
+            again_s = plan.gap_s(now - claimed.born_at, self._dice.random())
+            at = claimed.next_at if claimed.next_at > now else now + again_s
+            move = replace(move, next_at=at)
         if not move.silent:
             ended = await self._store.record_poll(claimed, seen, move, now=now)
             self._tell(ended, move.closes.outcome if move.closes else None)

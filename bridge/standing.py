@@ -56,7 +56,7 @@ class Standing:
             self._circuits[name].failed(now, dice)
             down_since = self.pulse(name).down_since or now
             self._pulses[name] = self.pulse(name)._replace(down_since=down_since)
-        elif name in self._circuits:
+        elif name in self._circuits and seen.http_status is not None:
             self._circuits[name].answered()
         if outcome.answered or outcome is PollOutcome.NOT_FOUND:
             self._pulses[name] = Pulse(last_ok_at=now)

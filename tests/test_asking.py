@@ -95,9 +95,11 @@ async def test_what_a_list_does_not_speak_of_is_asked_about_alone(world: World) 
     lists.tells = lambda task_id: None if task_id == "t3" else Lists.pending(task_id)
     for n in range(10):
         await world.subscribe(f"t{n}")
-    await world.pass_time(60.0, step_s=0.5)
-    assert lists.alone.count("t3") >= 4
-    assert sum("t3" in asked for _, asked in lists.lists) == 1
+    await world.pass_time(130.0, step_s=0.5)
+    assert lists.alone.count("t3") >= 8
+    before = len(lists.lists)
+    await world.pass_time(30.0, step_s=0.5)
+    assert not any("t3" in asked for _, asked in lists.lists[before:])
 
 
 @pytest.mark.parametrize("status", [403, 404, 400])
@@ -129,3 +131,37 @@ async def shown(world: World) -> list[Any]:
 
     wanted = SubscriptionFilter(client=None)
     return list((await world.store.subscriptions(wanted, limit=100)).items)
+
+
+@pytest.mark.parametrize("status", [500, 503, 401])
+async def test_lists_that_fail_leave_nobody_unasked(world: World, status: int) -> None:
+    """Single calls may work all the same, and a key that may not list is still good."""
+    lists = lists_of(world)
+    lists.whole = w.said(status, {"error": {"code": "oops", "message": "no"}})
+    for n in range(30):
+        await world.subscribe(f"t{n}")
+    await world.pass_time(60.0, step_s=0.5)
+    assert all(lists.alone.count(f"t{n}") >= 3 for n in range(30))
+    assert len(lists.lists) <= 3
+
+
+async def test_a_list_that_hangs_stops_nobody_else(world: World) -> None:
+    """Its tasks hold one slot, not one each."""
+    gate = w.Gate()
+    ask = world.poller._asking._upstream.ask
+
+    async def hanging(request: PollRequest) -> Answer:
+        if "/list" in request.url:
+            await gate.wait()
+        return await ask(request)
+
+    lists_of(world).ask = hanging  # type: ignore[method-assign]
+    world.build()
+    for n in range(400):
+        await world.subscribe(f"t{n}")
+    async with world.running():
+        await world.until(lambda: gate.held >= 1)
+        other = await world.subscribe("fine", provider="newapi")
+        await world.until(lambda: "fine" in lists_of(world).alone)
+        assert (await world.show(other)).state == "active"
+        gate.open()

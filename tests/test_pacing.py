@@ -199,3 +199,59 @@ async def test_where_a_limit_is_too_small_first_polls_wait_as_well(limited: Worl
     assert len(early) > 200
     young = [one for one in early if one.task_id.startswith("new-") and one.at < began + 20]
     assert len(young) <= 10
+
+
+async def test_an_outage_is_no_reason_to_ask_seldom_afterwards(world: World) -> None:
+    """All have waited long then, but not because of any limit."""
+    await asyncio.gather(*(world.subscribe(f"t{n}") for n in range(300)))
+    await world.pass_time(10.0, step_s=1.0)
+    world.clock.advance(600.0)
+    await world.pass_time(30.0, step_s=1.0)
+    before = len(world.providers.questions)
+    await world.pass_time(30.0, step_s=1.0)
+    assert len(world.providers.questions) - before > 4 * 300
+
+
+async def test_a_provider_that_was_down_is_soon_asked_as_before(world: World) -> None:
+    pending = world.providers.says
+    world.providers.says = lambda _: w.said(502, b"bad gateway")
+    await asyncio.gather(*(world.subscribe(f"t{n}") for n in range(100)))
+    await world.pass_time(300.0, step_s=1.0)
+    world.providers.says = pending
+    await world.pass_time(360.0, step_s=1.0)
+    before = len(world.providers.questions)
+    await world.pass_time(30.0, step_s=1.0)
+    assert len(world.providers.questions) - before > 4 * 100
+
+
+async def test_a_crowd_that_has_gone_leaves_nobody_waiting(limited: World) -> None:
+    crowd = await asyncio.gather(*(limited.subscribe(f"crowd-{n}") for n in range(600)))
+    await poll_for(limited, 60)
+    for one in crowd:
+        await limited.stop(one)
+    limited.clock.advance(600.0)
+    await limited.subscribe("alone")
+    await poll_for(limited, 40)
+    assert len(limited.providers.times("alone")) >= 6
+
+
+async def test_a_task_that_was_over_before_we_heard_of_it_teaches_nothing(
+    world: World,
+) -> None:
+    """Whoever subscribes late would make all tasks seem to take as long."""
+    began = world.clock.wall() - 72_000.0
+    world.providers.says = lambda task_id: w.said(
+        200,
+        {
+            "task_id": task_id,
+            "status": "completed",
+            "url": "https://cdn.test/a.mp4",
+            "created_at": int(began),
+            "completed_at": int(began) + 100,
+        },
+    )
+    for n in range(5):
+        await world.subscribe(f"t{n}")
+    await world.pass_time(10.0, step_s=1.0)
+    await world.pacing.exchange()
+    assert world.pacing.plan("amux", None).tasks == 0

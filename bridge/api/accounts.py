@@ -15,6 +15,7 @@ from bridge.api.views import time
 from bridge.cadence import COUNT, EDGES, History, Plan
 from bridge.errors import RequestError
 from bridge.health import Pulse
+from bridge.labels import is_label
 from bridge.providers.provider import Provider
 
 FAINT = 0.001  # of a task: less has been forgotten
@@ -58,7 +59,11 @@ class Accounts:
             raise RequestError("not_found", "there is no such provider; see /providers")
         if name not in caller.grants and not caller.operator:
             raise RequestError("provider_not_granted", "its configured key is not yours")
-        found = self._deps.learned(name)
+        found = [
+            each
+            for each in self._deps.learned(name)
+            if caller.operator or not is_label(each[0])  # what others call it is theirs
+        ]
         return Json({"items": [durations_view(*each) for each in found]})
 
     async def signing_secrets(self, request: Request, caller: Caller) -> Response:

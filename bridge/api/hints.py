@@ -20,6 +20,7 @@ from bridge.providers.provider import Provider
 
 SALT = "poll-bridge hint"
 TOKEN_CHARS = 256
+AGAIN_S = 0.2  # between two looks of one hint at the database
 REMEMBERED = 10_000  # tasks hinted at of late
 SCHEME = {"key_derivation": "hmac", "digest_method": hashlib.sha256}
 
@@ -59,9 +60,9 @@ class Hints:
 
     def _is_new(self, key: str, now: float) -> bool:
         """A flood of one hint is not to reach the database."""
-        if now - self._asked.pop(key, now - 1.0) < 1.0:
-            self._asked[key] = now
+        if now - self._asked.get(key, now - AGAIN_S) < AGAIN_S:
             return False
+        self._asked.pop(key, None)
         while len(self._asked) >= REMEMBERED:
             del self._asked[next(iter(self._asked))]
         self._asked[key] = now

@@ -22,7 +22,7 @@ from bridge.cadence.pauses import (
 from bridge.cadence.plan import Plan, fixed, learned
 from bridge.cadence.policy import Mode, PollPolicy
 from bridge.cadence.progress import Pace, following, remaining_s
-from bridge.cadence.stretch import stretched
+from bridge.cadence.stretch import Stretch, stretched
 
 __all__ = [
     "CLOSING_PAUSE_MAX_S",
@@ -37,6 +37,7 @@ __all__ = [
     "Pace",
     "Plan",
     "PollPolicy",
+    "Stretch",
     "fixed",
     "following",
     "later",

@@ -28,6 +28,7 @@ class Pick:
     count: int
     held: int = 0  # rows of it in flight, which may be due again
     rate: Rate | None = None  # of a credential
+    wary: bool = False  # the provider may be down: prefer what has not failed
     dice: float = 0.0  # whose turn is first, where several clients have to wait
 
 

@@ -1,13 +1,14 @@
 """Steps of claiming polls: which credentials have watches due, and taking these."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from math import ceil
+from operator import itemgetter
 from typing import Protocol
 
 import orjson
 
 from bridge.budget import Budget
-from bridge.cadence import stretched
+from bridge.cadence import CLOSING_PAUSE_MAX_S, Stretch, stretched
 from bridge.lanes import Lane, Ready, Window
 from bridge.model import ClaimedPoll, PollOutcome, Status
 from bridge.store.box import Box, opened
@@ -17,6 +18,9 @@ from bridge.store.steps import Query, Row, Rows, Step, ask
 # A budget's wait is looked at again after so long: a reload may have raised the rate.
 BUDGET_LOOK_S = 60.0
 PROBE_ALONE_S = 5.0  # for which no other node tries a refused key as well
+WARY_LOOK = 64  # due watches among which a probe is chosen
+NONE = Stretch()
+FORGOTTEN = 1.01  # a stretch that is less is none
 HINTED_LOOK_S = 1.0  # a hinted task waits so long for the poll of it that is under way
 
 
@@ -73,7 +77,8 @@ def claim_polls(
         budget = Budget(pick.rate, rows[0]["full_at"]) if pick.rate else None
         count = min(pick.count, budget.available(now)) if budget else pick.count
         spacing = Spacing(pace, orjson.loads(rows[0]["stretches"]), now)
-        taken = yield from claim_some(box, pick, count, spacing, in_flight)
+        bound = budget is not None and budget.available(now) <= pick.count
+        taken = yield from claim_some(box, pick, count, spacing, in_flight, bound=bound)
         left = yield from leave(pick, budget, len(taken), spacing)
         moved[pick.lane.place] = left
         items += taken
@@ -94,11 +99,17 @@ def keep_polls(polls: Collection[tuple[int, int]], *, until: float) -> Step[None
 class Spacing:
     """When watches of one credential are asked next, and how long its clients wait."""
 
-    def __init__(self, pace: Pace, stretches: dict[str, float], now: float) -> None:
-        self._pace, self._stretches, self.now = pace, stretches, now
+    def __init__(
+        self, pace: Pace, stretches: Mapping[str, Sequence[float]], now: float
+    ) -> None:
+        self._pace, self.now = pace, now
+        self._stretches = {share: Stretch(*each) for share, each in stretches.items()}
 
     def next_at(self, row: Row) -> float:
-        return self.now + self._gap_s(row, self.stretch(row))
+        gap_s = self._gap_s(row, self.stretch(row))
+        if row["closing_at"] is not None:  # a last answer is waited for
+            gap_s = min(gap_s, CLOSING_PAUSE_MAX_S)
+        return self.now + gap_s
 
     def _gap_s(self, row: Row, stretch: float) -> float:
         age_s = self.now - row["born_at"]
@@ -129,18 +140,20 @@ class Spacing:
         return self.next_at(row)
 
     def stretch(self, row: Row) -> float:
-        return self._stretches.get(str(row["share"]), 1.0)
+        return self._stretches.get(str(row["share"]), NONE).now(self.now)
 
     def asked(self, row: Row, *, short: bool) -> None:
-        """`short`: others of the credential were due as well and have to wait."""
+        """`short`: others were due as well, and have to wait for the rate limit."""
         if row["failures"] or not (short or self._stretches):
             return  # a pause after a failure says nothing of the limit
         stretch = stretched(self.stretch(row), self._waited(row), short=short)
-        self._stretches[str(row["share"])] = stretch
+        self._stretches[str(row["share"])] = Stretch(stretch, self.now)
 
     def written(self) -> str:
         kept = {
-            share: round(each, 3) for share, each in self._stretches.items() if each > 1
+            share: (round(each.factor, 3), round(each.at, 3))
+            for share, each in self._stretches.items()
+            if each.now(self.now) > FORGOTTEN
         }
         return orjson.dumps(kept).decode()
 
@@ -167,25 +180,37 @@ def leave(
 
 
 def claim_some(
-    box: Box, pick: Pick, count: int, spacing: Spacing, in_flight: Collection[int]
+    box: Box,
+    pick: Pick,
+    count: int,
+    spacing: Spacing,
+    in_flight: Collection[int],
+    *,
+    bound: bool,
 ) -> Step[list[ClaimedPoll]]:
-    """Up to `count` of one credential's due watches."""
+    """Up to `count` of one credential's due watches. `bound`: by its rate limit."""
     if count < 1:
         return []
     limit = count + pick.held
+    look = max(limit, WARY_LOOK) if pick.wary else limit
     rows = yield ask(
-        "due_polls", credential_id=pick.lane.id, now=spacing.now, limit=limit + 1
+        "due_polls", credential_id=pick.lane.id, now=spacing.now, limit=look + 1
     )
-    short = len(rows) > limit
-    if short:
+    crowded = len(rows) > limit
+    if pick.wary:
+        rows = sorted(rows, key=itemgetter("failures"))[:limit]
+    elif crowded:
         rows = yield from shared_out(pick, rows, limit, spacing.now)
-    early = [row for row in rows if spacing.early(row)]
-    free = [row for row in rows if row["watch_id"] not in in_flight and row not in early]
-    busy = [row for row in rows if row["watch_id"] in in_flight]
+    short = crowded and bound
+    free: list[Row] = []
+    others: list[Row] = []
+    for row in rows:
+        waits = row["watch_id"] in in_flight or (short and spacing.early(row))
+        (others if waits else free).append(row)
     for row in free[:count]:
         spacing.asked(row, short=short)
     items = [claimed_poll(box, row, spacing) for row in free[:count]]
-    yield from move_on(items, [*busy, *early], spacing)
+    yield from move_on(items, others, spacing)
     return items
 
 

@@ -94,14 +94,14 @@ def tell_more(
 def hint(key: str, least_s: Callable[[str], float], *, now: float) -> Step[bool]:
     """Ask about a subscription's task now; whether that is any sooner.
 
-    Once in `least_s` of its provider, and not while its polls fail: what those wait for is
-    no news.
+    Not within `least_s` of its provider since the last poll or hint, but then; and not
+    while its polls fail: what those wait for is no news.
     """
     for row in (yield ask("hinted_watch", key=key)):
-        least = least_s(row["provider"])
-        if row["failures"] or now - (row["hinted_at"] or 0.0) < least:
+        if row["failures"]:
             return False
-        at = max(now, (row["polled_at"] or 0.0) + least)
+        last = max(row["hinted_at"] or 0.0, row["polled_at"] or 0.0)
+        at = max(now, last + least_s(row["provider"]))
         yield ask("hint_poll", watch_id=row["watch_id"], at=at, now=now)
         yield ask("advance_credential", credential_id=row["credential_id"], at=at)
         return True

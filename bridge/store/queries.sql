@@ -246,7 +246,7 @@ SELECT share FROM owner WHERE share IS NOT NULL AND EXISTS (
 -- name: due_polls(credential_id, now, limit)
 SELECT s.watch_id, s.credential_id, s.share, s.claim_no, s.failures, s.strikes, s.polled_at, s.born_at,
     s.updates, s.raw, s.closing_at, s.hinted_at,
-    s.alone, w.provider, coalesce(w.model, w.label) AS model, w.task_id, w.params, w.created_at, w.status,
+    s.alone, w.provider, coalesce(w.model, '~' || w.label) AS model, w.task_id, w.params, w.created_at, w.status,
     w.progress, w.outcome, w.outcome_since, c.own, c.sealed, c.worked_at, c.refused_at, c.refused_by
 FROM poll_schedule s
 JOIN watches w ON w.id = s.watch_id
@@ -258,7 +258,7 @@ ORDER BY s.next_at LIMIT :limit
 -- name: due_polls_of_share(credential_id, share, now, limit)
 SELECT s.watch_id, s.credential_id, s.share, s.claim_no, s.failures, s.strikes, s.polled_at, s.born_at,
     s.updates, s.raw, s.closing_at, s.hinted_at,
-    s.alone, w.provider, coalesce(w.model, w.label) AS model, w.task_id, w.params, w.created_at, w.status,
+    s.alone, w.provider, coalesce(w.model, '~' || w.label) AS model, w.task_id, w.params, w.created_at, w.status,
     w.progress, w.outcome, w.outcome_since, c.own, c.sealed, c.worked_at, c.refused_at, c.refused_by
 FROM poll_schedule s
 JOIN watches w ON w.id = s.watch_id
@@ -272,7 +272,7 @@ ORDER BY s.next_at LIMIT :limit
 -- name: due_riders(credential_id, now, before, limit)
 SELECT s.watch_id, s.credential_id, s.share, s.claim_no, s.failures, s.strikes, s.polled_at, s.born_at,
     s.updates, s.raw, s.closing_at, s.hinted_at,
-    s.alone, w.provider, coalesce(w.model, w.label) AS model, w.task_id, w.params, w.created_at, w.status,
+    s.alone, w.provider, coalesce(w.model, '~' || w.label) AS model, w.task_id, w.params, w.created_at, w.status,
     w.progress, w.outcome, w.outcome_since, c.own, c.sealed, c.worked_at, c.refused_at, c.refused_by
 FROM poll_schedule s
 JOIN watches w ON w.id = s.watch_id
@@ -331,6 +331,7 @@ WHERE id = :credential_id
 UPDATE poll_schedule
 SET born_at = coalesce(:born_at, born_at),
     next_at = CASE WHEN CAST(:next_at AS DOUBLE PRECISION) IS NULL THEN next_at
+        WHEN CAST(:failures AS INTEGER) = 0 AND hinted_at >= polled_at AND next_at < :next_at THEN next_at
         WHEN closing_at IS NOT NULL AND :next_at > :latest THEN :latest ELSE :next_at END,
     failures = :failures, strikes = :strikes
 WHERE watch_id = :watch_id AND claim_no = :claim_no

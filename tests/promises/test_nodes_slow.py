@@ -71,3 +71,23 @@ async def test_a_node_leaves_what_it_has_no_page_for(
     assert len(await claimed(knows)) == 1
     await lacks.down()
     await knows.down()
+
+
+@pytest.mark.parametrize("took_s", [0.3, 4.3, 8.0])
+async def test_an_answer_that_was_kept_from_others_does_not_delay_the_next_poll(
+    nodes: tuple[World, World], clock: FakeClock, took_s: float
+) -> None:
+    """It was only kept, not moved: the next one is where the plan has it."""
+    one, other = nodes
+    await one.subscribe("t")
+    clock.advance(2.0)
+    [item] = await claimed(one)
+    for _ in range(round(took_s / 0.1)):
+        clock.advance(0.1)
+        assert await claimed(one) == []
+    one.upstream = one.providers
+    await one.poller._poll(item)
+    due = item.claimed_at + 5.5 if took_s < 5 else clock.now() + 5.5
+    while clock.now() < due and not await claimed(other):
+        clock.advance(0.1)
+    assert clock.now() < due + 0.2
