@@ -13,8 +13,8 @@ ROOT = Path(__file__).parents[1] / "bridge"
 # "bridge" is the package's own __init__.
 LAYERS = (
     "bridge errors model clock duration rfc3339 portable ids lanes cadence bell health",
-    "labels rate reasons hints formats signature callback transition vault metrics worker slots",
-    "signals budget circuit events config net",
+    "rate reasons hints formats signature callback transition vault metrics worker slots",
+    "labels signals budget circuit events config net",
     "retry samples providers upstream webhook",
     "store",
     "pacing awaited standing asking",
