@@ -109,7 +109,7 @@ async def test_the_gap_is_computed_from_provider_model_and_age(scene: Scene) -> 
     scene.later(3.0)
     picks = each(await scene.poll_lanes())
     claims = await scene.store.claim_polls(picks, now=scene.now, pace=pace)
-    assert pace.asked == ("amux", "veo", 3.0, 1.0)
+    assert pace.asked == ("amux", "~veo", 3.0, 1.0)
     assert [claimed.next_at for claimed in claims.items] == [scene.now + 7]
 
 
