@@ -45,7 +45,6 @@ def subscription_view(
         "ended_at": time(subscription.ended_at),
         "last_poll": subscription.last_poll and last_poll_view(subscription.last_poll),
         "next_poll_at": time(subscription.next_poll_at),
-        "hint_url": hint_url,
         "delivery": {
             "id": delivery.id,
             "state": delivery.state,
@@ -55,6 +54,7 @@ def subscription_view(
             "next_attempt_at": time(delivery.next_attempt_at),
         },
         "warnings": [*warnings_of(subscription), *warnings],
+        "hint_url": hint_url,
     }
     return view | {"client": subscription.client} if caller.operator else view
 

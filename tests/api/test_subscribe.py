@@ -21,7 +21,7 @@ from tests.api.conftest import (
 KEYS = [
     "id", "provider", "task_id", "callback_url", "events", "metadata", "state", "status",
     "outcome", "progress", "result", "error", "created_at", "deadline_at", "ended_at",
-    "last_poll", "next_poll_at", "delivery", "warnings",
+    "last_poll", "next_poll_at", "delivery", "warnings", "hint_url",
 ]
 # fmt: on
 
