@@ -29,7 +29,19 @@ TINY = {
     memory: ["--watches", "256", "512"],
     cpu: ["--watches", "1000"],
     # Nodes are processes of their own, and begin later on a machine that is busy.
-    scale: "--nodes 1 2 --few 300 --watches 900 --backlog 300 --seconds 1.5".split(),
+    scale: [
+        "--nodes",
+        "1",
+        "2",
+        "--few",
+        "300",
+        "--watches",
+        "900",
+        "--backlog",
+        "300",
+        "--seconds",
+        "1.5",
+    ],
 }
 
 
