@@ -64,7 +64,7 @@ class Queue:
 
 
 class Shared:
-    """As `Spacing` of `bridge.store.poll_claims` does it."""
+    """As `Spacing` of `bridge.store.spacing` does it."""
 
     def __init__(self, policy: PollPolicy, dice: Random) -> None:
         learner = Learner(policy, news=0.5)

@@ -39,10 +39,10 @@ from bridge.store.bounded import Bounded
 from bridge.store.box import Box
 from bridge.store.claims import Claims, Pick
 from bridge.store.durations import Kind
-from bridge.store.poll_claims import Pace
 from bridge.store.reading import DeliveryFilter, Page, SubscriptionFilter
 from bridge.store.rekeying import Cursor
 from bridge.store.riders import Ride
+from bridge.store.spacing import Pace
 from bridge.store.steps import Database
 from bridge.store.subscribing import Subscribed
 from bridge.store.telling import Told

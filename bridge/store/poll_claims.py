@@ -1,40 +1,23 @@
 """Steps of claiming polls: which credentials have watches due, and taking these."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from math import ceil
 from operator import itemgetter
-from typing import Protocol
 
 import orjson
 
 from bridge.budget import Budget
-from bridge.cadence import CLOSING_PAUSE_MAX_S, Stretch, stretched
 from bridge.lanes import Lane, Ready, Window
 from bridge.model import ClaimedPoll, PollOutcome, Status
 from bridge.store.box import Box, opened
 from bridge.store.claims import ELSEWHERE_S, Claims, Kind, Pick, look
+from bridge.store.spacing import Pace, Spacing
 from bridge.store.steps import Query, Row, Rows, Step, ask
 
 # A budget's wait is looked at again after so long: a reload may have raised the rate.
 BUDGET_LOOK_S = 60.0
 PROBE_ALONE_S = 5.0  # for which no other node tries a refused key as well
 WARY_LOOK = 64  # due watches among which a probe is chosen
-NONE = Stretch()
-FORGOTTEN = 1.01  # a stretch that is less is none
-HINTED_LOOK_S = 1.0  # a hinted task waits so long for the poll of it that is under way
-
-
-class Pace(Protocol):
-    """When to ask about a task again, by what is known of such tasks."""
-
-    def gap_s(
-        self, provider: str, model: str | None, age_s: float, stretch: float = 1.0
-    ) -> float: ...
-
-    def waited(
-        self, provider: str, model: str | None, since_s: float, until_s: float
-    ) -> float:
-        """How many polls would have been due between two ages."""
 
 
 def poll_lane(row: Row) -> Lane:
@@ -94,68 +77,6 @@ def keep_polls(polls: Collection[tuple[int, int]], *, until: float) -> Step[None
             for watch_id, claim_no in sorted(polls)
         ],
     )
-
-
-class Spacing:
-    """When watches of one credential are asked next, and how long its clients wait."""
-
-    def __init__(
-        self, pace: Pace, stretches: Mapping[str, Sequence[float]], now: float
-    ) -> None:
-        self._pace, self.now = pace, now
-        self._stretches = {share: Stretch(*each) for share, each in stretches.items()}
-
-    def next_at(self, row: Row) -> float:
-        gap_s = self._gap_s(row, self.stretch(row))
-        if row["closing_at"] is not None:  # a last answer is waited for
-            gap_s = min(gap_s, CLOSING_PAUSE_MAX_S)
-        return self.now + gap_s
-
-    def _gap_s(self, row: Row, stretch: float) -> float:
-        age_s = self.now - row["born_at"]
-        return self._pace.gap_s(row["provider"], row["model"], age_s, stretch)
-
-    def _waited(self, row: Row) -> float:
-        since_s = (row["polled_at"] or row["created_at"]) - row["born_at"]
-        until_s = self.now - row["born_at"]
-        return self._pace.waited(row["provider"], row["model"], since_s, until_s)
-
-    def early(self, row: Row) -> bool:
-        """Its first poll was placed before anybody knew that all have to wait. Where there
-        are two polls for a task, the first of them is half of what can be spent on it.
-        """
-        if row["polled_at"] is not None or row["hinted_at"] is not None or row["failures"]:
-            return False
-        return row["closing_at"] is None and self._waited(row) < self.stretch(row) - 1
-
-    def again_at(self, row: Row) -> float:
-        """Of one whose answer is still awaited; soon, if there was a hint meanwhile. Of one
-        that is too early, when it has waited as long as the others.
-        """
-        if row["polled_at"] is None:
-            left = self.stretch(row) - self._waited(row)
-            return self.now + self._gap_s(row, left)
-        if row["hinted_at"] is not None and row["hinted_at"] >= (row["polled_at"] or 0.0):
-            return self.now + HINTED_LOOK_S
-        return self.next_at(row)
-
-    def stretch(self, row: Row) -> float:
-        return self._stretches.get(str(row["share"]), NONE).now(self.now)
-
-    def asked(self, row: Row, *, short: bool) -> None:
-        """`short`: others were due as well, and have to wait for the rate limit."""
-        if row["failures"] or not (short or self._stretches):
-            return  # a pause after a failure says nothing of the limit
-        stretch = stretched(self.stretch(row), self._waited(row), short=short)
-        self._stretches[str(row["share"])] = Stretch(stretch, self.now)
-
-    def written(self) -> str:
-        kept = {
-            share: (round(each.factor, 3), round(each.at, 3))
-            for share, each in self._stretches.items()
-            if each.now(self.now) > FORGOTTEN
-        }
-        return orjson.dumps(kept).decode()
 
 
 def leave(

@@ -7,7 +7,8 @@ from bridge.budget import Budget
 from bridge.model import ClaimedPoll
 from bridge.rate import Rate
 from bridge.store.box import Box
-from bridge.store.poll_claims import Pace, Spacing, claimed_poll, move_on
+from bridge.store.poll_claims import claimed_poll, move_on
+from bridge.store.spacing import Pace, Spacing
 from bridge.store.steps import Step, ask
 
 
