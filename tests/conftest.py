@@ -6,10 +6,15 @@ from pathlib import Path
 
 import pytest
 import structlog
+from hypothesis import settings
 
 from bridge.store import Store, open_store
 from bridge.vault import Vault
 from tests.store.postgres import Server, running_shared
+
+# How fast a machine is fails no test.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 START = 1_800_000_000.0
 ENCRYPTION_KEY = "test-encryption-key-of-40-characters-000"

@@ -114,7 +114,7 @@ class Gate:
             self.held -= 1
 
     async def until_held(self, count: int) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while self.held < count:
                 self._came.clear()
                 await self._came.wait()
@@ -506,7 +506,7 @@ async def until(
     done: Callable[[], bool], clock: FakeClock, store: Store, step_s: float = 0.1
 ) -> None:
     """Let time go by, in running loops, until it is done."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not done():
             clock.advance(step_s)
             await settled(store)

@@ -82,7 +82,7 @@ async def raw_server(
         yield server.sockets[0].getsockname()[1], heard
     finally:
         server.close()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(15):
             await asyncio.gather(*talks)
 
 

@@ -39,7 +39,7 @@ def whole(body: bytes, encoding: str = "") -> Talk:
 
 @asynccontextmanager
 async def answer_of(talk: Talk) -> AsyncIterator[aiohttp.ClientResponse]:
-    async with raw_server(talk) as (port, _), way_out() as egress, asyncio.timeout(5):
+    async with raw_server(talk) as (port, _), way_out() as egress, asyncio.timeout(15):
         response = await egress.request(
             "GET", f"http://127.0.0.1:{port}/", headers={}, body=None, timeout_s=5
         )

@@ -19,7 +19,7 @@ from tests.promises.executioner import pause
 from tests.promises.node import KEYS
 
 LOOK_S = 0.02
-PATIENCE_S = 30.0
+PATIENCE_S = 90.0
 
 
 class Machine:

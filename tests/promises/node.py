@@ -16,7 +16,7 @@ from bridge.signature import mint
 from tests.cli.commands import environment
 
 START_S = 20.0
-END_S = 30.0
+END_S = 60.0
 CALL_S = 75.0
 
 KEYS = {"shop": "shop-api-key-4c1d9e", "blog": "blog-api-key-77a0b2"}

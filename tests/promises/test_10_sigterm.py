@@ -59,7 +59,7 @@ async def test_a_poll_in_flight_is_finished_and_its_end_kept(
         await node.start()
         other = await node.promised("slow-60s", receiver.url + "/ok")
         ours = await node.promised("t1", receiver.url + "/ok")
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not (
                 provider.mounts[""].polls("t1") and provider.mounts[""].polls("slow-60s")
             ):
@@ -239,7 +239,7 @@ async def test_before_it_has_begun_it_just_ends(
 
 
 async def _settled(node: Node, subscription_id: str) -> Any:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while True:
             seen = await node.subscription(subscription_id)
             if seen["delivery"]["state"] == "accepted":

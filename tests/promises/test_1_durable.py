@@ -163,12 +163,12 @@ async def test_a_database_that_does_not_sync_is_never_ready(
 
 
 async def _ready(node: Node) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while (await node.call("GET", "/readyz")).status != 200:
             await SystemClock().wait(asyncio.Event(), 0.1)
 
 
 async def _accepted(node: Node, subscription_id: str) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while (await node.subscription(subscription_id))["delivery"]["state"] != "accepted":
             await SystemClock().wait(asyncio.Event(), 0.1)

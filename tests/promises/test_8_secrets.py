@@ -93,7 +93,7 @@ class World:
         return found
 
     async def until(self, subscription_id: str, state: str, *, attempts: int = 0) -> Any:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while True:
                 seen = await self.node.subscription(subscription_id)
                 delivery = seen["delivery"]
@@ -102,7 +102,7 @@ class World:
                 await SystemClock().wait(asyncio.Event(), 0.05)
 
     async def polled(self, subscription_id: str) -> Any:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while True:
                 seen = await self.node.subscription(subscription_id)
                 if seen["last_poll"]:
