@@ -1,5 +1,6 @@
 """Polls whose answers this node waits for, kept from others that share the database."""
 
+import asyncio
 from math import inf
 
 from bridge.model import ClaimedPoll
@@ -20,6 +21,8 @@ class Awaited:
         self._store = store
         self._keep_at: dict[int, tuple[float, int]] = {}  # when, and the claim, by watch
         self._kept: set[int] = set()
+        self._written = asyncio.Event()  # what is being kept just now
+        self._written.set()
 
     def add(self, claimed: ClaimedPoll) -> None:
         if self._store.database.shared:
@@ -31,9 +34,13 @@ class Awaited:
         self._keep_at.pop(claimed.watch_id, None)
         self._kept.discard(claimed.watch_id)
 
-    def was_kept(self, claimed: ClaimedPoll) -> bool:
-        """Whether its next poll is not where the claim has put it."""
-        return claimed.watch_id in self._kept
+    async def was_kept(self, claimed: ClaimedPoll) -> bool:
+        """Whether its next poll is not where the claim has put it, nor will be."""
+        if claimed.watch_id not in self._kept:
+            self._keep_at.pop(claimed.watch_id, None)
+            return False
+        await self._written.wait()  # or it would have the last word
+        return True
 
     async def keep(self, now: float) -> None:
         """Keep for us what would soon be due for any node."""
@@ -43,7 +50,11 @@ class Awaited:
         until = now + KEEP_S
         self._kept |= late.keys()
         self._keep_at |= {watch: (until - BEFORE_S, no) for watch, no in late.items()}
-        await self._store.keep_polls(list(late.items()), until=until)
+        self._written.clear()
+        try:
+            await self._store.keep_polls(list(late.items()), until=until)
+        finally:
+            self._written.set()
 
     def wait_s(self, now: float) -> float:
         """Seconds until something has to be kept."""

@@ -196,7 +196,7 @@ class Poller:
         move = transition.after(
             claimed, seen, plan, now=now, dice=self._dice.random(), pace=pace
         )
-        if move.next_at is None and self._awaited.was_kept(claimed):
+        if await self._awaited.was_kept(claimed) and move.next_at is None:
             again_s = plan.gap_s(now - claimed.born_at, self._dice.random())
             at = claimed.next_at if claimed.next_at > now else now + again_s
             move = replace(move, next_at=at)
