@@ -51,6 +51,12 @@ class Lists:
         self._resting: dict[int, float] = {}  # until when no lists, by credential
         self.riding: set[int] = set()
 
+    def wanted(self, provider: str, credential_id: int) -> bool:
+        """Whether one request is to take along the others that are due."""
+        known = self._providers().get(provider)
+        rests = self._clock.now() < self._resting.get(credential_id, 0.0)
+        return known is not None and known.page.batch is not None and not rests
+
     async def riders(
         self, claimed: ClaimedPoll, in_flight: Collection[int]
     ) -> Sequence[ClaimedPoll]:
@@ -73,14 +79,14 @@ class Lists:
         return riders
 
     def _ride(self, claimed: ClaimedPoll) -> Ride | None:
-        provider = self._providers().get(claimed.provider)
-        batch = provider.page.batch if provider else None
-        rests = self._clock.now() < self._resting.get(claimed.credential_id, 0.0)
+        if not self.wanted(claimed.provider, claimed.credential_id):
+            return None
         keyless = claimed.own and claimed.own_key is None
-        if provider is None or batch is None or rests or keyless:
+        if keyless or claimed.alone or claimed.failures:
             return None
-        if claimed.alone or claimed.failures:
-            return None
+        provider = self._providers()[claimed.provider]
+        batch = provider.page.batch
+        assert batch is not None  # noqa: S101 - lists are wanted
         return Ride(claimed, batch.most - 1, batch.rate_limit, provider.policy.min_s)
 
     async def ask(

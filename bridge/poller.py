@@ -128,7 +128,7 @@ class Poller:
         return [
             Pick(
                 lane,
-                1 if self._has_lists(lane) else count,
+                1 if self._lists.wanted(lane.owner, lane.id) else count,
                 self._slots.held_by(lane),
                 self._rate(lane.owner),
                 self._standing.room(lane.owner, now) is not None,
@@ -151,11 +151,6 @@ class Poller:
         """How many polls of this credential may begin now, as far as slots go."""
         left = (1 if lane.probing else self._lane_most) - self._slots.held_by(lane)
         return min(left, self._slots.room(lane))
-
-    def _has_lists(self, lane: Lane) -> bool:
-        """Whether one request can take along the others that are due."""
-        provider = self._providers().get(lane.owner)
-        return provider is not None and provider.page.batch is not None
 
     def _rate(self, name: str) -> Rate | None:
         provider = self._providers().get(name)

@@ -196,7 +196,7 @@ async def test_a_broken_answer_is_a_failure_in_time_and_frees_its_connection(
     Each of these has been seen on the internet.
     """
     async with provider(talk) as (egress, url, heard), asyncio.timeout(15):
-        answer = await ask(egress, url, timeout_s=0.3)
+        answer = await ask(egress, url, timeout_s=0.6)
         assert (answer.http_status, answer.failure) == (None, failure)
         await heard.until_open(0)
 
