@@ -143,7 +143,8 @@ class Page(Section):
     )
     refresh: Duration | None = Field(
         default=None,
-        description="How often the provider itself looks; asking sooner tells nothing new.",
+        description="How often the provider itself looks; right after news it is not asked "
+        "before it looks again.",
     )
     not_found_grace: Duration = Field(
         default=60.0,
