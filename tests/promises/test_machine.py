@@ -243,12 +243,12 @@ def play(machine: type[BridgeMachine], *, examples: int, steps: int) -> None:
     )
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 def test_the_promises_hold_whatever_happens() -> None:
     play(BridgeMachine, examples=25, steps=30)
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 def test_the_promises_hold_whatever_happens_on_postgresql(server: Server) -> None:
     """Fewer, as each turn takes a dozen transactions."""
     shared = server
