@@ -169,23 +169,20 @@ class Dispatcher:
             return Reply(outcome=AttemptOutcome.UNKNOWN, detail=FAULT)
 
     async def _send(self, claimed: ClaimedDelivery, secrets: Sequence[str]) -> Reply:
-        body: bytes | None = formats.payload(claimed.format, claimed.body)
-        query: bytes | None = None
-        url = claimed.destination.url
-        if claimed.method == "GET":
-            url = formats.append_query(url, formats.query(claimed.body))
-            body, query = None, formats.query_of(url)
+        to, at = claimed.destination, self._clock.wall()
+        made = formats.made(claimed.format, claimed.method, to, [claimed.body], at=at)
         headers = signature.headers(
             message_id=claimed.message_id,
-            sent_at=self._clock.wall(),
-            body=body or b"",
+            sent_at=at,
+            body=made.body or b"",
             secrets=secrets,
-            query=query,
+            query=made.query,
         )
-        if body is not None:
-            headers["Content-Type"] = "application/json"
-        sent = {**claimed.destination.headers, **headers}
-        return await self._sender.send(claimed.destination, claimed.method, url, sent, body)
+        if made.content_type is not None:
+            headers["Content-Type"] = made.content_type
+        sent = {**to.headers, **headers}
+        reply = await self._sender.send(to, made.method, made.url, sent, made.body)
+        return formats.judged(claimed.format, reply)
 
     async def _record(
         self, claimed: ClaimedDelivery, reply: Reply, verdict: Verdict

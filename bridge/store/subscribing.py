@@ -268,8 +268,7 @@ def put_destination(box: Box, wish: Wish) -> Step[int]:
     """Its id; what of it does not open any more is kept anew."""
     destination = wish.destination
     assert destination is not None  # noqa: S101 - the caller has looked
-    headers = orjson.dumps(dict(destination.headers), option=orjson.OPT_SORT_KEYS)
-    fingerprint = box.fingerprints.of("destination", wish.client, destination.url, headers)
+    fingerprint = box.fingerprint_destination(wish.client, destination)
     found = yield ask("find_destination", fingerprint=fingerprint)
     if not found:
         lane_id = yield from put_lane(wish.client, destination.host)
