@@ -12,7 +12,7 @@ import orjson
 
 from bridge.model import AttemptOutcome, Reply
 
-MUTED_S = 600.0  # DingTalk mutes a robot that was too fast for ten minutes
+MUTED_S = 610.0  # DingTalk mutes a robot that was too fast for ten minutes
 MINUTE_S = 60.0  # the span over which the others count
 MOMENT_S = 2.0
 
@@ -138,7 +138,10 @@ def judged(format_name: str, reply: Reply) -> Reply:
     status = reply.http_status
     if read is None or status is None or reply.outcome is AttemptOutcome.REDIRECTED:
         return reply
-    return read(reply)
+    meant = read(reply)
+    if meant.outcome is AttemptOutcome.THROTTLED and meant.retry_after_s is None:
+        return replace(meant, retry_after_s=MINUTE_S)
+    return meant
 
 
 def _slack(reply: Reply) -> Reply:
@@ -212,9 +215,7 @@ def _refused(reply: Reply, meaning: Meaning, detail: str) -> Reply:
 
 
 def _unproven(reply: Reply) -> Reply:
-    """A 2xx that no such robot says, or whose end we did not see; else the status counts,
-    and a robot that throttles without saying how long counts by the minute.
-    """
+    """A 2xx that no such robot says, or whose end we did not see."""
     if _is_2xx(reply):
         return replace(reply, outcome=AttemptOutcome.INVALID_ANSWER, hint=_UNPROVEN)
     return reply

@@ -119,7 +119,9 @@ def test_a_refusal_says_what_to_do(kind: str, status: int, body: Any, words: str
 @pytest.mark.parametrize(
     ("kind", "status", "body", "pause_s"),
     [
-        ("dingtalk", 200, {"errcode": 130101}, 600.0),
+        ("dingtalk", 200, {"errcode": 130101}, 610.0),
+        ("wecom", 429, b"", 60.0),
+        ("slack", 429, b"", 60.0),
         ("wecom", 200, {"errcode": 45009}, 60.0),
         ("feishu", 200, {"code": 11232}, 60.0),
         ("discord", 429, {"retry_after": 64.57}, 64.57),
