@@ -153,6 +153,13 @@ class TestPayload:
         ):
             payload("xml", b"{}")
 
+    @pytest.mark.parametrize("format_name", FORMATS)
+    def test_each_format_has_its_bytes(self, format_name: str) -> None:
+        """
+        Samples are shaped by the same words.
+        """
+        assert b"abcd1234efgh" in payload(format_name, encode(SUCCEEDED))
+
 
 class TestForm:
     def test_a_form_tells_the_same_facts(self) -> None:

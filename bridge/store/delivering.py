@@ -71,7 +71,10 @@ def record_attempts(
 ) -> Step[list[Rest]]:
     """Several that one message told of: all of them, or none."""
     rests: list[Rest] = []
-    for claimed, verdict in sorted(told, key=lambda one: one[0].delivery_id):
+    told = sorted(told, key=lambda one: one[0].delivery_id)
+    for claimed, _ in told:  # all before any lane, as others take them
+        yield ask("lock_delivery", delivery_id=claimed.delivery_id)
+    for claimed, verdict in told:
         rest = yield from record_attempt(box, claimed, reply, verdict, now=now)
         rests += [rest] if rest else []
     return rests

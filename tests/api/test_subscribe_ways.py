@@ -2,6 +2,8 @@
 
 from typing import Any, get_args
 
+import pytest
+
 from bridge import formats
 from bridge.api.models import Format
 from bridge.lanes import Window
@@ -80,3 +82,30 @@ async def test_a_form_can_describe_a_robot(api: Api) -> None:
         assert (again.status, again.json["id"]) == (200, first.json["id"])
     blank = {"secret": "", "keyword": None}
     assert (await api.subscribe(format="slack", robot=blank)).status == 202
+
+
+@pytest.mark.parametrize(
+    ("url", "kind"),
+    [
+        ("https://hooks.slack.com/services/T0/B0/x", "slack"),
+        ("https://discord.com/api/webhooks/1/t?wait=true", "discord"),
+        ("https://open.feishu.cn/open-apis/bot/v2/hook/x", "feishu"),
+        ("https://open.larksuite.com/open-apis/bot/v2/hook/x", "feishu"),
+        ("https://oapi.dingtalk.com/robot/send?access_token=x", "dingtalk"),
+        ("https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=x", "wecom"),
+        ("https://hooks.slack.com/workflows/T0/A0/x", None),
+        ("https://discord.com/api/webhooks/1/t/slack", None),
+        ("https://app.example.com/services/x", None),
+    ],
+)
+async def test_a_robot_that_is_taken_for_a_program_is_warned_about(
+    api: Api, url: str, kind: str | None
+) -> None:
+    """Most robots say 200 to a body they do not know: nobody would hear of it."""
+    answer = await api.subscribe(callback_url=url)
+    assert answer.status == 202
+    told = [each["message"] for each in answer.json["warnings"]]
+    assert [f"`format: {kind}`" in each for each in told] == ([True] if kind else [])
+    if kind:
+        right = await api.subscribe(callback_url=url, format=kind)
+        assert right.json["warnings"] == []

@@ -149,6 +149,9 @@ class TestDigest:
             "1 video finished: 1 succeeded; 1 update; 1 notice"
         )
 
+    def test_updates_alone_finish_nothing(self) -> None:
+        assert digest([EVENTS["task.updated"]] * 2)[0].text == "2 updates"
+
 
 class TestPage:
     def test_a_link_is_never_cut(self) -> None:
