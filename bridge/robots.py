@@ -16,6 +16,10 @@ from bridge.rate import Rate
 MARGIN = 1.05
 TOLD_AT_ONCE = 100  # deliveries of a digest, at most
 
+# Whoever failed so often goes alone: what a service does not like about it (a word, a link)
+# must not keep the others of a digest from being told.
+ALONE_AFTER = 6
+
 
 class Limit(NamedTuple):
     rate: Rate
@@ -59,12 +63,13 @@ def together(found: Sequence[ClaimedDelivery], room: int) -> list[ClaimedDeliver
 
     What cannot be read is not sent, and so takes no room.
     """
-    unreadable = [one for one in found if not one.readable]
-    told = [one for one in found if one.readable]
-    if len(told) > room:
-        first, rest = told[: room - 1], told[room:]
-        told = [*first, replace(told[room - 1], riders=tuple(rest))]
-    return [*unreadable, *told]
+    apart = [one for one in found if not one.readable or one.failures >= ALONE_AFTER]
+    crowd = [one for one in found if one.readable and one.failures < ALONE_AFTER]
+    room = max(room - sum(one.readable for one in apart), 1)
+    if len(crowd) > room:
+        first, rest = crowd[: room - 1], crowd[room:]
+        crowd = [*first, replace(crowd[room - 1], riders=tuple(rest))]
+    return [*apart, *crowd]
 
 
 def shared(reply: Reply, others: int) -> Reply:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from bridge import formats
 from bridge.model import AttemptOutcome, Reply
-from bridge.robots import LIMITS, budget_of, hushed_until, shared, together
+from bridge.robots import ALONE_AFTER, LIMITS, budget_of, hushed_until, shared, together
 from tests.test_retry import DELIVERY
 
 NOW = 1_795_608_000.0
@@ -90,6 +90,15 @@ class TestTogether:
         first, last = together(several, 2)
         assert (first.delivery_id, first.riders) == (0, ())
         assert [last.delivery_id, *(one.delivery_id for one in last.riders)] == [1, 2, 3, 4]
+
+    def test_who_failed_again_and_again_goes_alone(self) -> None:
+        """
+        A link that is held for unsafe would keep a hundred others from being told.
+        """
+        stubborn = replace(DELIVERY, delivery_id=9, failures=ALONE_AFTER)
+        several = [*(replace(DELIVERY, delivery_id=n) for n in range(4)), stubborn]
+        alone, told = together(several, 2)
+        assert (alone, len(told.riders)) == (stubborn, 3)
 
     def test_what_cannot_be_read_takes_no_room(self) -> None:
         """

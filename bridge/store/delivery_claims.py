@@ -68,16 +68,15 @@ def claim_deliveries(
         if not free:
             moved[pick.lane.place] = now + ELSEWHERE_S
             continue
-        room = pick.count if robot is None else robot.room(pick.count, now)
-        limit = room if robot is None else robot.rows(room)
-        found = yield from claim_lane(
-            box, pick.lane, taken, limit=limit, now=now, until=now + lease_s
-        )
-        told = found if robot is None else together(found, room)
+        rows = yield from due(pick, robot, now)
+        up = yield from awake(rows, pick.lane, taken, now)
+        found = [claimed(box, row, pick.lane, now) for row in up]
+        yield from log_attempts(found, until=now + lease_s)
         if robot is not None:
-            spent = sum(one.readable for one in told)
+            found = together(found, robot.room(pick.count, now))
+            spent = sum(one.readable for one in found)
             yield from leave_robot(robot, pick.lane.id, spent, now)
-        items += told
+        items += found
         for left in (yield ask("leave_lane", lane_id=pick.lane.id)):
             moved[pick.lane.id, False] = left["first_ready_at"]
             moved[pick.lane.id, True] = left["retry_ready_at"]
@@ -95,16 +94,17 @@ def free_lane(lane_id: int) -> Step[tuple[bool, Robot | None]]:
     return False, None
 
 
-def claim_lane(
-    box: Box, lane: Lane, taken: set[int], *, limit: int, now: float, until: float
-) -> Step[list[ClaimedDelivery]]:
+def due(pick: Pick, robot: Robot | None, now: float) -> Step[Sequence[Row]]:
+    """What is due in a lane, as much as may begin now."""
+    room = pick.count if robot is None else robot.room(pick.count, now)
     rows = yield ask(
-        "due_deliveries", lane_id=lane.id, retry=int(lane.retry), now=now, limit=limit
+        "due_deliveries",
+        lane_id=pick.lane.id,
+        retry=int(pick.lane.retry),
+        now=now,
+        limit=room if robot is None else robot.rows(room),
     )
-    up = yield from awake(rows, lane, taken, now)
-    found = [claimed(box, row, lane, now) for row in up]
-    yield from log_attempts(found, until=until)
-    return found
+    return rows if robot is None else robot.chosen(rows, room)
 
 
 def awake(rows: Sequence[Row], lane: Lane, taken: set[int], now: float) -> Step[list[Row]]:

@@ -1,13 +1,14 @@
 """Steps about chat robots: which lanes lead to one, and what it may be told now."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bridge.budget import Budget
 from bridge.model import Destination
-from bridge.robots import TOLD_AT_ONCE, budget_of, hushed_until
+from bridge.robots import ALONE_AFTER, TOLD_AT_ONCE, budget_of, hushed_until
 from bridge.store.box import Box
 from bridge.store.delivering import put_lane
-from bridge.store.steps import Step, ask
+from bridge.store.steps import Row, Step, ask
 
 # Of lanes that lead to one robot, that which has just spoken is looked at after the others.
 TURN_S = 0.01
@@ -29,6 +30,16 @@ class Robot:
     def rows(self, room: int) -> int:
         """Deliveries that so many messages can tell of."""
         return room - 1 + TOLD_AT_ONCE if room else 0
+
+    def chosen(self, rows: Sequence[Row], room: int) -> Sequence[Row]:
+        """Those of `rows`, the longest due first, that so many messages can tell of."""
+        alone = [row for row in rows if row["failures"] >= ALONE_AFTER]
+        crowd = [row for row in rows if row["failures"] < ALONE_AFTER]
+        if not alone or not crowd:
+            return alone[:room] or crowd
+        if room == 1:
+            return alone[:1] if rows[0] is alone[0] else crowd
+        return [*alone[: room - 1], *crowd]
 
     def quiet_until(self, now: float) -> float:
         return max(self.muted_until, hushed_until(self.kind, now))

@@ -14,7 +14,7 @@ from bridge.model import (
     Reply,
     Robot,
 )
-from bridge.robots import MARGIN, TOLD_AT_ONCE, budget_of
+from bridge.robots import ALONE_AFTER, MARGIN, TOLD_AT_ONCE, budget_of
 from bridge.store import Pick
 from bridge.store.steps import Rows, Step, ask
 from tests.store.scene import ACCEPTED, BROKEN, DAY, GONE, Scene, each, succeeded
@@ -118,6 +118,28 @@ async def test_a_digest_that_is_refused_loses_nobody(scene: Scene) -> None:
     assert all_told(claims) == sorted(keys)
     assert {one.attempt for each in claims for one in (each, *each.riders)} == {2}
     await hear_all(scene, claims, ACCEPTED)
+
+
+@pytest.mark.parametrize("kind", ["slack", "dingtalk"])
+async def test_one_that_is_always_refused_leaves_the_others_alone(
+    scene: Scene, kind: str
+) -> None:
+    """The service does not like its link. At first it takes the others with it."""
+    [bad] = await owed(scene, 1, robot(kind))
+    good = await owed(scene, 5, robot(kind))
+    for _ in range(300):
+        claims = await scene.claim_deliveries()
+        for claimed in claims:
+            refused = bad in told([claimed])[0]
+            await hear_all(scene, [claimed], BROKEN if refused else ACCEPTED)
+        scene.later(10.0)
+    for key in good:
+        delivery = await scene.delivery(key)
+        assert delivery.state is DeliveryState.ACCEPTED
+        assert delivery.attempts <= ALONE_AFTER + 1
+    assert (await scene.delivery(bad)).state is DeliveryState.RETRYING
+    scene.later(DAY)
+    await drained(scene)
 
 
 async def test_a_digest_whose_end_nobody_saw_is_told_again(scene: Scene) -> None:
