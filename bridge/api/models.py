@@ -169,3 +169,29 @@ class SubscribeBody(BaseModel):
     include_raw: bool = Field(
         False, description="Whether events carry the provider's own body as `raw`."
     )
+
+
+class HookBody(BaseModel):
+    """What `POST /hooks` takes."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+    url: str = Field(repr=False, description="Where the webhooks go.")
+    events: Events = Field(
+        (events.TASK_ENDED,),
+        description="Which events are sent; `task.ended`: all ends. `task.updated` only of "
+        "subscriptions that ask for it themselves.",
+    )
+    provider: str | None = Field(None, description="Only of this provider. Absent: of all.")
+    format: Literal["standard", "flat"] = Field(
+        "standard", description="Shape of the body."
+    )
+    method: Literal["POST", "GET"] = Field("POST", description="How the hook is called.")
+    headers: Annotated[dict[str, str], at_most(ENTRIES)] = Field(
+        default_factory=dict, repr=False, description="Sent along with each webhook."
+    )
+    signing_secret: Secrets = Field(
+        (),
+        repr=False,
+        description="`whsec_…`, one or several. Absent: one is minted, and told in the answer.",
+    )

@@ -5,7 +5,7 @@ from typing import Any
 
 from bridge import events
 from bridge.api.auth import Caller
-from bridge.model import Attempt, Delivery, LastPoll, Subscription
+from bridge.model import Attempt, Delivery, Hook, LastPoll, Subscription
 from bridge.rfc3339 import rfc3339
 
 Json = dict[str, Any]
@@ -82,6 +82,7 @@ def delivery_view(delivery: Delivery, caller: Caller) -> Json:
     view = {
         "id": delivery.id,
         "subscription_id": delivery.subscription_id,
+        "hook_id": delivery.hook_id,
         "type": delivery.type,
         "callback_url": delivery.callback_url,
         "host": delivery.host,
@@ -109,3 +110,18 @@ def attempt_view(attempt: Attempt) -> Json:
         "answer": answer or None,
         "hint": attempt.hint,
     }
+
+
+def hook_view(hook: Hook, caller: Caller) -> Json:
+    """`expiration_date` is there for tools that would renew a hook: none runs out."""
+    view = {
+        "id": hook.id,
+        "url": hook.url,
+        "events": hook.events,
+        "provider": hook.provider,
+        "format": hook.format,
+        "method": hook.method,
+        "created_at": time(hook.created_at),
+        "expiration_date": None,
+    }
+    return view | {"client": hook.client} if caller.operator else view
