@@ -193,5 +193,5 @@ class HookBody(BaseModel):
     signing_secret: Secrets = Field(
         (),
         repr=False,
-        description="`whsec_…`, one or several. Absent: one is minted, and told in the answer.",
+        description="`whsec_…`, one or several. Absent: one is minted, and in the answer.",
     )

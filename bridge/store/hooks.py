@@ -23,7 +23,7 @@ class Added(NamedTuple):
 def add(
     box: Box, wish: HookWish, key: str, *, now: float, most: int, full: RequestError
 ) -> Step[Added]:
-    """Write the hook, or find its like. Raises `full` if the client has `most` of others."""
+    """Write the hook, or find its like. Raises `full` if the client has `most` already."""
     yield from lock(wish.client)
     identity = box.fingerprints.of("hook", wish.client, wish.canonical)
     destination_id = yield from put_destination(box, wish)

@@ -71,7 +71,7 @@ async def test_a_secret_is_minted_for_who_brings_none(api: Api) -> None:
 
 
 async def test_every_field_is_taken(api: Api) -> None:
-    fields = {
+    fields: dict[str, Any] = {
         "events": ["task.failed", "task.updated"],
         "provider": "amux",
         "format": "flat",

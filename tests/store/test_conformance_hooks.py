@@ -1,6 +1,7 @@
 """Standing hooks: every event of a client is owed to each of its hooks, once."""
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -33,7 +34,7 @@ HOST = "tool.test"
 
 async def states(scene: Scene, hook: str, *keys: str) -> list[DeliveryState | None]:
     found = [await scene.store.delivery(key, 0, None, hook) for key in keys]
-    return [one and one.state for one in found]
+    return [one.state if one else None for one in found]
 
 
 async def test_a_hook_is_told_beside_the_subscriptions_own_url(scene: Scene) -> None:
@@ -70,7 +71,7 @@ async def test_who_is_watch_only_is_told_by_the_clients_hooks(scene: Scene) -> N
     ],
 )
 async def test_a_hook_hears_what_it_asked_for(
-    scene: Scene, hook: dict[str, object], told: bool
+    scene: Scene, hook: dict[str, Any], told: bool
 ) -> None:
     await hooked(scene, **hook)
     await scene.ended(destination=None)
@@ -169,7 +170,7 @@ async def test_removing_a_hook_drops_what_it_is_owed_and_nothing_else(
     scene: Scene,
 ) -> None:
     """Another hook and a subscription go to the same URL."""
-    same = {"destination": destination("same", host=HOST)}
+    same: dict[str, Any] = {"destination": destination("same", host=HOST)}
     hook = await hooked(scene, **same)
     other = await hooked(scene, **same, format="flat")
     key = await scene.ended(**same)
@@ -216,7 +217,7 @@ async def test_a_backlog_of_a_removed_hook_goes_in_chunks(scene: Scene) -> None:
 
 async def test_a_hook_that_answers_410_is_removed(scene: Scene) -> None:
     """So is every hook with that URL; nothing more is sent, also to its subscriptions."""
-    same = {"destination": destination("same", host=HOST)}
+    same: dict[str, Any] = {"destination": destination("same", host=HOST)}
     hook = await hooked(scene, **same)
     key = await scene.ended(**same)
     claims = await scene.claim_deliveries(choose=lambda lanes: each(lanes, limit=1))
@@ -235,7 +236,7 @@ async def test_a_410_to_what_was_begun_before_a_hook_was_made_spares_it(
     scene: Scene,
 ) -> None:
     """The tool was switched on again while an old attempt was on its way."""
-    same = {"destination": destination("same", host=HOST)}
+    same: dict[str, Any] = {"destination": destination("same", host=HOST)}
     await scene.ended(**same)
     claimed = await scene.claim_delivery()
     scene.later(1.0)
@@ -276,7 +277,12 @@ async def test_an_identical_request_finds_the_hook_that_is_there(scene: Scene) -
     again = await add_hook(scene, minted=True)
     assert (again.created, again.hook) == (False, first.hook)
     assert again.hook.minted_secret == SECRET
-    for change in ({"format": "flat"}, {"provider": "amux"}, {"client": "other"}):
+    changes: list[dict[str, Any]] = [
+        {"format": "flat"},
+        {"provider": "amux"},
+        {"client": "other"},
+    ]
+    for change in changes:
         assert (await add_hook(scene, minted=True, **change)).created
     assert await remove(scene, first.hook.id[5:])
     assert (await add_hook(scene, minted=True)).created
@@ -344,7 +350,7 @@ async def test_what_was_removed_is_forgotten_once_nothing_speaks_of_it(
 
 async def test_pruning_leaves_the_url_of_a_hook(scene: Scene) -> None:
     """A subscription with the same one was old."""
-    same = {"destination": destination("same", host=HOST)}
+    same: dict[str, Any] = {"destination": destination("same", host=HOST)}
     hook = await hooked(scene, **same)
     await scene.ended(**same)
     for claimed in await scene.claim_deliveries():
@@ -386,7 +392,7 @@ HOOKS = 20
 MANY = CHUNK // (HOOKS + 1) + 3
 
 
-async def with_hooks(scene: Scene, **changes: object) -> None:
+async def with_hooks(scene: Scene, **changes: Any) -> None:
     for n in range(HOOKS):
         await hooked(scene, f"h{n}", **changes)
 
