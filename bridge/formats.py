@@ -37,6 +37,8 @@ def flat(event: Mapping[str, Any]) -> dict[str, Any]:
     provider. Only the caller's own metadata is spread, one key for each of its first level.
     """
     told = event["data"]
+    if not event["type"].startswith("task."):
+        return _notice(event)
     result = told["result"] or {"files": [], "details": {}}
     error = told["error"] or {}
     first = result["files"][0] if result["files"] else {}
@@ -73,6 +75,12 @@ def flat(event: Mapping[str, Any]) -> dict[str, Any]:
     } | _spread(told["metadata"])
 
 
+def _notice(event: Mapping[str, Any]) -> dict[str, Any]:
+    """Of the bridge itself: its data is on one level already."""
+    head = {key: value for key, value in event.items() if key != "data"}
+    return head | {key: _level(value) for key, value in event["data"].items()}
+
+
 def query(body: bytes) -> str:
     """The flat facts of `body`, a standard event, as a URL query: for method GET.
 
@@ -80,7 +88,8 @@ def query(body: bytes) -> str:
     long for a request line, and a long error message is cut.
     """
     facts = flat(orjson.loads(body))
-    facts["error_message"] = (facts["error_message"] or "")[:_MESSAGE_MOST]
+    if facts.get("error_message"):
+        facts["error_message"] = facts["error_message"][:_MESSAGE_MOST]
     written = _query(facts)
     for key in _LONG:
         if len(written) <= QUERY_MOST:

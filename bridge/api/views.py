@@ -6,6 +6,7 @@ from typing import Any
 from bridge import events
 from bridge.api.auth import Caller
 from bridge.model import Attempt, Delivery, Hook, LastPoll, Subscription
+from bridge.notices import NOBODY
 from bridge.rfc3339 import rfc3339
 
 Json = dict[str, Any]
@@ -79,10 +80,11 @@ def warnings_of(subscription: Subscription) -> list[Json]:
 
 
 def delivery_view(delivery: Delivery, caller: Caller) -> Json:
+    of_a_client = delivery.client != NOBODY  # or else it is a notice to the operator
     view = {
         "id": delivery.id,
-        "subscription_id": delivery.subscription_id,
-        "hook_id": delivery.hook_id,
+        "subscription_id": delivery.subscription_id if of_a_client else None,
+        "hook_id": delivery.hook_id if of_a_client else None,
         "type": delivery.type,
         "callback_url": delivery.callback_url,
         "host": delivery.host,
@@ -94,7 +96,7 @@ def delivery_view(delivery: Delivery, caller: Caller) -> Json:
         "updated_at": time(delivery.updated_at),
         "next_attempt_at": time(delivery.next_attempt_at),
     }
-    return view | {"client": delivery.client} if caller.operator else view
+    return view | {"client": delivery.client or None} if caller.operator else view
 
 
 def attempt_view(attempt: Attempt) -> Json:

@@ -20,6 +20,7 @@ from bridge.model import (
     Subscription,
     Wish,
 )
+from bridge.notices import Notice, Seen
 from bridge.retry import Verdict
 from bridge.store import (
     asking,
@@ -28,6 +29,7 @@ from bridge.store import (
     durations,
     hooks,
     meta,
+    noticing,
     poll_claims,
     polling,
     reading,
@@ -313,6 +315,12 @@ class Store:
         while rest is not None:
             rest = await self.database.write(rest)
         return removed.found
+
+    async def notice(self, to: noticing.To, seen: Seen, *, now: float) -> Sequence[Notice]:
+        """Owe the operator what is new since anybody last looked; what that is."""
+        return await self.database.write(
+            noticing.look, self._box, to, seen, now=now, mint=self._mint
+        )
 
     async def begin(self, *, now: float) -> int:
         """At the start. A lone process takes over from the former one, whose claims are

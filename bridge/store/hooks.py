@@ -32,6 +32,14 @@ def add(
     [counted] = yield ask("count_hooks", client=wish.client)
     if counted["hooks"] >= most:
         raise full
+    yield from put(box, wish, identity, destination_id, key=key, now=now)
+    [row] = yield ask("find_hook", key=key, client=wish.client)
+    return Added((yield from view(box, row["id"])), created=True)
+
+
+def put(
+    box: Box, wish: HookWish, identity: bytes, destination_id: int, *, key: str, now: float
+) -> Step[None]:
     yield ask(
         "add_hook",
         key=key,
@@ -47,8 +55,6 @@ def add(
     )
     # Not before: a 410 to an older attempt waits for a hook that is written.
     yield ask("reopen_gone_destination", destination_id=destination_id, now=now)
-    [row] = yield ask("find_hook", key=key, client=wish.client)
-    return Added((yield from view(box, row["id"])), created=True)
 
 
 def lock(client: str) -> Step[None]:

@@ -173,7 +173,7 @@ VALUES (:key, :client, :identity, :destination_id, :events, :provider, :method, 
 
 -- name: find_hook(key, client)
 SELECT id, destination_id, removed_at FROM hooks
-WHERE key = :key AND (CAST(:client AS TEXT) IS NULL OR client = :client);
+WHERE key = :key AND client <> '' AND (CAST(:client AS TEXT) IS NULL OR client = :client);
 
 -- name: view_hook(hook_id)
 SELECT h.key, h.client, h.events, h.provider, h.method, h.format, h.sealed, h.created_at,
@@ -183,7 +183,7 @@ WHERE h.id = :hook_id;
 
 -- name: page_of_hooks(client, before, limit)
 SELECT id FROM hooks
-WHERE id < :before AND removed_at IS NULL
+WHERE id < :before AND removed_at IS NULL AND client <> ''
     AND (CAST(:client AS TEXT) IS NULL OR client = :client)
 ORDER BY id DESC LIMIT :limit;
 
@@ -201,7 +201,7 @@ LIMIT :limit
 
 -- name: find_subscription(key, client)
 SELECT id, key, client, watch_id, state FROM subscriptions
-WHERE key = :key AND (CAST(:client AS TEXT) IS NULL OR client = :client);
+WHERE key = :key AND client <> '' AND (CAST(:client AS TEXT) IS NULL OR client = :client);
 
 -- name: stop_subscription(subscription_id, now)
 UPDATE subscriptions
@@ -821,7 +821,7 @@ ORDER BY s.id DESC LIMIT :limit;
 
 -- name: page_of_all(state, status, outcome, provider, before, limit)
 SELECT s.id FROM subscriptions s JOIN watches w ON w.id = s.watch_id
-WHERE s.id < :before
+WHERE s.id < :before AND s.client <> ''
     AND (CAST(:state AS TEXT) IS NULL OR s.state = :state)
     AND (CAST(:status AS TEXT) IS NULL OR CASE WHEN s.state = 'ended' THEN s.status ELSE w.status END = :status)
     AND (CAST(:outcome AS TEXT) IS NULL OR s.outcome = :outcome)
@@ -921,7 +921,8 @@ SELECT DISTINCT provider FROM credentials c
 WHERE EXISTS (SELECT 1 FROM poll_schedule p WHERE p.credential_id = c.id);
 
 -- name: owing_clients()
-SELECT DISTINCT l.client FROM delivery_schedule q JOIN lanes l ON l.id = q.lane_id;
+SELECT DISTINCT l.client FROM delivery_schedule q JOIN lanes l ON l.id = q.lane_id
+WHERE l.client <> '';
 
 -- name: backlog(now)
 SELECT (SELECT count(*) FROM poll_schedule) AS watches,
@@ -992,6 +993,54 @@ JOIN (SELECT lane_id, retry, min(next_at) AS at FROM delivery_schedule GROUP BY 
 WHERE CASE WHEN q.retry = 0 THEN l.first_at IS NULL OR l.first_at > q.at
     ELSE l.retry_at IS NULL OR l.retry_at > q.at END
 LIMIT :limit;
+
+-- Notices: what the operator is told of. They are events of a subscription that nobody made,
+-- of the client '', which was stopped before it began and never gets old; where they go is
+-- that client's hook.
+
+-- name: notice_owner()
+SELECT id, key FROM subscriptions WHERE client = '';
+
+-- name: add_notice_owner(key, watch_id, now)!
+INSERT INTO subscriptions
+    (key, client, watch_id, events, method, format, include_raw, state, created_at, deadline_at, finished_at)
+VALUES (:key, '', :watch_id, '', 'POST', 'standard', 0, 'stopped', :now, :now, 1e300);
+
+-- name: remove_other_hooks(client, hook_id, now)!
+UPDATE hooks SET removed_at = :now, identity = NULL
+WHERE client = :client AND removed_at IS NULL AND id <> :hook_id;
+
+-- name: exhausted_since(since, until, limit)
+SELECT d.sequence, s.key, h.key AS hook, s.client, l.host
+FROM deliveries d
+JOIN subscriptions s ON s.id = d.subscription_id
+JOIN destinations t ON t.id = d.destination_id
+JOIN lanes l ON l.id = t.lane_id
+LEFT JOIN hooks h ON h.id = d.hook_id
+WHERE d.state = 'exhausted' AND d.updated_at >= :since AND d.updated_at < :until AND s.client <> ''
+ORDER BY d.updated_at LIMIT :limit;
+
+-- name: gone_since(since, until, limit)
+SELECT l.client, l.host FROM destinations t JOIN lanes l ON l.id = t.lane_id
+WHERE t.gone_at >= :since AND t.gone_at < :until AND l.client <> ''
+ORDER BY t.gone_at LIMIT :limit;
+
+-- name: old_notices(before, limit)
+SELECT e.subscription_id, e.sequence FROM subscriptions s JOIN events e ON e.subscription_id = s.id
+WHERE s.client = '' AND e.at < :before AND NOT EXISTS (
+    SELECT 1 FROM deliveries d JOIN delivery_schedule q ON q.delivery_id = d.id
+    WHERE d.subscription_id = e.subscription_id AND d.sequence = e.sequence)
+LIMIT :limit;
+
+-- name: delete_notice_attempts(subscription_id, sequence)!
+DELETE FROM attempts WHERE delivery_id IN (
+    SELECT id FROM deliveries WHERE subscription_id = :subscription_id AND sequence = :sequence);
+
+-- name: delete_notice_deliveries(subscription_id, sequence)!
+DELETE FROM deliveries WHERE subscription_id = :subscription_id AND sequence = :sequence;
+
+-- name: delete_notice(subscription_id, sequence)!
+DELETE FROM events WHERE subscription_id = :subscription_id AND sequence = :sequence;
 
 -- Prune: what is finished and old
 

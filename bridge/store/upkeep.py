@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from bridge.cadence import PollPolicy
 from bridge.model import Observation, PollOutcome
-from bridge.store import hooks
+from bridge.store import hooks, noticing
 from bridge.store.box import Box
 from bridge.store.rows import listener, listener_of
 from bridge.store.steps import Row, Rows, Step, ask
@@ -151,6 +151,7 @@ def prune(*, before: float, shared: bool) -> Step[int]:
     """Delete one chunk of what finished before `before`; how many subscriptions."""
     if shared and not (yield from alone()):
         return 0
+    yield from noticing.clear_out(before=before)
     rows = yield ask("old_subscriptions", before=before, limit=CHUNK)
     for row in rows:
         yield ask("delete_attempts", subscription_id=row["id"])

@@ -24,3 +24,6 @@ ALTER TABLE deliveries DROP CONSTRAINT deliveries_subscription_id_sequence_key;
 ALTER TABLE deliveries ADD UNIQUE (subscription_id, sequence, hook_id);
 
 CREATE INDEX deliveries_hook ON deliveries (hook_id) WHERE hook_id <> 0;
+
+-- Which receivers are gone since somebody last looked.
+CREATE INDEX destinations_gone ON destinations (gone_at) WHERE gone_at IS NOT NULL;

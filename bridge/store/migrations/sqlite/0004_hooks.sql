@@ -59,3 +59,6 @@ CREATE INDEX deliveries_destination ON deliveries (destination_id)
     WHERE state IN ('waiting', 'retrying');
 CREATE INDEX deliveries_exhausted ON deliveries (updated_at) WHERE state = 'exhausted';
 CREATE INDEX deliveries_hook ON deliveries (hook_id) WHERE hook_id <> 0;
+
+-- Which receivers are gone since somebody last looked.
+CREATE INDEX destinations_gone ON destinations (gone_at) WHERE gone_at IS NOT NULL;
