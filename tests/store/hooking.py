@@ -14,16 +14,20 @@ SECRET = "whsec_aG9vay1zZWNyZXQtb2YtbW9yZS10aGFuLTI0LWJ5dGVz"
 ENDED, UPDATED = "task.ended", "task.updated"
 
 
-async def add_hook(scene: Scene, path: str = "standing", **changes: Any) -> Added:
+def hook_wish(path: str = "standing", **changes: Any) -> HookWish:
     """Equal arguments make an identical request."""
-    most = changes.pop("most", 100)
     given: dict[str, Any] = {
         "client": "shop",
         "destination": destination(path, host="tool.test"),
         "signing_secrets": (SECRET,),
     } | changes
     spelt = {**given, "destination": given["destination"].url}
-    wish = HookWish(**given, canonical=repr(sorted(spelt.items())).encode())
+    return HookWish(**given, canonical=repr(sorted(spelt.items())).encode())
+
+
+async def add_hook(scene: Scene, path: str = "standing", **changes: Any) -> Added:
+    most = changes.pop("most", 100)
+    wish = hook_wish(path, **changes)
     return await scene.store.add_hook(wish, now=scene.now, most=most, full=FULL)
 
 

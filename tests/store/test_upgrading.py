@@ -26,6 +26,7 @@ FORMER = [
     one for one in split(migrations()[0]) if re.search(r" (TABLE|ON) deliveries ", one)
 ]
 BACK = (  # from the latest schema to the old one
+    "DROP INDEX destinations_gone",
     "DROP INDEX poll_schedule_shares",
     "ALTER TABLE poll_schedule DROP COLUMN alone",
     "ALTER TABLE poll_schedule DROP COLUMN hinted_at",
