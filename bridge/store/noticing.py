@@ -15,10 +15,11 @@ from bridge.notices import NOBODY, Lost, Notice, Seen, Told
 from bridge.portable import encode
 from bridge.store import hooks, meta
 from bridge.store.box import Box
+from bridge.store.owing import add_delivery, schedule
 from bridge.store.rows import hook_id
 from bridge.store.steps import Row, Step, ask
 from bridge.store.subscribing import put_destination
-from bridge.store.telling import CHUNK, add_delivery, schedule
+from bridge.store.telling import CHUNK
 
 TOLD = "told"  # under this name in `meta`: what was, and until when was looked
 SETTLED_S = 5.0  # by then what was written at a time can be seen

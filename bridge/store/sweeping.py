@@ -5,17 +5,10 @@ from bridge.ids import END
 from bridge.model import DeliveryState
 from bridge.store.box import Box, opened
 from bridge.store.claims import share_of
+from bridge.store.owing import PATIENCE_S, add_delivery, schedule
 from bridge.store.rows import listener, listener_of
 from bridge.store.steps import Row, Step, ask
-from bridge.store.telling import (
-    CHUNK,
-    PATIENCE_S,
-    add_delivery,
-    rest_if_idle,
-    schedule,
-    tell_end,
-    wipe_unused_key,
-)
+from bridge.store.telling import CHUNK, rest_if_idle, tell_end, wipe_unused_key
 
 AMISS = (
     "unwatched_subscriptions",

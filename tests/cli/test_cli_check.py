@@ -232,6 +232,13 @@ async def test_a_test_notice_that_goes_nowhere_is_a_fault(tmp_path: Path) -> Non
     assert (unset.state, "not set" in unset.detail) == (State.FAULT, True)
 
 
+def test_a_notice_that_nobody_would_get_gives_a_code(tmp_path: Path) -> None:
+    """Asked for, it is part of what must work."""
+    result = invoke("check", "--offline", "--notify", env=ENOUGH)
+    assert result.exit_code == 1
+    assert "notify.url is not set" in result.stdout
+
+
 def test_what_is_wrong_first_gives_the_code(tmp_path: Path) -> None:
     """0, 1, 2 and 3 want different people."""
     down = f"http://127.0.0.1:{free_port()}"
