@@ -26,6 +26,8 @@ from bridge.metrics import Metrics
 from bridge.net.body import ByteBudget
 from bridge.net.guard import Egress
 from bridge.net.resolver import Resolver
+from bridge.notices import NOBODY
+from bridge.noticing import Noticing
 from bridge.pacing import Pacing
 from bridge.poller import Poller
 from bridge.providers.provider import Provider
@@ -197,6 +199,13 @@ def parts(
         on_due=signals.due,
         on_owed=signals.owed,
         gap_s=gap_s,
+        notify=Noticing(
+            store,
+            config.notify,
+            providers=lambda: current.providers,
+            standing=poller.standing,
+            clock=clock,
+        ).turn,
     )
     signals.connect(polls=poller.worker.wake.set, deliveries=dispatcher.worker.wake.set)
     deps = Deps(
@@ -222,6 +231,8 @@ def parts(
 
 
 def signing_secrets(config: Config, client: str) -> list[str]:
+    if client == NOBODY:
+        return [one.get_secret_value() for one in config.notice_secrets]
     settings = config.clients.get(client)
     return [one.get_secret_value() for one in settings.signing_secrets] if settings else []
 

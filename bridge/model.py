@@ -237,6 +237,36 @@ class Wish:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HookWish:
+    """One validated request for a standing hook."""
+
+    client: str
+    destination: Destination
+    events: tuple[str, ...] = ("task.ended",)
+    provider: str | None = None  # None: of all
+    method: str = "POST"
+    format: str = "standard"
+    signing_secrets: tuple[str, ...] = field(repr=False)
+    minted: bool = False  # the only secret is ours, and is told whoever asks for the hook
+    canonical: bytes = field(repr=False)  # the whole request, for the identity
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hook:
+    """Where the events of all subscriptions of a client go as well."""
+
+    id: str  # hook_…
+    client: str
+    url: str | None = field(repr=False)  # None: it cannot be read any more
+    events: tuple[str, ...]
+    provider: str | None
+    method: str
+    format: str
+    created_at: float
+    minted_secret: str | None = field(repr=False)  # None: the caller gave its own
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class IdempotencyKey:
     route: str
     key: str = field(repr=False)
@@ -306,6 +336,7 @@ class Attempt:
 class Delivery:
     id: str  # msg_…
     subscription_id: str
+    hook_id: str | None = None  # hook_…; None: to the subscription's own destination
     client: str
     type: str
     callback_url: str | None = field(repr=False)  # None: it cannot be read any more

@@ -135,6 +135,7 @@ Secrets = Annotated[
 Format = Literal[
     "standard", "flat", "form", "query", "slack", "discord", "feishu", "dingtalk", "wecom"
 ]
+RobotFields = Annotated[dict[str, str], AfterValidator(robot_fields)]
 Deadline = Annotated[
     float,
     PlainValidator(deadline),
@@ -186,7 +187,7 @@ class SubscribeBody(BaseModel):
     method: Literal["POST", "GET"] = Field(
         "POST", description="How the callback is called; GET, if `format` is `query`."
     )
-    robot: Annotated[dict[str, str], AfterValidator(robot_fields)] = Field(
+    robot: RobotFields = Field(
         default_factory=dict,
         repr=False,
         description="`secret` and `keyword` of a chat robot that wants them: feishu, "
@@ -201,3 +202,41 @@ class SubscribeBody(BaseModel):
     include_raw: bool = Field(
         False, description="Whether events carry the provider's own body as `raw`."
     )
+
+
+class HookBody(BaseModel):
+    """What `POST /hooks` takes."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+    url: str = Field(repr=False, description="Where the webhooks go.")
+    events: Events = Field(
+        (events.TASK_ENDED,),
+        description="Which events are sent; `task.ended`: all ends. `task.updated` only of "
+        "subscriptions that ask for it themselves.",
+    )
+    provider: str | None = Field(None, description="Only of this provider. Absent: of all.")
+    format: Format = Field(
+        "standard",
+        description="Shape of the body: an event, or what a chat robot takes.",
+    )
+    method: Literal["POST", "GET"] = Field(
+        "POST", description="How the hook is called; GET, if `format` is `query`."
+    )
+    robot: RobotFields = Field(
+        default_factory=dict,
+        repr=False,
+        description="`secret` and `keyword` of a chat robot that wants them: feishu, "
+        "dingtalk.",
+    )
+    headers: Annotated[dict[str, str], at_most(ENTRIES)] = Field(
+        default_factory=dict, repr=False, description="Sent along with each webhook."
+    )
+    signing_secret: Secrets = Field(
+        (),
+        repr=False,
+        description="`whsec_…`, one or several. Absent: one is minted, and in the answer.",
+    )
+
+
+CallBody = SubscribeBody | HookBody  # what says how somebody is called

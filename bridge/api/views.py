@@ -5,7 +5,8 @@ from typing import Any
 
 from bridge import events
 from bridge.api.auth import Caller
-from bridge.model import Attempt, Delivery, LastPoll, Subscription
+from bridge.model import Attempt, Delivery, Hook, LastPoll, Subscription
+from bridge.notices import NOBODY
 from bridge.rfc3339 import rfc3339
 
 Json = dict[str, Any]
@@ -79,9 +80,11 @@ def warnings_of(subscription: Subscription) -> list[Json]:
 
 
 def delivery_view(delivery: Delivery, caller: Caller) -> Json:
+    of_a_client = delivery.client != NOBODY  # or else it is a notice to the operator
     view = {
         "id": delivery.id,
-        "subscription_id": delivery.subscription_id,
+        "subscription_id": delivery.subscription_id if of_a_client else None,
+        "hook_id": delivery.hook_id if of_a_client else None,
         "type": delivery.type,
         "callback_url": delivery.callback_url,
         "host": delivery.host,
@@ -93,7 +96,7 @@ def delivery_view(delivery: Delivery, caller: Caller) -> Json:
         "updated_at": time(delivery.updated_at),
         "next_attempt_at": time(delivery.next_attempt_at),
     }
-    return view | {"client": delivery.client} if caller.operator else view
+    return view | {"client": delivery.client or None} if caller.operator else view
 
 
 def attempt_view(attempt: Attempt) -> Json:
@@ -109,3 +112,18 @@ def attempt_view(attempt: Attempt) -> Json:
         "answer": answer or None,
         "hint": attempt.hint,
     }
+
+
+def hook_view(hook: Hook, caller: Caller) -> Json:
+    """`expiration_date` is there for tools that would renew a hook: none runs out."""
+    view = {
+        "id": hook.id,
+        "url": hook.url,
+        "events": hook.events,
+        "provider": hook.provider,
+        "format": hook.format,
+        "method": hook.method,
+        "created_at": time(hook.created_at),
+        "expiration_date": None,
+    }
+    return view | {"client": hook.client} if caller.operator else view

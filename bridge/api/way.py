@@ -5,9 +5,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from bridge import formats
-from bridge.api.models import SubscribeBody
+from bridge.api.models import CallBody
 from bridge.errors import FieldFault
-from bridge.model import Destination, Robot, Wish
+from bridge.model import Destination, HookWish, Robot, Wish
 
 # What can be asked for by either method.
 EITHER = ("standard", "flat")
@@ -25,23 +25,23 @@ PLACES = (
 DISCORDS_OWN = ("/slack", "/github")  # paths that take the bodies of others
 
 
-def method_of(body: SubscribeBody) -> str:
+def method_of(body: CallBody) -> str:
     return "GET" if body.format == "query" else body.method
 
 
-def format_of(body: SubscribeBody) -> str:
+def format_of(body: CallBody) -> str:
     """`query` is method GET by another name, so that the two are one request."""
     return "standard" if body.format == "query" else body.format
 
 
-def with_robot(found: Destination | None, body: SubscribeBody) -> Destination | None:
-    if found is None or body.format not in formats.ROBOTS:
+def with_robot(found: Destination, body: CallBody) -> Destination:
+    if body.format not in formats.ROBOTS:
         return found
     secret, keyword = body.robot.get("secret"), body.robot.get("keyword")
     return replace(found, robot=Robot(kind=body.format, secret=secret, keyword=keyword))
 
 
-def way_faults(body: SubscribeBody) -> list[FieldFault]:
+def way_faults(body: CallBody) -> list[FieldFault]:
     """Fields that contradict one another."""
     faults: list[FieldFault] = []
     asked = "method" in body.model_fields_set and body.method
@@ -58,13 +58,13 @@ def way_faults(body: SubscribeBody) -> list[FieldFault]:
     return faults
 
 
-def way_warnings(wish: Wish) -> list[dict[str, Any]]:
+def way_warnings(wish: Wish | HookWish) -> list[dict[str, Any]]:
     """A robot takes nothing but its own messages; most say 200 to others and drop them."""
     to = wish.destination
     kind = robot_at(to) if to else None
     if kind is None or kind == wish.format:
         return []
-    message = f"callback_url is that of a chat robot, which takes `format: {kind}` only"
+    message = f"the URL is that of a chat robot, which takes `format: {kind}` only"
     return [{"code": "chat_robot", "message": message}]
 
 

@@ -64,12 +64,12 @@ def wish_of(
     destination: Destination | None = None
     key: str | None = None
     try:
-        destination = with_robot(
-            destination_of(body.callback_url, body.headers, caller, https_only=https_only),
-            body,
+        destination = destination_of(
+            body.callback_url, body.headers, caller, https_only=https_only
         )
     except RequestError as error:
         faults.add(error.errors)
+    destination = destination and with_robot(destination, body)
     if provider is None:
         faults.add([unknown_provider(body.provider, providers)], "unknown_provider")
     else:

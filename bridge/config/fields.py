@@ -3,6 +3,7 @@
 No message here quotes the value: any of them may be a secret in the wrong place.
 """
 
+import difflib
 import ipaddress
 import json
 import re
@@ -13,7 +14,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator
 
-from bridge import duration, rate
+from bridge import duration, notices, rate
 from bridge.config.scalar import typed
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -176,6 +177,14 @@ def _named(given: str) -> str:
     return given
 
 
+def _notice(given: str) -> str:
+    if given not in notices.TYPES:
+        near = difflib.get_close_matches(given[:64], notices.TYPES, n=1)
+        known = f"did you mean {near[0]}?" if near else f"known: {', '.join(notices.TYPES)}"
+        raise ValueError(f"no such notice; {known}")
+    return given
+
+
 def _is_host(text: str) -> bool:
     return _HOST.fullmatch(text) is not None or _is_ip(text)
 
@@ -194,6 +203,7 @@ Name = Annotated[str, AfterValidator(_named)]
 Names = Annotated[tuple[Name, ...], Listed]
 ListenAddress = Annotated[Address, PlainValidator(address)]
 BaseUrl = Annotated[str, AfterValidator(_base_url)]
+Notices = Annotated[tuple[Annotated[str, AfterValidator(_notice)], ...], Listed]
 Hosts = Annotated[tuple[Annotated[str, PlainValidator(_host)], ...], Listed]
 Networks = Annotated[tuple[Annotated[Network, PlainValidator(_network)], ...], Listed]
 Requests = Annotated[rate.Rate, PlainValidator(_rate)]

@@ -16,6 +16,8 @@ def flat(event: Mapping[str, Any]) -> dict[str, Any]:
     provider. Only the caller's own metadata is spread, one key for each of its first level.
     """
     told = event["data"]
+    if not event["type"].startswith("task."):
+        return _notice(event)
     result = told["result"] or {"files": [], "details": {}}
     error = told["error"] or {}
     first = result["files"][0] if result["files"] else {}
@@ -50,6 +52,12 @@ def flat(event: Mapping[str, Any]) -> dict[str, Any]:
         "observed_at": told["observed_at"],
         "raw": level(told.get("raw")),
     } | spread(told["metadata"])
+
+
+def _notice(event: Mapping[str, Any]) -> dict[str, Any]:
+    """Of the bridge itself: its data is on one level already."""
+    head = {key: value for key, value in event.items() if key != "data"}
+    return head | {key: level(value) for key, value in event["data"].items()}
 
 
 def spread(metadata: Mapping[str, Any]) -> dict[str, Any]:

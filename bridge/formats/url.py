@@ -22,9 +22,10 @@ def query(body: bytes) -> str:
     long for a request line, and a long error message is cut.
     """
     facts = flat(orjson.loads(body))
-    facts["error_message"] = (facts["error_message"] or "")[:_MESSAGE_MOST]
+    if facts.get("error_message"):
+        facts["error_message"] = facts["error_message"][:_MESSAGE_MOST]
     written = encoded(facts)
-    for key in _LONG:
+    for key in (key for key in _LONG if key in facts):
         if len(written) <= QUERY_MOST:
             break
         facts[key] = None

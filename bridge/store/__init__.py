@@ -14,6 +14,7 @@ from bridge.store.claims import Claims, Pick
 from bridge.store.driver import check_driver
 from bridge.store.facade import Store
 from bridge.store.meta import Reached
+from bridge.store.noticing import To as NoticesTo
 from bridge.store.reading import DeliveryFilter, Page, SubscriptionFilter
 from bridge.store.starting import AWAY_S
 from bridge.store.steps import Database
@@ -26,6 +27,7 @@ __all__ = [
     "Claims",
     "DeliveryFilter",
     "Doubt",
+    "NoticesTo",
     "Page",
     "Pick",
     "Reached",

@@ -198,7 +198,9 @@ def give_up(claimed: ClaimedDelivery, verdict: Verdict, now: float) -> Step[Rest
 
 
 def close_destination(claimed: ClaimedDelivery, now: float) -> Step[Rest | None]:
-    """Nothing more goes to this URL with these headers of this client."""
+    """Nothing more goes to this URL with these headers of this client, and no hook of its
+    stays.
+    """
     yield ask("lock_destination", destination_id=claimed.destination_id)
     closed = yield ask(
         "close_destination",
@@ -208,6 +210,7 @@ def close_destination(claimed: ClaimedDelivery, now: float) -> Step[Rest | None]
     )
     if not closed:
         return None
+    yield ask("remove_hooks_of", destination_id=claimed.destination_id, now=now)
     return (yield from drop_gone(claimed.destination_id, now=now))
 
 

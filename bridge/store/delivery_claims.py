@@ -3,16 +3,20 @@
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
+import orjson
+
+from bridge import events, formats, portable
 from bridge.errors import SealBroken
 from bridge.ids import message_id
 from bridge.lanes import Lane, Ready, Window
 from bridge.model import ClaimedDelivery, Destination
 from bridge.robots import together
+from bridge.store import hooks
 from bridge.store.box import Box, log
 from bridge.store.claims import ELSEWHERE_S, Claims, Kind, Pick, look
 from bridge.store.delivering import mark_lost
 from bridge.store.robots import Robot, free_robot, leave_robot
-from bridge.store.rows import extras_of
+from bridge.store.rows import extras_of, hook_id
 from bridge.store.steps import Query, Row, Step, ask
 
 # What a claim writes for each attempt, and with which parameters.
@@ -115,6 +119,9 @@ def awake(rows: Sequence[Row], lane: Lane, taken: set[int], now: float) -> Step[
         if row["gone_at"] is not None:
             yield ask("drop_schedule", delivery_id=row["delivery_id"])
             yield ask("drop_gone_delivery", delivery_id=row["delivery_id"], now=now)
+        elif row["removed_at"] is not None:
+            yield ask("drop_schedule", delivery_id=row["delivery_id"])
+            yield ask("drop_hook_delivery", delivery_id=row["delivery_id"], now=now)
         elif row["home_id"] != lane.id and not row["manual"]:
             yield from send_home(row, now)
         elif row["delivery_id"] in taken or (row["busy_until"] or now) > now:
@@ -158,6 +165,9 @@ def log_attempts(claims: Sequence[ClaimedDelivery], *, until: float) -> Step[Non
 def claimed(box: Box, row: Row, lane: Lane, now: float) -> ClaimedDelivery:
     destination, secrets, body = unsealed(box, row, lane.key)
     subscription_id = f"sub_{row['key']}"
+    delivery_id = message_id(subscription_id, row["sequence"], hook_id(row))
+    if row["hook"] is not None and body:
+        body = for_hook(body, delivery_id, row["method"])
     return ClaimedDelivery(
         schedule_id=row["id"],
         delivery_id=row["delivery_id"],
@@ -169,7 +179,7 @@ def claimed(box: Box, row: Row, lane: Lane, now: float) -> ClaimedDelivery:
         conflicts=row["conflicts"],
         seen_lost=bool(row["lost"]) or row["claimed_at"] is not None,
         created_at=row["created_at"],
-        message_id=message_id(subscription_id, row["sequence"]),
+        message_id=delivery_id,
         subscription_id=subscription_id,
         client=row["client"],
         lane_id=lane.id,
@@ -190,9 +200,27 @@ def unsealed(box: Box, row: Row, host: str) -> tuple[Destination, tuple[str, ...
     try:
         return (
             box.open_destination(row["destination"]),
-            tuple(extras_of(box, row["wish"])["signing_secrets"]),
+            secrets_of(box, row),
             box.open_body(row["body"]),
         )
     except SealBroken as error:
         log.error("row.unreadable", error=str(error))
         return Destination(url="", host=host), (), b""
+
+
+def secrets_of(box: Box, row: Row) -> tuple[str, ...]:
+    """Empty: the client's. Raises SealBroken."""
+    if row["hook"] is not None:
+        return hooks.secrets_of(box, row["hook_sealed"])
+    return tuple(extras_of(box, row["wish"])["signing_secrets"])
+
+
+def for_hook(body: bytes, message_id: str, method: str) -> bytes:
+    """The event under the id of this delivery. Metadata that no URL has room for, which a
+    subscription with method GET could not have had, is left out.
+    """
+    event = events.addressed(orjson.loads(body), message_id)
+    data = event["data"]
+    if method == "GET" and not formats.metadata_fits(data["metadata"]):
+        event["data"] = {**data, "metadata": {}}
+    return portable.encode(event)

@@ -12,19 +12,24 @@ from bridge.model import (
     ClaimedDelivery,
     ClaimedPoll,
     Delivery,
+    Hook,
+    HookWish,
     IdempotencyKey,
     Observation,
     Reply,
     Subscription,
     Wish,
 )
+from bridge.notices import Notice, Seen
 from bridge.retry import Verdict
 from bridge.store import (
     asking,
     delivering,
     delivery_claims,
     durations,
+    hooks,
     meta,
+    noticing,
     poll_claims,
     polling,
     reading,
@@ -39,6 +44,7 @@ from bridge.store.bounded import Bounded
 from bridge.store.box import Box
 from bridge.store.claims import Claims, Pick
 from bridge.store.durations import Kind
+from bridge.store.hooks import Added
 from bridge.store.reading import DeliveryFilter, Page, SubscriptionFilter
 from bridge.store.rekeying import Cursor
 from bridge.store.riders import Ride
@@ -272,23 +278,24 @@ class Store:
                 left = await self.database.write(left)
 
     async def ask_for_attempt(
-        self, key: str, sequence: int, client: str | None, *, now: float
+        self, key: str, sequence: int, client: str | None, *, now: float, hook: str = ""
     ) -> bool:
-        """Owe one extra attempt; False if there is no such delivery.
+        """Owe one extra attempt; False if there is no such delivery. `hook`: the key of the
+        hook it is for, if it is for one.
 
-        Raises RequestError if the delivery was stopped, superseded or filtered, and while
-        an attempt that was asked for is being made.
+        Raises RequestError if the delivery was stopped, superseded or filtered, if its hook
+        was removed, and while an attempt that was asked for is being made.
         """
         return await self.database.write(
-            asking.ask_for_attempt, key, sequence, client, now=now
+            asking.ask_for_attempt, key, sequence, client, now=now, hook=hook
         )
 
     async def delivery(
-        self, key: str, sequence: int, client: str | None
+        self, key: str, sequence: int, client: str | None, hook: str = ""
     ) -> Delivery | None:
         """With its attempts."""
         return await self.database.read(
-            reading.read_delivery, self._box, key, sequence, client
+            reading.read_delivery, self._box, key, sequence, client, hook
         )
 
     async def deliveries(
@@ -296,6 +303,38 @@ class Store:
     ) -> Page:
         return await self.database.scan(
             reading.list_deliveries, self._box, wanted, limit=limit, before=before
+        )
+
+    async def add_hook(
+        self, wish: HookWish, *, now: float, most: int, full: RequestError
+    ) -> Added:
+        """Raises `full` if this is no repeat and the client has `most` hooks already."""
+        return await self.database.write(
+            hooks.add, self._box, wish, self._mint(), now=now, most=most, full=full
+        )
+
+    async def hook(self, key: str, client: str | None) -> Hook | None:
+        return await self.database.read(hooks.read, self._box, key, client)
+
+    async def hooks(
+        self, client: str | None, *, limit: int, before: int = reading.NEWEST
+    ) -> Page:
+        return await self.database.scan(
+            hooks.page, self._box, client, limit=limit, before=before
+        )
+
+    async def remove_hook(self, key: str, client: str | None, *, now: float) -> bool:
+        """Remove it and drop what it is owed; False if there is none, nor was of late."""
+        removed = await self.database.write(hooks.remove, key, client, now=now)
+        rest = removed.rest
+        while rest is not None:
+            rest = await self.database.write(rest)
+        return removed.found
+
+    async def notice(self, to: noticing.To, seen: Seen, *, now: float) -> Sequence[Notice]:
+        """Owe the operator what is new since anybody last looked; what that is."""
+        return await self.database.write(
+            noticing.look, self._box, to, seen, now=now, mint=self._mint
         )
 
     async def begin(self, *, now: float) -> int:

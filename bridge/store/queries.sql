@@ -168,11 +168,50 @@ VALUES (:key, :client, :identity, :watch_id, :destination_id, :events, :method, 
     :include_raw, :sealed, 'active', :now, :deadline_at, :deadline_at)
 RETURNING id;
 
+-- Standing hooks
+
+-- name: find_equal_hook(identity)
+SELECT id, key, destination_id FROM hooks WHERE identity = :identity;
+
+-- name: count_hooks(client)
+SELECT count(*) AS hooks FROM hooks WHERE client = :client AND removed_at IS NULL;
+
+-- name: add_hook(key, client, identity, destination_id, events, provider, method, format, sealed, now)!
+INSERT INTO hooks
+    (key, client, identity, destination_id, events, provider, method, format, sealed, created_at)
+VALUES (:key, :client, :identity, :destination_id, :events, :provider, :method, :format, :sealed, :now);
+
+-- name: find_hook(key, client)
+SELECT id, destination_id, removed_at FROM hooks
+WHERE key = :key AND client <> '' AND (CAST(:client AS TEXT) IS NULL OR client = :client);
+
+-- name: view_hook(hook_id)
+SELECT h.key, h.client, h.events, h.provider, h.method, h.format, h.sealed, h.created_at,
+    t.sealed AS destination
+FROM hooks h JOIN destinations t ON t.id = h.destination_id
+WHERE h.id = :hook_id;
+
+-- name: page_of_hooks(client, before, limit)
+SELECT id FROM hooks
+WHERE id < :before AND removed_at IS NULL AND client <> ''
+    AND (CAST(:client AS TEXT) IS NULL OR client = :client)
+ORDER BY id DESC LIMIT :limit;
+
+-- name: remove_hook(hook_id, now)!
+UPDATE hooks SET removed_at = :now, identity = NULL WHERE id = :hook_id AND removed_at IS NULL;
+
+-- What others are at, the next claim drops.
+-- name: hook_deliveries(hook_id, destination_id, limit)
+SELECT d.id FROM deliveries d
+WHERE d.destination_id = :destination_id AND d.hook_id = :hook_id AND d.state IN ('waiting', 'retrying')
+LIMIT :limit
+/*+ FOR NO KEY UPDATE OF d SKIP LOCKED */;
+
 -- Stop
 
 -- name: find_subscription(key, client)
 SELECT id, key, client, watch_id, state FROM subscriptions
-WHERE key = :key AND (CAST(:client AS TEXT) IS NULL OR client = :client);
+WHERE key = :key AND client <> '' AND (CAST(:client AS TEXT) IS NULL OR client = :client);
 
 -- name: stop_subscription(subscription_id, now)
 UPDATE subscriptions
@@ -193,7 +232,7 @@ JOIN subscriptions s ON s.id = d.subscription_id LIMIT :limit;
 -- name: drop_deliveries(subscription_id, now, state)
 UPDATE deliveries SET state = :state, updated_at = :now
 WHERE subscription_id = :subscription_id AND state IN ('waiting', 'retrying')
-RETURNING id;
+RETURNING id, hook_id;
 
 -- name: drop_schedule(delivery_id)!
 DELETE FROM delivery_schedule WHERE delivery_id = :delivery_id;
@@ -408,7 +447,8 @@ DELETE FROM poll_schedule WHERE watch_id = :watch_id RETURNING claim_no, polled_
 -- name: listeners(watch_id, after, limit)
 SELECT s.id, s.key, s.client, s.destination_id, s.events, s.include_raw, s.sealed, s.created_at,
     s.deadline_at, s.updates, s.closing_at, d.lane_id, d.gone_at, w.provider, w.task_id, w.model,
-    w.status, w.progress, w.submitted_at
+    w.status, w.progress, w.submitted_at,
+    (SELECT count(*) FROM hooks h WHERE h.client = s.client AND h.removed_at IS NULL) AS hooks
 FROM subscriptions s
 JOIN watches w ON w.id = s.watch_id
 LEFT JOIN destinations d ON d.id = s.destination_id
@@ -425,9 +465,17 @@ RETURNING id;
 INSERT INTO events (subscription_id, sequence, type, at, body)
 VALUES (:subscription_id, :sequence, :type, :now, :body);
 
--- name: add_delivery(subscription_id, sequence, destination_id, state, now)
-INSERT INTO deliveries (subscription_id, sequence, destination_id, state, created_at, updated_at)
-VALUES (:subscription_id, :sequence, :destination_id, :state, :now, :now)
+-- name: hooks_of(client, provider)
+SELECT h.id, h.events, h.destination_id, t.lane_id
+FROM hooks h JOIN destinations t ON t.id = h.destination_id
+WHERE h.client = :client AND h.removed_at IS NULL
+    AND (h.provider IS NULL OR h.provider = :provider)
+ORDER BY h.id;
+
+-- name: add_delivery(subscription_id, sequence, hook_id, destination_id, state, now)
+INSERT INTO deliveries
+    (subscription_id, sequence, hook_id, destination_id, state, created_at, updated_at)
+VALUES (:subscription_id, :sequence, :hook_id, :destination_id, :state, :now, :now)
 RETURNING id;
 
 -- name: schedule_delivery(delivery_id, manual, lane_id, retry, next_at, failures)!
@@ -556,8 +604,9 @@ UPDATE lanes SET paused_until = :until WHERE id = :lane_id AND paused_until < :u
 -- name: due_deliveries(lane_id, retry, now, limit)
 SELECT s.id, s.delivery_id, s.manual, s.retry, s.claim_no, s.failures, s.conflicts, s.claimed_at,
     d.subscription_id, d.sequence, d.destination_id, d.attempts, d.lost, d.created_at, e.type, e.body,
-    u.key, u.client, u.method, u.format, u.sealed AS wish, t.sealed AS destination,
-    t.lane_id AS home_id, t.gone_at,
+    u.key, u.client, coalesce(h.method, u.method) AS method, coalesce(h.format, u.format) AS format,
+    u.sealed AS wish, t.sealed AS destination, t.lane_id AS home_id, t.gone_at,
+    h.key AS hook, h.sealed AS hook_sealed, h.removed_at,
     (SELECT max(o.next_at) FROM delivery_schedule o
      WHERE o.delivery_id = s.delivery_id AND o.id <> s.id AND o.claimed_at IS NOT NULL) AS busy_until
 FROM delivery_schedule s
@@ -565,6 +614,7 @@ JOIN deliveries d ON d.id = s.delivery_id
 JOIN events e ON e.subscription_id = d.subscription_id AND e.sequence = d.sequence
 JOIN subscriptions u ON u.id = d.subscription_id
 JOIN destinations t ON t.id = d.destination_id
+LEFT JOIN hooks h ON h.id = d.hook_id
 WHERE s.lane_id = :lane_id AND s.retry = :retry AND s.next_at <= :now
     AND (SELECT paused_until FROM lanes WHERE id = :lane_id) <= :now
 ORDER BY s.next_at LIMIT :limit
@@ -698,9 +748,16 @@ SELECT id FROM destinations WHERE id = :destination_id
 -- of what they asked for.
 -- name: close_destination(destination_id, now, begun_at)
 UPDATE destinations SET gone_at = :now
-WHERE id = :destination_id AND reopened_at <= :begun_at AND :begun_at >= (
-    SELECT created_at FROM subscriptions WHERE destination_id = :destination_id ORDER BY id DESC LIMIT 1)
+WHERE id = :destination_id AND reopened_at <= :begun_at
+    AND :begun_at >= coalesce((SELECT created_at FROM subscriptions
+        WHERE destination_id = :destination_id ORDER BY id DESC LIMIT 1), 0)
+    AND :begun_at >= coalesce((SELECT max(created_at) FROM hooks
+        WHERE destination_id = :destination_id AND removed_at IS NULL), 0)
 RETURNING id;
+
+-- name: remove_hooks_of(destination_id, now)!
+UPDATE hooks SET removed_at = :now, identity = NULL
+WHERE destination_id = :destination_id AND removed_at IS NULL;
 
 -- What others are at, who may be told the same and wait for this step, they settle, or the
 -- next claim drops it.
@@ -714,18 +771,24 @@ LIMIT :limit
 UPDATE deliveries SET state = 'gone', updated_at = :now
 WHERE id = :delivery_id AND state IN ('waiting', 'retrying');
 
+-- name: drop_hook_delivery(delivery_id, now)!
+UPDATE deliveries SET state = 'stopped', updated_at = :now
+WHERE id = :delivery_id AND state IN ('waiting', 'retrying');
+
 -- name: release_claims(now)
 UPDATE delivery_schedule SET next_at = :now, claimed_at = NULL
 WHERE claimed_at IS NOT NULL
 RETURNING delivery_id, lane_id, retry;
 
--- name: find_delivery(key, sequence, client)
-SELECT d.id, d.destination_id, l.host, s.client, l.id AS home_id, l.robot_id
+-- name: find_delivery(key, sequence, hook, client)
+SELECT d.id, d.destination_id, l.host, s.client, l.id AS home_id, l.robot_id, h.removed_at
 FROM deliveries d
 JOIN subscriptions s ON s.id = d.subscription_id
 JOIN destinations t ON t.id = d.destination_id
 JOIN lanes l ON l.id = t.lane_id
-WHERE s.key = :key AND d.sequence = :sequence AND (CAST(:client AS TEXT) IS NULL OR s.client = :client);
+LEFT JOIN hooks h ON h.id = d.hook_id
+WHERE s.key = :key AND d.sequence = :sequence AND coalesce(h.key, '') = :hook
+    AND (CAST(:client AS TEXT) IS NULL OR s.client = :client);
 
 -- name: asked_attempt(delivery_id)
 SELECT claimed_at FROM delivery_schedule WHERE delivery_id = :delivery_id AND manual = 1;
@@ -781,7 +844,7 @@ ORDER BY s.id DESC LIMIT :limit;
 
 -- name: page_of_all(state, status, outcome, provider, before, limit)
 SELECT s.id FROM subscriptions s JOIN watches w ON w.id = s.watch_id
-WHERE s.id < :before
+WHERE s.id < :before AND s.client <> ''
     AND (CAST(:state AS TEXT) IS NULL OR s.state = :state)
     AND (CAST(:status AS TEXT) IS NULL OR CASE WHEN s.state = 'ended' THEN s.status ELSE w.status END = :status)
     AND (CAST(:outcome AS TEXT) IS NULL OR s.outcome = :outcome)
@@ -808,7 +871,7 @@ WHERE s.id = :subscription_id;
 SELECT d.sequence, d.state, d.attempts, d.last_outcome, d.hint,
     (SELECT min(next_at) FROM delivery_schedule
      WHERE delivery_id = d.id AND claimed_at IS NULL) AS next_at
-FROM deliveries d WHERE d.subscription_id = :subscription_id
+FROM deliveries d WHERE d.subscription_id = :subscription_id AND d.hook_id = 0
 ORDER BY CASE WHEN d.sequence = 0 THEN 0 ELSE 1 END, d.sequence DESC LIMIT 1;
 
 -- name: page_of_deliveries(client, state, host, since, until, before, limit)
@@ -836,7 +899,7 @@ ORDER BY d.id DESC LIMIT :limit;
 
 -- name: view_delivery(delivery_id)
 SELECT d.id, d.sequence, d.state, d.attempts, d.last_outcome, d.hint, d.created_at, d.updated_at,
-    s.key, s.client, e.type, t.sealed AS destination, l.host,
+    s.key, h.key AS hook, s.client, e.type, t.sealed AS destination, l.host,
     (SELECT min(next_at) FROM delivery_schedule
      WHERE delivery_id = d.id AND claimed_at IS NULL) AS next_at
 FROM deliveries d
@@ -844,6 +907,7 @@ JOIN subscriptions s ON s.id = d.subscription_id
 JOIN events e ON e.subscription_id = d.subscription_id AND e.sequence = d.sequence
 JOIN destinations t ON t.id = d.destination_id
 JOIN lanes l ON l.id = t.lane_id
+LEFT JOIN hooks h ON h.id = d.hook_id
 WHERE d.id = :delivery_id;
 
 -- name: attempts(delivery_id)
@@ -880,7 +944,8 @@ SELECT DISTINCT provider FROM credentials c
 WHERE EXISTS (SELECT 1 FROM poll_schedule p WHERE p.credential_id = c.id);
 
 -- name: owing_clients()
-SELECT DISTINCT l.client FROM delivery_schedule q JOIN lanes l ON l.id = q.lane_id;
+SELECT DISTINCT l.client FROM delivery_schedule q JOIN lanes l ON l.id = q.lane_id
+WHERE l.client <> '';
 
 -- name: backlog(now)
 SELECT (SELECT count(*) FROM poll_schedule) AS watches,
@@ -902,13 +967,14 @@ LIMIT :limit;
 -- name: unchecked_subscriptions(limit)
 SELECT id, deadline_at FROM subscriptions WHERE state = 'active' AND check_at IS NULL LIMIT :limit;
 
+-- Of hooks nobody can tell later which there were then; they are told with the end.
 -- name: untold_ends(limit)
 SELECT s.id, s.finished_at, s.destination_id, s.events, t.lane_id, t.gone_at, e.type
 FROM subscriptions s
 JOIN events e ON e.subscription_id = s.id AND e.sequence = 0
 JOIN destinations t ON t.id = s.destination_id
 WHERE s.state = 'ended' AND NOT EXISTS (
-    SELECT 1 FROM deliveries d WHERE d.subscription_id = s.id AND d.sequence = 0)
+    SELECT 1 FROM deliveries d WHERE d.subscription_id = s.id AND d.sequence = 0 AND d.hook_id = 0)
 LIMIT :limit;
 
 -- name: unscheduled_deliveries(limit)
@@ -951,6 +1017,54 @@ WHERE CASE WHEN q.retry = 0 THEN l.first_at IS NULL OR l.first_at > q.at
     ELSE l.retry_at IS NULL OR l.retry_at > q.at END
 LIMIT :limit;
 
+-- Notices: what the operator is told of. They are events of a subscription that nobody made,
+-- of the client '', which was stopped before it began and never gets old; where they go is
+-- that client's hook.
+
+-- name: notice_owner()
+SELECT id, key FROM subscriptions WHERE client = '';
+
+-- name: add_notice_owner(key, watch_id, now)!
+INSERT INTO subscriptions
+    (key, client, watch_id, events, method, format, include_raw, state, created_at, deadline_at, finished_at)
+VALUES (:key, '', :watch_id, '', 'POST', 'standard', 0, 'stopped', :now, :now, 1e300);
+
+-- name: remove_other_hooks(client, hook_id, now)!
+UPDATE hooks SET removed_at = :now, identity = NULL
+WHERE client = :client AND removed_at IS NULL AND id <> :hook_id;
+
+-- name: exhausted_since(since, until, limit)
+SELECT d.sequence, s.key, h.key AS hook, s.client, l.host
+FROM deliveries d
+JOIN subscriptions s ON s.id = d.subscription_id
+JOIN destinations t ON t.id = d.destination_id
+JOIN lanes l ON l.id = t.lane_id
+LEFT JOIN hooks h ON h.id = d.hook_id
+WHERE d.state = 'exhausted' AND d.updated_at >= :since AND d.updated_at < :until AND s.client <> ''
+ORDER BY d.updated_at LIMIT :limit;
+
+-- name: gone_since(since, until, limit)
+SELECT l.client, l.host FROM destinations t JOIN lanes l ON l.id = t.lane_id
+WHERE t.gone_at >= :since AND t.gone_at < :until AND l.client <> ''
+ORDER BY t.gone_at LIMIT :limit;
+
+-- name: old_notices(before, limit)
+SELECT e.subscription_id, e.sequence FROM subscriptions s JOIN events e ON e.subscription_id = s.id
+WHERE s.client = '' AND e.at < :before AND NOT EXISTS (
+    SELECT 1 FROM deliveries d JOIN delivery_schedule q ON q.delivery_id = d.id
+    WHERE d.subscription_id = e.subscription_id AND d.sequence = e.sequence)
+LIMIT :limit;
+
+-- name: delete_notice_attempts(subscription_id, sequence)!
+DELETE FROM attempts WHERE delivery_id IN (
+    SELECT id FROM deliveries WHERE subscription_id = :subscription_id AND sequence = :sequence);
+
+-- name: delete_notice_deliveries(subscription_id, sequence)!
+DELETE FROM deliveries WHERE subscription_id = :subscription_id AND sequence = :sequence;
+
+-- name: delete_notice(subscription_id, sequence)!
+DELETE FROM events WHERE subscription_id = :subscription_id AND sequence = :sequence;
+
 -- Prune: what is finished and old
 
 -- name: old_subscriptions(before, limit)
@@ -982,7 +1096,8 @@ DELETE FROM watches WHERE id = :watch_id
 
 -- name: delete_destination(destination_id)!
 DELETE FROM destinations WHERE id = :destination_id
-    AND NOT EXISTS (SELECT 1 FROM subscriptions WHERE destination_id = :destination_id);
+    AND NOT EXISTS (SELECT 1 FROM subscriptions WHERE destination_id = :destination_id)
+    AND NOT EXISTS (SELECT 1 FROM hooks WHERE destination_id = :destination_id);
 
 -- name: delete_credential(credential_id)!
 DELETE FROM credentials WHERE id = :credential_id
@@ -1006,6 +1121,16 @@ DELETE FROM idempotency WHERE (client, route, key) IN (
     SELECT client, route, key FROM idempotency WHERE created_at < :before LIMIT :limit)
 RETURNING subscription_key;
 
+-- name: old_hooks(before, limit)
+SELECT h.id, h.destination_id, t.lane_id
+FROM hooks h JOIN destinations t ON t.id = h.destination_id
+WHERE h.removed_at < :before AND NOT EXISTS (
+    SELECT 1 FROM deliveries d WHERE d.hook_id = h.id AND d.hook_id <> 0)
+LIMIT :limit;
+
+-- name: delete_hook(hook_id)!
+DELETE FROM hooks WHERE id = :hook_id;
+
 -- Rekey: each column of sealed bytes, in the order of its key. Single keys have no sequence.
 
 -- name: sealed_credentials(after, sequence, limit)
@@ -1028,6 +1153,13 @@ WHERE id > :after AND sealed IS NOT NULL ORDER BY id LIMIT :limit;
 
 -- name: reseal_subscription(id, sequence, sealed)!
 UPDATE subscriptions SET sealed = :sealed WHERE id = :id AND CAST(:sequence AS BIGINT) IS NOT NULL;
+
+-- name: sealed_hooks(after, sequence, limit)
+SELECT id, CAST(:sequence AS BIGINT) AS sequence, sealed AS sealed FROM hooks
+WHERE id > :after ORDER BY id LIMIT :limit;
+
+-- name: reseal_hook(id, sequence, sealed)!
+UPDATE hooks SET sealed = :sealed WHERE id = :id AND CAST(:sequence AS BIGINT) IS NOT NULL;
 
 -- name: sealed_answers(after, sequence, limit)
 SELECT id, CAST(:sequence AS BIGINT) AS sequence, answer AS sealed FROM watches

@@ -21,7 +21,7 @@ from bridge.model import (
     SubscriptionState,
 )
 from bridge.store.box import Box, opened
-from bridge.store.rows import NO_EXTRAS, extras_of
+from bridge.store.rows import NO_EXTRAS, extras_of, hook_id
 from bridge.store.steps import Row, Rows, Step, ask
 
 NEWEST = 2**62  # an id above any other: where a list without a cursor begins
@@ -180,9 +180,10 @@ def state_before(row: Row) -> DeliveryState:
 
 
 def read_delivery(
-    box: Box, key: str, sequence: int, client: str | None
+    box: Box, key: str, sequence: int, client: str | None, hook: str = ""
 ) -> Step[Delivery | None]:
-    for found in (yield ask("find_delivery", key=key, sequence=sequence, client=client)):
+    rows = yield ask("find_delivery", key=key, sequence=sequence, hook=hook, client=client)
+    for found in rows:
         [row] = yield ask("view_delivery", delivery_id=found["id"])
         log = yield ask("attempts", delivery_id=found["id"])
         return delivery_of(box, row, tuple(attempt_of(box, one) for one in log))
@@ -223,8 +224,9 @@ def delivery_of(box: Box, row: Row, log: tuple[Attempt, ...] = ()) -> Delivery:
     subscription_id = f"sub_{row['key']}"
     destination = opened(box.open_destination, row["destination"])
     return Delivery(
-        id=message_id(subscription_id, row["sequence"]),
+        id=message_id(subscription_id, row["sequence"], hook_id(row)),
         subscription_id=subscription_id,
+        hook_id=hook_id(row),
         client=row["client"],
         type=row["type"],
         callback_url=destination.url if destination else None,

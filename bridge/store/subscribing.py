@@ -8,6 +8,7 @@ import orjson
 from bridge.errors import RequestError
 from bridge.model import (
     DeliveryState,
+    HookWish,
     IdempotencyKey,
     Observation,
     Subscription,
@@ -265,7 +266,7 @@ def answer_from_memory(
         yield from tell_end(box, listener_of(box, row), seen, now=now)
 
 
-def put_destination(box: Box, wish: Wish) -> Step[int]:
+def put_destination(box: Box, wish: Wish | HookWish) -> Step[int]:
     """Its id; what of it does not open any more is kept anew."""
     destination = wish.destination
     assert destination is not None  # noqa: S101 - the caller has looked

@@ -25,6 +25,7 @@ async def test_a_delivery_is_shown_with_its_attempts(api: Api, delivery: str) ->
     assert shown == {
         "id": delivery,
         "subscription_id": f"sub_{delivery[4:-2]}",
+        "hook_id": None,
         "type": "task.succeeded",
         "callback_url": CALLBACK,
         "host": "app.example.com",
