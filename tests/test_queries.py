@@ -49,13 +49,20 @@ HOT = (
     "ready_first_lanes",
     "ready_retry_lanes",
     "replayed",
+    "replays",
+    "replays_of_subscription",
     "retry_owners",
     "unchecked_subscriptions",
     "view_delivery",
     "view_subscription",
 )
 # Sort what one subscription or one task has, which is little.
-NEWEST_FIRST = {"newest_delivery", "page_of_subscription", "page_of_task"}
+NEWEST_FIRST = {
+    "newest_delivery",
+    "page_of_subscription",
+    "page_of_task",
+    "replays_of_subscription",
+}
 
 
 # Asked for by names that are looked up.
@@ -158,6 +165,14 @@ def test_who_is_active_is_found_without_reading_who_was(
 ) -> None:
     """A task may be subscribed to and left again ten thousand times."""
     assert any("(watch_id=? AND state=?" in step for step in plan(schema, name))
+
+
+def test_what_is_given_up_is_found_by_state_and_time(schema: sqlite3.Connection) -> None:
+    """Among millions that were accepted, and from the day that was asked for."""
+    [step] = [step for step in plan(schema, "replays") if step.startswith("SEARCH d ")]
+    assert step.endswith("deliveries_state (state=? AND created_at>? AND created_at<?)")
+    of_one = plan(schema, "replays_of_subscription")
+    assert any("(subscription_id=?)" in step for step in of_one)
 
 
 def test_looking_for_work_reads_nothing_through(schema: sqlite3.Connection) -> None:

@@ -19,6 +19,7 @@ from bridge.api.hints import Hints
 from bridge.api.limits import RequestLimit
 from bridge.api.listing import Listing
 from bridge.api.probes import Probes
+from bridge.api.replaying import Replaying
 from bridge.api.resource import Closed, Door, Open, Resource
 from bridge.api.respond import refused
 from bridge.api.subscribing import Subscribing
@@ -37,6 +38,7 @@ def create_app(deps: Deps) -> Starlette:
     subscribing = Subscribing(deps, waiting, keeper, hints)
     subscriptions = Subscriptions(deps, waiting, listing, hints)
     deliveries = Deliveries(deps, keeper, listing)
+    replaying = Replaying(deps, keeper, listing)
     subscribe = closed(subscribing.one)
     # The most frequent first: routes are tried in order.
     paths: dict[str, dict[str, Open]] = {
@@ -48,6 +50,7 @@ def create_app(deps: Deps) -> Starlette:
         },
         "/subscribe/batch": {"POST": closed(subscribing.batch)},
         "/deliveries": {"GET": closed(deliveries.list)},
+        "/deliveries/retry": {"POST": closed(replaying.replay)},
         "/deliveries/{id}": {"GET": closed(deliveries.get)},
         "/deliveries/{id}/retry": {"POST": closed(deliveries.retry)},
         "/providers": {"GET": closed(accounts.providers)},

@@ -88,10 +88,12 @@ def delivery_view(delivery: Delivery, caller: Caller) -> Json:
         "state": delivery.state,
         "attempt_count": delivery.attempts,
         "last_outcome": delivery.last_outcome,
+        "last_http_status": delivery.last_http_status,
         "hint": delivery.hint,
         "created_at": time(delivery.created_at),
         "updated_at": time(delivery.updated_at),
         "next_attempt_at": time(delivery.next_attempt_at),
+        "given_up_at": time(delivery.given_up_at),
     }
     return view | {"client": delivery.client} if caller.operator else view
 

@@ -9,7 +9,8 @@ from bridge.lanes import Lane, Ready, Window
 from bridge.model import ClaimedDelivery, Destination
 from bridge.store.box import Box, log
 from bridge.store.claims import ELSEWHERE_S, Claims, Kind, Pick, look
-from bridge.store.delivering import mark_lost
+from bridge.store.delivering import mark_lost, put_lane
+from bridge.store.replaying import beside
 from bridge.store.rows import extras_of
 from bridge.store.steps import Query, Row, Step, ask
 
@@ -62,9 +63,13 @@ def claim_deliveries(
     taken = set(in_flight)
     moved: dict[tuple[int, bool], float | None] = {}
     for pick in picks:
-        if not (yield ask("due_lane", lane_id=pick.lane.id)):
+        taken_lane = yield ask("due_lane", lane_id=pick.lane.id)
+        if not taken_lane:
             moved[pick.lane.place] = now + ELSEWHERE_S
             continue
+        place = taken_lane[0]["destination_id"]
+        if place < 0:
+            yield ask("rest_beside", lane_id=pick.lane.id, beside=beside(place), now=now)
         rows = yield ask(
             "due_deliveries",
             lane_id=pick.lane.id,
@@ -72,7 +77,7 @@ def claim_deliveries(
             now=now,
             limit=pick.count,
         )
-        up = yield from awake(rows, pick.lane, taken, now)
+        up = yield from awake(rows, pick.lane, place, taken, now)
         found = [claimed(box, row, pick.lane, now) for row in up]
         yield from log_attempts(found, until=now + lease_s)
         items += found
@@ -83,8 +88,12 @@ def claim_deliveries(
     return Claims(items, moved)
 
 
-def awake(rows: Sequence[Row], lane: Lane, taken: set[int], now: float) -> Step[list[Row]]:
-    """Those of `rows` that may be attempted; each other is moved out of their way."""
+def awake(
+    rows: Sequence[Row], lane: Lane, place: int, taken: set[int], now: float
+) -> Step[list[Row]]:
+    """Those of `rows` that may be attempted; each other is moved out of their way. `place`:
+    which destination's lane it is.
+    """
     found: list[Row] = []
     busy: list[dict[str, float]] = []
     for row in rows:
@@ -92,7 +101,10 @@ def awake(rows: Sequence[Row], lane: Lane, taken: set[int], now: float) -> Step[
             yield ask("drop_schedule", delivery_id=row["delivery_id"])
             yield ask("drop_gone_delivery", delivery_id=row["delivery_id"], now=now)
         elif row["home_id"] != lane.id and not row["manual"]:
-            yield from send_home(row, now)
+            yield from send_home(row, row["home_id"], now)
+        elif row["manual"] and row["retry"] and beside(row["home_of"]) != place:
+            home = (row["client"], lane.key, beside(row["home_of"]))
+            yield from send_home(row, (yield from put_lane(*home)), now)
         elif row["delivery_id"] in taken or (row["busy_until"] or now) > now:
             busy.append({"schedule_id": row["id"], "next_at": now + BUSY_RECHECK_S})
         else:
@@ -105,11 +117,11 @@ def awake(rows: Sequence[Row], lane: Lane, taken: set[int], now: float) -> Step[
     return found
 
 
-def send_home(row: Row, now: float) -> Step[None]:
+def send_home(row: Row, lane_id: int, now: float) -> Step[None]:
     """To the lane that its destination has now."""
-    yield ask("move_delivery", schedule_id=row["id"], lane_id=row["home_id"])
+    yield ask("move_delivery", schedule_id=row["id"], lane_id=lane_id)
     advance = "advance_retry" if row["retry"] else "advance_first"
-    yield ask(advance, lane_id=row["home_id"], at=now)
+    yield ask(advance, lane_id=lane_id, at=now)
 
 
 def log_attempts(claims: Sequence[ClaimedDelivery], *, until: float) -> Step[None]:

@@ -236,6 +236,8 @@ def delivery_of(box: Box, row: Row, log: tuple[Attempt, ...] = ()) -> Delivery:
         created_at=row["created_at"],
         updated_at=row["updated_at"],
         next_attempt_at=row["next_at"],
+        last_http_status=row["last_http_status"],
+        given_up_at=row["given_up_at"],
         log=log,
     )
 
