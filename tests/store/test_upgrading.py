@@ -20,7 +20,8 @@ from tests.store.postgres import Server, connected
 OLD, LATEST = 1, len(migrations())
 BACK = (  # from the latest schema to the old one
     "DROP INDEX deliveries_state",
-    "CREATE INDEX deliveries_exhausted ON deliveries (updated_at) WHERE state = 'exhausted'",
+    "CREATE INDEX deliveries_exhausted ON deliveries (updated_at)"
+    " WHERE state = 'exhausted'",
     "ALTER TABLE deliveries DROP COLUMN given_up_at",
     "DROP INDEX poll_schedule_shares",
     "ALTER TABLE poll_schedule DROP COLUMN alone",
