@@ -42,6 +42,7 @@ HOT = (
     "old_subscriptions",
     "page_of_client",
     "page_of_client_state",
+    "page_of_state",
     "page_of_subscription",
     "page_of_task",
     "poll_owners",
@@ -169,8 +170,9 @@ def test_who_is_active_is_found_without_reading_who_was(
 
 def test_what_is_given_up_is_found_by_state_and_time(schema: sqlite3.Connection) -> None:
     """Among millions that were accepted, and from the day that was asked for."""
-    [step] = [step for step in plan(schema, "replays") if step.startswith("SEARCH d ")]
-    assert step.endswith("deliveries_state (state=? AND created_at>? AND created_at<?)")
+    for name in ("replays", "page_of_state"):
+        [step] = [step for step in plan(schema, name) if step.startswith("SEARCH d ")]
+        assert step.endswith("deliveries_state (state=? AND created_at>? AND created_at<?)")
     of_one = plan(schema, "replays_of_subscription")
     assert any("(subscription_id=?)" in step for step in of_one)
 

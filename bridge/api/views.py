@@ -3,9 +3,17 @@
 from collections.abc import Sequence
 from typing import Any
 
-from bridge import events
+from bridge import events, hints
 from bridge.api.auth import Caller
-from bridge.model import Attempt, Delivery, LastPoll, Subscription
+from bridge.model import (
+    Attempt,
+    AttemptOutcome,
+    Delivery,
+    DeliveryState,
+    DeliverySummary,
+    LastPoll,
+    Subscription,
+)
 from bridge.rfc3339 import rfc3339
 
 Json = dict[str, Any]
@@ -50,7 +58,7 @@ def subscription_view(
             "state": delivery.state,
             "attempts": delivery.attempts,
             "last_outcome": delivery.last_outcome,
-            "hint": delivery.hint,
+            "hint": hint_of(delivery),
             "next_attempt_at": time(delivery.next_attempt_at),
         },
         "warnings": [*warnings_of(subscription), *warnings],
@@ -89,13 +97,21 @@ def delivery_view(delivery: Delivery, caller: Caller) -> Json:
         "attempt_count": delivery.attempts,
         "last_outcome": delivery.last_outcome,
         "last_http_status": delivery.last_http_status,
-        "hint": delivery.hint,
+        "hint": hint_of(delivery),
         "created_at": time(delivery.created_at),
         "updated_at": time(delivery.updated_at),
         "next_attempt_at": time(delivery.next_attempt_at),
         "given_up_at": time(delivery.given_up_at),
     }
     return view | {"client": delivery.client} if caller.operator else view
+
+
+def hint_of(delivery: Delivery | DeliverySummary) -> str | None:
+    """What to do, also where another attempt than its own has decided."""
+    gone = delivery.state is DeliveryState.GONE
+    if gone and delivery.last_outcome is not AttemptOutcome.GONE:
+        return " ".join(filter(None, (hints.GONE_ELSEWHERE, delivery.hint)))
+    return delivery.hint
 
 
 def attempt_view(attempt: Attempt) -> Json:

@@ -867,6 +867,19 @@ WHERE d.id < :before
     AND (CAST(:until AS DOUBLE PRECISION) IS NULL OR d.created_at < :until)
 ORDER BY d.id DESC LIMIT :limit;
 
+-- name: page_of_state(client, state, host, since, at, before, top, limit)
+SELECT d.id FROM deliveries d
+JOIN destinations t ON t.id = d.destination_id
+JOIN lanes l ON l.id = t.lane_id
+WHERE d.state = :state AND d.created_at >= :since AND (d.created_at, d.id) < (:at, :before)
+    AND d.id < :top
+    AND (CAST(:client AS TEXT) IS NULL OR l.client = :client)
+    AND (CAST(:host AS TEXT) IS NULL OR l.host = :host)
+ORDER BY d.created_at DESC, d.id DESC LIMIT :limit;
+
+-- name: made_at(delivery_id)
+SELECT created_at FROM deliveries WHERE id = :delivery_id;
+
 -- name: page_of_subscription(subscription_id, state, host, since, until, before, limit)
 SELECT d.id FROM deliveries d
 JOIN destinations t ON t.id = d.destination_id

@@ -9,6 +9,7 @@ import pytest
 from bridge import retry
 from bridge.errors import StoreUnavailable
 from bridge.lanes import Window
+from bridge.model import AttemptOutcome, Reply
 from bridge.store import Pick, Store
 from tests.api.acting import ACCEPTED, REFUSED, SUCCEEDED, attempt, poll
 from tests.api.conftest import OPS, OTHER, Answer, Api, NotedClock, config_with
@@ -317,3 +318,31 @@ async def test_dead_letters_are_listed_with_their_reason(
         assert item["hint"]
     statuses = [item["last_http_status"] for item in page["items"]]
     assert statuses == [500, 500, 404]
+
+
+async def test_what_another_was_told_is_a_reason_as_well(
+    api: Api, store: Store, clock: NotedClock
+) -> None:
+    """Two deliveries of one URL: one is told 410, and one is not even tried again."""
+    gone = Reply(outcome=AttemptOutcome.GONE, http_status=410)
+    first, second = [(await api.subscribe(task_id=f"t{n}")).json["id"] for n in range(2)]
+    clock.advance(5)
+    await poll(store, clock, SUCCEEDED)
+    ready = await store.delivery_lanes(now=clock.now(), window=Window())
+    claims = await store.claim_deliveries(
+        [Pick(ready.lanes[0], 2)], now=clock.now(), lease_s=35
+    )
+    for claimed in claims.items:
+        reply = gone if claimed.subscription_id == first else REFUSED
+        verdict = retry.decide(
+            claimed, reply, schedule=retry.Schedule(), now=clock.now(), dice=0.5
+        )
+        await store.record_attempt(claimed, reply, verdict, now=clock.now())
+    page = (await api("GET", "/deliveries?state=gone")).json
+    by_id = {item["subscription_id"]: item for item in page["items"]}
+    assert by_id[first]["last_http_status"] == 410
+    assert "answered 410 to another" not in by_id[first]["hint"]
+    assert "answered 410 to another" in by_id[second]["hint"]
+    assert by_id[second]["given_up_at"] == "2027-01-15T08:00:05Z"
+    shown_of = (await api("GET", f"/subscriptions/{second}")).json
+    assert "answered 410 to another" in shown_of["delivery"]["hint"]

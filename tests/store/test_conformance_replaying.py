@@ -9,6 +9,7 @@ from bridge.lanes import Lane, Window
 from bridge.model import AttemptOutcome, ClaimedDelivery, DeliveryState, Reply
 from bridge.retry import Schedule
 from bridge.store import After, DeliveryFilter, Pick
+from bridge.store.reading import NEWEST
 from tests.store.scene import (
     ACCEPTED,
     BROKEN,
@@ -501,3 +502,66 @@ async def nothing_left(scene: Scene) -> None:
     """To attempt, nor to look at."""
     assert not await attempts_within(scene, DAY)
     assert not await scene.lanes()
+
+
+# Dead letters
+
+
+async def test_dead_letters_are_paged_by_time(scene: Scene) -> None:
+    """Newest first, each once, whatever has been pruned between two pages."""
+    made: list[str] = []
+    for n in range(3):
+        made += await given_up(scene, 2, params={"n": f"{n}"})
+        await scene.ended("arrived", params={"n": f"{n}"})
+        await scene.deliver(ACCEPTED)
+        scene.later(MINUTE)
+    wanted = DeliveryFilter(client="shop", state="exhausted")
+    pages: list[list[str]] = []
+    before: int | None = NEWEST
+    while before is not None:
+        page = await scene.store.deliveries(wanted, limit=2, before=before)
+        pages.append([one.subscription_id.removeprefix("sub_") for one in page.items])
+        before = page.next_before
+    assert [key for page in pages for key in page] == made[::-1]
+
+
+async def test_a_page_after_one_that_was_pruned(scene: Scene) -> None:
+    """It named the last that had been shown."""
+    await given_up(scene, 3)
+    wanted = DeliveryFilter(client="shop", state="exhausted")
+    page = await scene.store.deliveries(wanted, limit=1)
+    scene.later(DAY)
+    [new] = await given_up(scene, 1, params={"n": "2"})
+    assert await scene.store.prune(before=scene.now - MINUTE) == 3
+    after = await scene.store.deliveries(wanted, limit=9, before=page.next_before or 0)
+    assert not after.items
+    newest = await scene.store.deliveries(wanted, limit=9)
+    assert [one.subscription_id for one in newest.items] == [f"sub_{new}"]
+
+
+async def test_dead_letters_of_a_time_are_listed(scene: Scene) -> None:
+    """Both ends as in every list: from the first on, before the second."""
+    await given_up(scene, 1)
+    at = scene.now
+    scene.later(MINUTE)
+    await given_up(scene, 2, params={"n": "2"})
+    both = {"client": "shop", "state": "exhausted"}
+    assert len(await scene.list_deliveries(**both)) == 3
+    assert len(await scene.list_deliveries(**both, until=at)) == 0
+    assert len(await scene.list_deliveries(**both, until=at + 1)) == 1
+    assert len(await scene.list_deliveries(**both, since=at + 1)) == 2
+    assert len(await scene.list_deliveries(**both, since=at, until=at + 1)) == 1
+    assert not await scene.list_deliveries(**both, host="other.test")
+    assert not await scene.list_deliveries(client="blog", state="exhausted")
+
+
+async def test_what_was_never_tried_is_gone_since_its_url_is(scene: Scene) -> None:
+    """Another delivery was told."""
+    keys = [await scene.add(f"gone-{n}") for n in range(2)]
+    await scene.poll(succeeded())
+    [first] = await scene.claim_deliveries(choose=one)
+    await scene.hear(first, GONE)
+    [other] = [key for key in keys if f"sub_{key}" != first.subscription_id]
+    shown = await scene.delivery(other)
+    assert (shown.state, shown.attempts) == (DeliveryState.GONE, 0)
+    assert (shown.given_up_at, shown.last_http_status) == (scene.now, None)
