@@ -40,8 +40,8 @@ from bridge.errors import FieldFault, RequestError, StoreUnavailable
 from bridge.model import DeliveryState
 from bridge.store import After, DeliveryFilter
 
+FOUND = 10_000  # by one look, in which nothing is written
 CHUNK = 500  # of one transaction
-COUNTED = 10_000  # of one look, where nothing is written
 MOST = 1_000_000
 STATES = (
     DeliveryState.WAITING,
@@ -156,15 +156,17 @@ class Replaying:
         return Asked(wanted, body.state, body.limit or MOST, now)
 
     async def _count(self, asked: Asked, caller: Caller) -> int:
-        return sum([len(ids) async for _, ids in self._chunks(asked, caller, COUNTED)])
+        return sum([len(ids) async for _, ids in self._found(asked, caller)])
 
     async def _take_all(self, asked: Asked, caller: Caller) -> int:
         taken = 0
         try:
-            async for state, ids in self._chunks(asked, caller, CHUNK):
-                if self._deps.draining():
-                    raise broken_off("not_ready", taken)
-                taken += await self._take(state, ids, asked.began_at, caller)
+            async for state, ids in self._found(asked, caller):
+                for at in range(0, len(ids), CHUNK):
+                    if self._deps.draining():
+                        raise broken_off("not_ready", taken)
+                    chunk = ids[at : at + CHUNK]
+                    taken += await self._take(state, chunk, asked.began_at, caller)
         except StoreUnavailable as error:
             if not taken:
                 raise
@@ -183,10 +185,10 @@ class Replaying:
         self._deps.wake_dispatcher()
         return taken
 
-    async def _chunks(
-        self, asked: Asked, caller: Caller, size: int
+    async def _found(
+        self, asked: Asked, caller: Caller
     ) -> AsyncIterator[tuple[str, Sequence[int]]]:
-        """By state; each looked up when what is to be done with the one before is done."""
+        """By state; some more are looked up when the ones before are done with."""
         left = asked.most
         for state in asked.states:
             after: After | None = After()
@@ -196,7 +198,7 @@ class Replaying:
                         replace(asked.wanted, state=state),
                         began_at=asked.began_at,
                         after=after,
-                        limit=min(size, left),
+                        limit=min(FOUND, left),
                     )
                 left, after = left - len(found.ids), found.after
                 if found.ids:

@@ -201,6 +201,7 @@ async def test_twenty_thousand_are_taken_in_chunks(
     clock.advance(5)
     await poll(store, clock, SUCCEEDED)
     await give_up(store, clock)
+    monkeypatch.setattr("bridge.api.replaying.FOUND", 10)
     monkeypatch.setattr("bridge.api.replaying.CHUNK", 5)
     api.woken.clear()
     assert (await replay(api)).json == {"count": 12}
@@ -273,7 +274,7 @@ async def test_what_is_made_meanwhile_is_not_taken(
     clock.advance(5)
     await poll(store, clock, SUCCEEDED)
     await attempt(store, clock, ACCEPTED)
-    monkeypatch.setattr("bridge.api.replaying.CHUNK", 1)
+    monkeypatch.setattr("bridge.api.replaying.FOUND", 1)
     async with api.changed(store=Busy(store, api, clock)) as other:
         answer = await replay(other, state="accepted")
     assert answer.json == {"count": 2}
