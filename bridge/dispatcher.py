@@ -119,12 +119,14 @@ class Dispatcher:
         return self._slots.room(Lane(NOBODY, client, "", retry=retry)) > 0
 
     def _picks(self, ready: Sequence[Lane]) -> Sequence[Pick]:
-        """First attempts before retries, then those who have least in flight."""
+        """First attempts before retries, then those who have least in flight, and of these
+        replays last.
+        """
         chosen: list[tuple[Lane, int]] = []
         for retries in (False, True):
             probed = {lane.id for lane, _ in chosen if lane.probing}
             due = [one for one in ready if one.retry is retries and one.id not in probed]
-            due.sort(key=lambda one: (self._slots.held_by(one), one.ready_at))
+            due.sort(key=lambda one: (self._slots.held_by(one), one.behind, one.ready_at))
             free = self._most - len(self._in_flight) - sum(count for _, count in chosen)
             chosen = self._slots.grant([*chosen, *share(due, free, self._room)])
         return [Pick(lane, count) for lane, count in chosen]

@@ -26,6 +26,7 @@ class Lane:
     ready_at: float = 0.0  # when there is work due, no pause, and budget for one request
     probing: bool = False  # let one through, to see whether it works again
     retry: bool = False
+    behind: bool = False  # of two with as much in flight, the other comes first
 
     @property
     def place(self) -> tuple[int, bool]:

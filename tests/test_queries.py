@@ -48,7 +48,9 @@ HOT = (
     "poll_owners",
     "ready_credentials",
     "ready_first_lanes",
+    "ready_replay_lanes",
     "ready_retry_lanes",
+    "replay_owners",
     "replayed",
     "replays",
     "replays_of_subscription",
@@ -179,7 +181,7 @@ def test_what_is_given_up_is_found_by_state_and_time(schema: sqlite3.Connection)
 
 def test_looking_for_work_reads_nothing_through(schema: sqlite3.Connection) -> None:
     """To see that nothing is due costs a few looks for each owner, and no more."""
-    for name in ("poll_owners", "first_owners", "retry_owners"):
+    for name in ("poll_owners", "first_owners", "retry_owners", "replay_owners"):
         searches = [step for step in plan(schema, name) if step.startswith("SEARCH")]
         assert len(searches) == 4
 

@@ -37,9 +37,14 @@ def retry_lane(row: Row) -> Lane:
     return replace(first_lane(row), retry=True)
 
 
+def replay_lane(row: Row) -> Lane:
+    return replace(retry_lane(row), behind=True)
+
+
 LANES = (
     Kind("first_owners", "ready_first_lanes", first_lane),
     Kind("retry_owners", "ready_retry_lanes", retry_lane, retry=True),
+    Kind("replay_owners", "ready_replay_lanes", replay_lane, retry=True),
 )
 
 

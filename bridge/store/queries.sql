@@ -512,19 +512,37 @@ WHERE client = :owner AND first_ready_at <= :now ORDER BY first_ready_at LIMIT :
 
 -- name: retry_owners(now)
 WITH RECURSIVE owner (name) AS (
-    SELECT min(client) FROM lanes WHERE retry_ready_at IS NOT NULL
+    SELECT min(client) FROM lanes WHERE retry_ready_at IS NOT NULL AND destination_id >= 0
     UNION ALL
-    SELECT (SELECT min(client) FROM lanes WHERE client > owner.name AND retry_ready_at IS NOT NULL)
+    SELECT (SELECT min(client) FROM lanes WHERE client > owner.name AND retry_ready_at IS NOT NULL AND destination_id >= 0)
     FROM owner WHERE owner.name IS NOT NULL
 )
 SELECT name,
-    (SELECT min(retry_ready_at) FROM lanes WHERE client = name AND retry_ready_at <= :now) AS ready_at,
-    (SELECT min(retry_ready_at) FROM lanes WHERE client = name AND retry_ready_at > :now) AS next_at
+    (SELECT min(retry_ready_at) FROM lanes WHERE client = name AND destination_id >= 0 AND retry_ready_at <= :now) AS ready_at,
+    (SELECT min(retry_ready_at) FROM lanes WHERE client = name AND destination_id >= 0 AND retry_ready_at > :now) AS next_at
 FROM owner WHERE name IS NOT NULL;
 
 -- name: ready_retry_lanes(owner, now, limit)
 SELECT id, client, host, retry_ready_at AS ready_at, probing FROM lanes
-WHERE client = :owner AND retry_ready_at <= :now ORDER BY retry_ready_at LIMIT :limit;
+WHERE client = :owner AND destination_id >= 0 AND retry_ready_at <= :now ORDER BY retry_ready_at LIMIT :limit;
+
+-- Lanes of replays (bridge/store/replaying.py).
+
+-- name: replay_owners(now)
+WITH RECURSIVE owner (name) AS (
+    SELECT min(client) FROM lanes WHERE retry_ready_at IS NOT NULL AND destination_id < 0
+    UNION ALL
+    SELECT (SELECT min(client) FROM lanes WHERE client > owner.name AND retry_ready_at IS NOT NULL AND destination_id < 0)
+    FROM owner WHERE owner.name IS NOT NULL
+)
+SELECT name,
+    (SELECT min(retry_ready_at) FROM lanes WHERE client = name AND destination_id < 0 AND retry_ready_at <= :now) AS ready_at,
+    (SELECT min(retry_ready_at) FROM lanes WHERE client = name AND destination_id < 0 AND retry_ready_at > :now) AS next_at
+FROM owner WHERE name IS NOT NULL;
+
+-- name: ready_replay_lanes(owner, now, limit)
+SELECT id, client, host, retry_ready_at AS ready_at, probing FROM lanes
+WHERE client = :owner AND destination_id < 0 AND retry_ready_at <= :now ORDER BY retry_ready_at LIMIT :limit;
 
 -- name: due_lane(lane_id)
 SELECT id, destination_id FROM lanes WHERE id = :lane_id

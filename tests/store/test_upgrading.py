@@ -19,6 +19,10 @@ from tests.store.postgres import Server, connected
 
 OLD, LATEST = 1, len(migrations())
 BACK = (  # from the latest schema to the old one
+    "DROP INDEX lanes_replay",
+    "DROP INDEX lanes_retry",
+    "CREATE INDEX lanes_retry ON lanes (client, retry_ready_at)"
+    " WHERE retry_ready_at IS NOT NULL",
     "DROP INDEX deliveries_state",
     "CREATE INDEX deliveries_exhausted ON deliveries (updated_at)"
     " WHERE state = 'exhausted'",
