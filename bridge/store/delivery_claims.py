@@ -44,7 +44,7 @@ def replay_lane(row: Row) -> Lane:
 LANES = (
     Kind("first_owners", "ready_first_lanes", first_lane),
     Kind("retry_owners", "ready_retry_lanes", retry_lane, retry=True),
-    Kind("replay_owners", "ready_replay_lanes", replay_lane, retry=True),
+    Kind("replay_owners", "ready_replay_lanes", replay_lane, retry=True, behind=True),
 )
 
 
