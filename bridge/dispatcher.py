@@ -112,22 +112,25 @@ class Dispatcher:
         """Lanes that are busy may be full, and so may all those to a busy host."""
         busy = Counter(lane.owner for lane in self._in_flight.values())
         hosts = len({lane.key for lane in self._in_flight.values()})
-        sides = ((client, retry) for client in busy for retry in (False, True))
+        sides = ((client, which) for client in busy for which in range(3))
         closed = frozenset(side for side in sides if not self._open_to(side))
         return Window(busy, hosts, closed)
 
     def _open_to(self, side: Side) -> bool:
         """Whether a client may begin an attempt at a host where nothing is in flight."""
-        client, retry = side
-        return self._slots.room(Lane(NOBODY, client, "", retry=retry)) > 0
+        client, which = side
+        lane = Lane(NOBODY, client, "", retry=which > 0, behind=which > 1)
+        return self._slots.room(lane) > 0
 
     def _picks(self, ready: Sequence[Lane]) -> Sequence[Pick]:
-        """First attempts before retries, then those who have least in flight."""
+        """First attempts before retries, then those who have least in flight, and of these
+        replays last.
+        """
         chosen: list[tuple[Lane, int]] = []
         for retries in (False, True):
             probed = {lane.id for lane, _ in chosen if lane.probing}
             due = [one for one in ready if one.retry is retries and one.id not in probed]
-            due.sort(key=lambda one: (self._slots.held_by(one), one.ready_at))
+            due.sort(key=lambda one: (self._slots.held_by(one), one.behind, one.ready_at))
             free = self._most - len(self._in_flight) - sum(count for _, count in chosen)
             chosen = self._slots.grant([*chosen, *share(due, free, self._room)])
         return [Pick(lane, count) for lane, count in chosen]

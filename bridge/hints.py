@@ -137,6 +137,12 @@ _N8N = tuple(
 )
 _FINISHED = re.compile(r"has finished already", re.IGNORECASE)
 
+# Of a delivery that is gone although its own last attempt was not answered so.
+GONE_ELSEWHERE = (
+    "The URL answered 410 to another attempt, so nothing more is sent there. A new "
+    "subscription or a retry by hand makes the bridge call it again."
+)
+
 _ORIGIN = re.compile(
     r"(?:redirects to )?"
     r"(?P<origin>https?://(?:[a-z0-9._-]{1,253}|\[[0-9a-f:.]{2,45}\])(?::[0-9]{1,5})?)"

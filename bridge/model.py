@@ -348,6 +348,8 @@ class Delivery:
     created_at: float
     updated_at: float
     next_attempt_at: float | None
+    last_http_status: int | None = None  # None: the last attempt had no answer
+    given_up_at: float | None = None  # only of what is exhausted or gone
     log: tuple[Attempt, ...] = ()
 
 

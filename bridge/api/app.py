@@ -20,6 +20,7 @@ from bridge.api.hooks import Hooks
 from bridge.api.limits import RequestLimit
 from bridge.api.listing import Listing
 from bridge.api.probes import Probes
+from bridge.api.replaying import Replaying
 from bridge.api.resource import Closed, Door, Open, Resource
 from bridge.api.respond import refused
 from bridge.api.subscribing import Subscribing
@@ -39,6 +40,7 @@ def create_app(deps: Deps) -> Starlette:
     subscriptions = Subscriptions(deps, waiting, listing, hints)
     deliveries = Deliveries(deps, keeper, listing)
     hooks = Hooks(deps, keeper, listing)
+    replaying = Replaying(deps, keeper, listing)
     subscribe = closed(subscribing.one)
     # The most frequent first: routes are tried in order.
     paths: dict[str, dict[str, Open]] = {
@@ -50,6 +52,7 @@ def create_app(deps: Deps) -> Starlette:
         },
         "/subscribe/batch": {"POST": closed(subscribing.batch)},
         "/deliveries": {"GET": closed(deliveries.list)},
+        "/deliveries/retry": {"POST": closed(replaying.replay)},
         "/deliveries/{id}": {"GET": closed(deliveries.get)},
         "/deliveries/{id}/retry": {"POST": closed(deliveries.retry)},
         "/hooks": {"GET": closed(hooks.list), "POST": closed(hooks.add)},

@@ -20,7 +20,7 @@ MAX_FIELDS = 1_000
 MAX_DEPTH = 16
 
 OBJECTS = ("metadata", "params", "headers", "robot")
-LISTS = ("events", "signing_secret")
+LISTS = ("events", "signing_secret", "state")
 
 
 class Spelt(dict[str, Any]):

@@ -16,6 +16,7 @@ from bridge.store.facade import Store
 from bridge.store.meta import Reached
 from bridge.store.noticing import To as NoticesTo
 from bridge.store.reading import DeliveryFilter, Page, SubscriptionFilter
+from bridge.store.replaying import After, Replays
 from bridge.store.starting import AWAY_S
 from bridge.store.steps import Database
 from bridge.store.subscribing import Subscribed
@@ -24,6 +25,7 @@ from bridge.vault import Vault
 
 __all__ = [
     "AWAY_S",
+    "After",
     "Claims",
     "DeliveryFilter",
     "Doubt",
@@ -31,6 +33,7 @@ __all__ = [
     "Page",
     "Pick",
     "Reached",
+    "Replays",
     "Store",
     "Subscribed",
     "SubscriptionFilter",

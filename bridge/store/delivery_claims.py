@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 import orjson
 
@@ -15,6 +16,7 @@ from bridge.store import hooks
 from bridge.store.box import Box, log
 from bridge.store.claims import ELSEWHERE_S, Claims, Kind, Pick, look
 from bridge.store.delivering import mark_lost
+from bridge.store.replaying import Place, beside, put_replay_lane
 from bridge.store.robots import Robot, free_robot, leave_robot
 from bridge.store.rows import extras_of, hook_id
 from bridge.store.steps import Query, Row, Step, ask
@@ -42,9 +44,14 @@ def retry_lane(row: Row) -> Lane:
     return replace(first_lane(row), retry=True)
 
 
+def replay_lane(row: Row) -> Lane:
+    return replace(retry_lane(row), behind=True)
+
+
 LANES = (
     Kind("first_owners", "ready_first_lanes", first_lane),
     Kind("retry_owners", "ready_retry_lanes", retry_lane, retry=True),
+    Kind("replay_owners", "ready_replay_lanes", replay_lane, retry=True, behind=True),
 )
 
 
@@ -68,15 +75,15 @@ def claim_deliveries(
     taken = set(in_flight)
     moved: dict[tuple[int, bool], float | None] = {}
     for pick in picks:
-        free, robot = yield from free_lane(pick.lane.id)
-        if not free:
+        taken_lane = yield from free_lane(pick.lane.id, now)
+        if taken_lane is None:
             moved[pick.lane.place] = now + ELSEWHERE_S
             continue
-        rows = yield from due(pick, robot, now)
-        up = yield from awake(rows, pick.lane, taken, now)
+        rows = yield from due(pick, taken_lane.robot, now)
+        up = yield from awake(rows, pick.lane, taken_lane.place, taken, now)
         found = [claimed(box, row, pick.lane, now) for row in up]
         yield from log_attempts(found, until=now + lease_s)
-        if robot is not None:
+        if robot := taken_lane.robot:
             found = together(found, robot.room(pick.count, now))
             spent = sum(one.readable for one in found)
             yield from leave_robot(robot, pick.lane.id, spent, now)
@@ -88,14 +95,23 @@ def claim_deliveries(
     return Claims(items, moved)
 
 
-def free_lane(lane_id: int) -> Step[tuple[bool, Robot | None]]:
-    """Whether nobody else claims from it, and the robot that it leads to, if any."""
+class Free(NamedTuple):
+    """A lane that nobody else claims from: whose it is, and the robot it leads to."""
+
+    place: int
+    robot: Robot | None
+
+
+def free_lane(lane_id: int, now: float) -> Step[Free | None]:
     for row in (yield ask("due_lane", lane_id=lane_id)):
+        place = row["destination_id"]
+        if place < 0:
+            yield ask("rest_beside", lane_id=lane_id, beside=beside(place), now=now)
         if row["robot_id"] is None:
-            return True, None
+            return Free(place, None)
         robot = yield from free_robot(row["robot_id"])
-        return robot is not None, robot
-    return False, None
+        return Free(place, robot) if robot else None
+    return None
 
 
 def due(pick: Pick, robot: Robot | None, now: float) -> Step[Sequence[Row]]:
@@ -111,8 +127,12 @@ def due(pick: Pick, robot: Robot | None, now: float) -> Step[Sequence[Row]]:
     return rows if robot is None else robot.chosen(rows, room)
 
 
-def awake(rows: Sequence[Row], lane: Lane, taken: set[int], now: float) -> Step[list[Row]]:
-    """Those of `rows` that may be attempted; each other is moved out of their way."""
+def awake(
+    rows: Sequence[Row], lane: Lane, place: int, taken: set[int], now: float
+) -> Step[list[Row]]:
+    """Those of `rows` that may be attempted; each other is moved out of their way. `place`:
+    which destination's lane it is.
+    """
     found: list[Row] = []
     busy: list[dict[str, float]] = []
     for row in rows:
@@ -123,7 +143,10 @@ def awake(rows: Sequence[Row], lane: Lane, taken: set[int], now: float) -> Step[
             yield ask("drop_schedule", delivery_id=row["delivery_id"])
             yield ask("drop_hook_delivery", delivery_id=row["delivery_id"], now=now)
         elif row["home_id"] != lane.id and not row["manual"]:
-            yield from send_home(row, now)
+            yield from send_home(row, row["home_id"], now)
+        elif row["manual"] and row["retry"] and beside(row["home_of"]) != place:
+            home = Place(row["client"], lane.key, row["home_of"], row["home_robot"])
+            yield from send_home(row, (yield from put_replay_lane(home)), now)
         elif row["delivery_id"] in taken or (row["busy_until"] or now) > now:
             busy.append({"schedule_id": row["id"], "next_at": now + BUSY_RECHECK_S})
         else:
@@ -136,11 +159,11 @@ def awake(rows: Sequence[Row], lane: Lane, taken: set[int], now: float) -> Step[
     return found
 
 
-def send_home(row: Row, now: float) -> Step[None]:
+def send_home(row: Row, lane_id: int, now: float) -> Step[None]:
     """To the lane that its destination has now."""
-    yield ask("move_delivery", schedule_id=row["id"], lane_id=row["home_id"])
+    yield ask("move_delivery", schedule_id=row["id"], lane_id=lane_id)
     advance = "advance_retry" if row["retry"] else "advance_first"
-    yield ask(advance, lane_id=row["home_id"], at=now)
+    yield ask(advance, lane_id=lane_id, at=now)
 
 
 def log_attempts(claims: Sequence[ClaimedDelivery], *, until: float) -> Step[None]:

@@ -34,6 +34,7 @@ from bridge.store import (
     polling,
     reading,
     rekeying,
+    replaying,
     riders,
     starting,
     subscribing,
@@ -47,6 +48,7 @@ from bridge.store.durations import Kind
 from bridge.store.hooks import Added
 from bridge.store.reading import DeliveryFilter, Page, SubscriptionFilter
 from bridge.store.rekeying import Cursor
+from bridge.store.replaying import After, Replays
 from bridge.store.riders import Ride
 from bridge.store.spacing import Pace
 from bridge.store.steps import Database
@@ -289,6 +291,37 @@ class Store:
         return await self.database.write(
             asking.ask_for_attempt, key, sequence, client, now=now, hook=hook
         )
+
+    async def find_replays(
+        self,
+        wanted: DeliveryFilter,
+        *,
+        began_at: float,
+        limit: int,
+        after: After = replaying.BEGINNING,
+    ) -> Replays:
+        """Some of the deliveries that one extra attempt each may be asked for. `wanted` has
+        a state and an end of its time.
+        """
+        return await self.database.scan(
+            replaying.find_replays, wanted, began_at=began_at, after=after, limit=limit
+        )
+
+    async def replay(
+        self, ids: Sequence[int], state: str, *, began_at: float, now: float
+    ) -> int:
+        """Owe one extra attempt to each of a chunk that is still in that state and is owed
+        none; to how many.
+        """
+        owed = await self.database.write(
+            replaying.replay, ids, state, began_at=began_at, now=now
+        )
+        if self.database.shared:
+            for each in set(ids) - owed:  # others may be at it: wait for them, one by one
+                owed |= await self.database.write(
+                    replaying.replay, [each], state, began_at=began_at, now=now, wait=True
+                )
+        return len(owed)
 
     async def delivery(
         self, key: str, sequence: int, client: str | None, hook: str = ""

@@ -570,22 +570,40 @@ WHERE client = :owner AND first_ready_at <= :now ORDER BY first_ready_at LIMIT :
 
 -- name: retry_owners(now)
 WITH RECURSIVE owner (name) AS (
-    SELECT min(client) FROM lanes WHERE retry_ready_at IS NOT NULL
+    SELECT min(client) FROM lanes WHERE retry_ready_at IS NOT NULL AND destination_id >= 0
     UNION ALL
-    SELECT (SELECT min(client) FROM lanes WHERE client > owner.name AND retry_ready_at IS NOT NULL)
+    SELECT (SELECT min(client) FROM lanes WHERE client > owner.name AND retry_ready_at IS NOT NULL AND destination_id >= 0)
     FROM owner WHERE owner.name IS NOT NULL
 )
 SELECT name,
-    (SELECT min(retry_ready_at) FROM lanes WHERE client = name AND retry_ready_at <= :now) AS ready_at,
-    (SELECT min(retry_ready_at) FROM lanes WHERE client = name AND retry_ready_at > :now) AS next_at
+    (SELECT min(retry_ready_at) FROM lanes WHERE client = name AND destination_id >= 0 AND retry_ready_at <= :now) AS ready_at,
+    (SELECT min(retry_ready_at) FROM lanes WHERE client = name AND destination_id >= 0 AND retry_ready_at > :now) AS next_at
 FROM owner WHERE name IS NOT NULL;
 
 -- name: ready_retry_lanes(owner, now, limit)
 SELECT id, client, host, retry_ready_at AS ready_at, probing FROM lanes
-WHERE client = :owner AND retry_ready_at <= :now ORDER BY retry_ready_at LIMIT :limit;
+WHERE client = :owner AND destination_id >= 0 AND retry_ready_at <= :now ORDER BY retry_ready_at LIMIT :limit;
+
+-- Lanes of replays (bridge/store/replaying.py).
+
+-- name: replay_owners(now)
+WITH RECURSIVE owner (name) AS (
+    SELECT min(client) FROM lanes WHERE retry_ready_at IS NOT NULL AND destination_id < 0
+    UNION ALL
+    SELECT (SELECT min(client) FROM lanes WHERE client > owner.name AND retry_ready_at IS NOT NULL AND destination_id < 0)
+    FROM owner WHERE owner.name IS NOT NULL
+)
+SELECT name,
+    (SELECT min(retry_ready_at) FROM lanes WHERE client = name AND destination_id < 0 AND retry_ready_at <= :now) AS ready_at,
+    (SELECT min(retry_ready_at) FROM lanes WHERE client = name AND destination_id < 0 AND retry_ready_at > :now) AS next_at
+FROM owner WHERE name IS NOT NULL;
+
+-- name: ready_replay_lanes(owner, now, limit)
+SELECT id, client, host, retry_ready_at AS ready_at, probing FROM lanes
+WHERE client = :owner AND destination_id < 0 AND retry_ready_at <= :now ORDER BY retry_ready_at LIMIT :limit;
 
 -- name: due_lane(lane_id)
-SELECT id, robot_id FROM lanes WHERE id = :lane_id
+SELECT id, destination_id, robot_id FROM lanes WHERE id = :lane_id
 /*+ FOR NO KEY UPDATE SKIP LOCKED */;
 
 -- name: due_robot(robot_id)
@@ -601,12 +619,23 @@ UPDATE robots SET muted_until = :until WHERE id = :robot_id AND muted_until < :u
 -- name: rest_lane(lane_id, until)!
 UPDATE lanes SET paused_until = :until WHERE id = :lane_id AND paused_until < :until;
 
+-- A lane of replays (bridge/store/replaying.py) rests while the one beside it does.
+-- name: rest_beside(lane_id, beside, now)!
+UPDATE lanes
+SET (paused_until, probing) = (SELECT b.paused_until, b.probing FROM lanes b
+    WHERE b.client = lanes.client AND b.host = lanes.host AND b.destination_id = :beside)
+WHERE id = :lane_id AND EXISTS (SELECT 1 FROM lanes b
+    WHERE b.client = lanes.client AND b.host = lanes.host AND b.destination_id = :beside
+        AND b.paused_until > :now AND b.paused_until > lanes.paused_until);
+
 -- name: due_deliveries(lane_id, retry, now, limit)
 SELECT s.id, s.delivery_id, s.manual, s.retry, s.claim_no, s.failures, s.conflicts, s.claimed_at,
     d.subscription_id, d.sequence, d.destination_id, d.attempts, d.lost, d.created_at, e.type, e.body,
     u.key, u.client, coalesce(h.method, u.method) AS method, coalesce(h.format, u.format) AS format,
     u.sealed AS wish, t.sealed AS destination, t.lane_id AS home_id, t.gone_at,
     h.key AS hook, h.sealed AS hook_sealed, h.removed_at,
+    (SELECT destination_id FROM lanes WHERE id = t.lane_id) AS home_of,
+    (SELECT robot_id FROM lanes WHERE id = t.lane_id) AS home_robot,
     (SELECT max(o.next_at) FROM delivery_schedule o
      WHERE o.delivery_id = s.delivery_id AND o.id <> s.id AND o.claimed_at IS NOT NULL) AS busy_until
 FROM delivery_schedule s
@@ -679,16 +708,20 @@ WHERE delivery_id = :delivery_id AND number = :number;
 
 -- A 2xx is recorded whatever else happened meanwhile.
 -- name: settle_delivery(delivery_id, state, outcome, hint, now)!
-UPDATE deliveries SET state = :state, last_outcome = :outcome, hint = :hint, updated_at = :now
+UPDATE deliveries
+SET state = :state, last_outcome = :outcome, hint = :hint, updated_at = :now,
+    given_up_at = CASE WHEN state = :state THEN given_up_at END
 WHERE id = :delivery_id AND (state <> 'accepted' OR :state = 'accepted');
 
 -- name: drop_owed_attempts(delivery_id, schedule_id)!
 DELETE FROM delivery_schedule
 WHERE delivery_id = :delivery_id AND (id = :schedule_id OR manual = 0 OR claimed_at IS NULL);
 
+-- What was given up stays so while attempts by hand fail: since when it is, is kept.
 -- name: note_attempt(delivery_id, outcome, hint, lost, now)!
 UPDATE deliveries
 SET last_outcome = :outcome, hint = :hint, updated_at = :now,
+    given_up_at = CASE WHEN state IN ('exhausted', 'gone') THEN coalesce(given_up_at, updated_at) END,
     lost = CASE WHEN :lost > 0 THEN 1 ELSE lost END
 WHERE id = :delivery_id;
 
@@ -796,7 +829,63 @@ SELECT claimed_at FROM delivery_schedule WHERE delivery_id = :delivery_id AND ma
 -- name: ask_attempt(delivery_id, lane_id, now)!
 INSERT INTO delivery_schedule (delivery_id, manual, lane_id, retry, next_at)
 VALUES (:delivery_id, 1, :lane_id, 0, :now)
-ON CONFLICT (delivery_id, manual) DO NOTHING;
+ON CONFLICT (delivery_id, manual) DO UPDATE
+SET lane_id = excluded.lane_id, retry = 0, next_at = excluded.next_at
+WHERE delivery_schedule.retry = 1 AND delivery_schedule.claimed_at IS NULL;
+
+-- Replay: what may be attempted once more, oldest first, and is not waiting for that already.
+-- A 410 that came since it began stands.
+
+-- name: replays(client, state, host, since, after, until, began_at, limit)
+SELECT d.id, d.created_at FROM deliveries d
+JOIN subscriptions s ON s.id = d.subscription_id
+JOIN destinations t ON t.id = d.destination_id
+JOIN lanes l ON l.id = t.lane_id
+WHERE d.state = :state AND (d.created_at, d.id) > (:since, :after) AND d.created_at < :until
+    AND s.state <> 'stopped' AND (t.gone_at IS NULL OR t.gone_at <= :began_at)
+    AND (CAST(:client AS TEXT) IS NULL OR l.client = :client)
+    AND (CAST(:host AS TEXT) IS NULL OR l.host = :host)
+    AND NOT EXISTS (SELECT 1 FROM hooks h WHERE h.id = d.hook_id AND h.removed_at IS NOT NULL)
+    AND NOT EXISTS (SELECT 1 FROM delivery_schedule q WHERE q.delivery_id = d.id AND q.manual = 1)
+ORDER BY d.created_at, d.id LIMIT :limit;
+
+-- name: replays_of_subscription(subscription_id, state, host, since, after, until, began_at, limit)
+SELECT d.id, d.created_at FROM deliveries d
+JOIN subscriptions s ON s.id = d.subscription_id
+JOIN destinations t ON t.id = d.destination_id
+JOIN lanes l ON l.id = t.lane_id
+WHERE d.subscription_id = :subscription_id AND (CAST(:state AS TEXT) IS NULL OR d.state = :state)
+    AND (d.created_at, d.id) > (:since, :after) AND d.created_at < :until
+    AND s.state <> 'stopped' AND (t.gone_at IS NULL OR t.gone_at <= :began_at)
+    AND (CAST(:host AS TEXT) IS NULL OR l.host = :host)
+    AND NOT EXISTS (SELECT 1 FROM hooks h WHERE h.id = d.hook_id AND h.removed_at IS NOT NULL)
+    AND NOT EXISTS (SELECT 1 FROM delivery_schedule q WHERE q.delivery_id = d.id AND q.manual = 1)
+ORDER BY d.created_at, d.id LIMIT :limit;
+
+-- `ids` are the keys of a JSON object. What others are at is left out, for it may be in a
+-- crowd of which they wait for another.
+-- name: take_replays(ids, state)
+SELECT d.id, d.destination_id, l.client, l.host, l.destination_id AS home_of, l.robot_id
+FROM json_each(:ids /*+ ::json */) j CROSS JOIN deliveries d
+JOIN subscriptions s ON s.id = d.subscription_id
+JOIN destinations t ON t.id = d.destination_id
+JOIN lanes l ON l.id = t.lane_id
+WHERE d.id = CAST(j.key AS BIGINT) AND d.state = :state AND s.state <> 'stopped'
+    AND NOT EXISTS (SELECT 1 FROM hooks h WHERE h.id = d.hook_id AND h.removed_at IS NOT NULL)
+/*+ FOR NO KEY UPDATE OF d SKIP LOCKED */;
+
+-- name: reopen_replayed(destination_id, began_at)!
+UPDATE destinations
+SET gone_at = NULL,
+    reopened_at = CASE WHEN reopened_at > :began_at THEN reopened_at ELSE :began_at END
+WHERE id = :destination_id AND (gone_at IS NULL OR gone_at <= :began_at);
+
+-- name: owe_replays(ids, lane_id, now)
+INSERT INTO delivery_schedule (delivery_id, manual, lane_id, retry, next_at)
+SELECT CAST(j.key AS BIGINT), 1, CAST(:lane_id AS BIGINT), 1, CAST(:now AS DOUBLE PRECISION)
+FROM json_each(:ids /*+ ::json */) j WHERE true
+ON CONFLICT (delivery_id, manual) DO NOTHING
+RETURNING delivery_id;
 
 -- Durations
 
@@ -886,6 +975,19 @@ WHERE d.id < :before
     AND (CAST(:until AS DOUBLE PRECISION) IS NULL OR d.created_at < :until)
 ORDER BY d.id DESC LIMIT :limit;
 
+-- name: page_of_state(client, state, host, since, at, before, top, limit)
+SELECT d.id FROM deliveries d
+JOIN destinations t ON t.id = d.destination_id
+JOIN lanes l ON l.id = t.lane_id
+WHERE d.state = :state AND d.created_at >= :since AND (d.created_at, d.id) < (:at, :before)
+    AND d.id < :top
+    AND (CAST(:client AS TEXT) IS NULL OR l.client = :client)
+    AND (CAST(:host AS TEXT) IS NULL OR l.host = :host)
+ORDER BY d.created_at DESC, d.id DESC LIMIT :limit;
+
+-- name: made_at(delivery_id)
+SELECT created_at FROM deliveries WHERE id = :delivery_id;
+
 -- name: page_of_subscription(subscription_id, state, host, since, until, before, limit)
 SELECT d.id FROM deliveries d
 JOIN destinations t ON t.id = d.destination_id
@@ -899,6 +1001,9 @@ ORDER BY d.id DESC LIMIT :limit;
 
 -- name: view_delivery(delivery_id)
 SELECT d.id, d.sequence, d.state, d.attempts, d.last_outcome, d.hint, d.created_at, d.updated_at,
+    CASE WHEN d.state IN ('exhausted', 'gone') THEN coalesce(d.given_up_at, d.updated_at) END AS given_up_at,
+    (SELECT http_status FROM attempts WHERE delivery_id = d.id AND finished_at IS NOT NULL
+     ORDER BY number DESC LIMIT 1) AS last_http_status,
     s.key, h.key AS hook, s.client, e.type, t.sealed AS destination, l.host,
     (SELECT min(next_at) FROM delivery_schedule
      WHERE delivery_id = d.id AND claimed_at IS NULL) AS next_at
@@ -950,7 +1055,8 @@ WHERE l.client <> '';
 -- name: backlog(now)
 SELECT (SELECT count(*) FROM poll_schedule) AS watches,
     (SELECT count(*) FROM delivery_schedule) AS deliveries,
-    (SELECT min(next_at) FROM delivery_schedule WHERE next_at <= :now) AS oldest_delivery_at,
+    (SELECT min(next_at) FROM delivery_schedule
+     WHERE next_at <= :now AND (manual = 0 OR retry = 0)) AS oldest_delivery_at,
     (SELECT min(next_at) FROM poll_schedule
      WHERE next_at <= :now AND closing_at IS NULL) AS oldest_poll_at,
     (SELECT count(*) FROM deliveries WHERE state = 'exhausted') AS exhausted;
@@ -1033,6 +1139,7 @@ VALUES (:key, '', :watch_id, '', 'POST', 'standard', 0, 'stopped', :now, :now, 1
 UPDATE hooks SET removed_at = :now, identity = NULL
 WHERE client = :client AND removed_at IS NULL AND id <> :hook_id;
 
+-- The state is looked at last: an index finds those of a time among all of a state as well.
 -- name: exhausted_since(since, until, limit)
 SELECT d.sequence, s.key, h.key AS hook, s.client, l.host
 FROM deliveries d
@@ -1040,8 +1147,8 @@ JOIN subscriptions s ON s.id = d.subscription_id
 JOIN destinations t ON t.id = d.destination_id
 JOIN lanes l ON l.id = t.lane_id
 LEFT JOIN hooks h ON h.id = d.hook_id
-WHERE d.state = 'exhausted' AND d.updated_at >= :since AND d.updated_at < :until AND s.client <> ''
-ORDER BY d.updated_at LIMIT :limit;
+WHERE d.state || '' = 'exhausted' AND d.given_up_at >= :since AND d.given_up_at < :until AND s.client <> ''
+ORDER BY d.given_up_at LIMIT :limit;
 
 -- name: gone_since(since, until, limit)
 SELECT l.client, l.host FROM destinations t JOIN lanes l ON l.id = t.lane_id

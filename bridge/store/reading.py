@@ -1,5 +1,6 @@
 """Steps that read: subscriptions and deliveries as the API shows them."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -210,6 +211,8 @@ def page_of_deliveries(wanted: DeliveryFilter, before: int, limit: int) -> Step[
         "before": before,
         "limit": limit,
     }
+    if wanted.subscription_key is None and wanted.state is not None:
+        return (yield from page_of_state(wanted, before, limit))
     if wanted.subscription_key is None:
         return (yield ask("page_of_deliveries", client=wanted.client, **filters))
     found = yield ask(
@@ -218,6 +221,26 @@ def page_of_deliveries(wanted: DeliveryFilter, before: int, limit: int) -> Step[
     for row in found:
         return (yield ask("page_of_subscription", subscription_id=row["id"], **filters))
     return []
+
+
+def page_of_state(wanted: DeliveryFilter, before: int, limit: int) -> Step[Rows]:
+    """By time, for those of one state may be few among very many."""
+    edge, top = (math.inf if wanted.until is None else wanted.until, -1), before
+    for row in (yield ask("made_at", delivery_id=before)):
+        edge, top = min(edge, (row["created_at"], before)), NEWEST
+    return (
+        yield ask(
+            "page_of_state",
+            client=wanted.client,
+            state=wanted.state,
+            host=wanted.host,
+            since=wanted.since or 0.0,
+            at=edge[0],
+            before=edge[1],
+            top=top,
+            limit=limit,
+        )
+    )
 
 
 def delivery_of(box: Box, row: Row, log: tuple[Attempt, ...] = ()) -> Delivery:
@@ -238,6 +261,8 @@ def delivery_of(box: Box, row: Row, log: tuple[Attempt, ...] = ()) -> Delivery:
         created_at=row["created_at"],
         updated_at=row["updated_at"],
         next_attempt_at=row["next_at"],
+        last_http_status=row["last_http_status"],
+        given_up_at=row["given_up_at"],
         log=log,
     )
 

@@ -32,10 +32,12 @@ async def test_a_delivery_is_shown_with_its_attempts(api: Api, delivery: str) ->
         "state": "retrying",
         "attempt_count": 1,
         "last_outcome": "refused",
+        "last_http_status": 500,
         "hint": shown["hint"],
         "created_at": "2027-01-15T08:00:05Z",
         "updated_at": "2027-01-15T08:00:05Z",
         "next_attempt_at": shown["next_attempt_at"],
+        "given_up_at": None,
         "attempts": [
             {
                 "number": 1,

@@ -26,6 +26,15 @@ FORMER = [
     one for one in split(migrations()[0]) if re.search(r" (TABLE|ON) deliveries ", one)
 ]
 BACK = (  # from the latest schema to the old one
+    "DROP INDEX lanes_replay",
+    "DROP INDEX lanes_retry",
+    "CREATE INDEX lanes_retry ON lanes (client, retry_ready_at)"
+    " WHERE retry_ready_at IS NOT NULL",
+    "DROP INDEX deliveries_state",
+    "DROP INDEX deliveries_given_up",
+    "CREATE INDEX deliveries_exhausted ON deliveries (updated_at)"
+    " WHERE state = 'exhausted'",
+    "ALTER TABLE deliveries DROP COLUMN given_up_at",
     "DROP INDEX destinations_gone",
     "DROP INDEX lanes_robot",
     "ALTER TABLE lanes DROP COLUMN robot_id",
