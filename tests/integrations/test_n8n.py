@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from bridge import samples, signature
+from bridge import events, samples, signature
 from bridge.api.models import SubscribeBody
 from bridge.portable import encode
 from tests.integrations.files import (
@@ -31,7 +31,7 @@ RUN = Path(__file__).with_name("n8n.mjs")
 
 # Node types and the versions of them that n8n 1.123 has. No Code node: what the files
 # are for is to do without.
-KNOWN = {
+KNOWN: dict[str, set[float]] = {
     "crypto": {1},
     "extractFromFile": {1},
     "httpRequest": {4.2},
@@ -220,7 +220,7 @@ def test_a_recording_is_refused_after_five_minutes(age_s: float, status: int) ->
 
 
 @needs_node
-@pytest.mark.parametrize("type_", samples.TYPES)
+@pytest.mark.parametrize("type_", events.TYPES)
 def test_every_event_gets_through_to_the_work(type_: str) -> None:
     """
     Ends without a result and updates without an outcome have nulls where others have not.
@@ -299,7 +299,9 @@ def test_the_wait_ends_after_the_deadline() -> None:
     """
     nodes = {node["name"]: node["parameters"] for node in nodes_of(WAIT)}
     [deadline] = re.findall(r"deadline: '([^']+)'", nodes["Subscribe"]["jsonBody"])
-    body = SubscribeBody(provider="a", task_id="t", deadline=deadline)
+    body = SubscribeBody.model_validate(
+        {"provider": "a", "task_id": "t", "deadline": deadline}
+    )
     assert nodes["Wait"]["resumeUnit"] == "hours"
     assert body.deadline is not None
     assert nodes["Wait"]["resumeAmount"] * 3_600 > body.deadline + 1_800
