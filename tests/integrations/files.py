@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from bridge import samples
+from bridge.api import models
 from bridge.formats import flat
 
 ROOT = Path(__file__).parents[2]
@@ -28,6 +29,10 @@ PATHS = {
 # Of those, the ones that the API does not have yet. Remove a path here as soon as it is
 # there: a test fails while it is listed in vain.
 NOT_THERE_YET = {"/hooks", "/hooks/{id}", "/samples"}
+
+# What `POST /hooks` takes. Its tests are left out until it is there, as above.
+HOOK_BODY: Any = getattr(models, "HookBody", None)
+needs_hooks = pytest.mark.skipif(HOOK_BODY is None, reason="there are no hooks yet")
 
 # What is kept secret must not be in a file that is passed on.
 SECRET = re.compile(r"whsec_[A-Za-z0-9+/]|sk-[A-Za-z0-9]{8}|Bearer [A-Za-z0-9]{8}")

@@ -7,10 +7,12 @@ from typing import Any
 from bridge import events
 from bridge.api.models import SubscribeBody
 from tests.integrations.files import (
+    HOOK_BODY,
     INTEGRATIONS,
     PATHS,
     SECRET,
     keys_of_the_flat_form,
+    needs_hooks,
     parsed,
     sample_of,
 )
@@ -132,6 +134,15 @@ def test_the_hook_is_removed_by_the_id_that_was_kept() -> None:
     assert attach["response"]["data"][kept] == "{{body.id}}"
     assert detach["url"] == "/hooks/{{webhook." + kept + "}}"
     assert {*attach["body"]} <= {"url", "events", "provider", "format", "headers"}
+
+
+@needs_hooks
+def test_the_bridge_takes_what_attaching_sends() -> None:
+    """
+    One unknown field is refused, and the scenario cannot be switched on.
+    """
+    body = {**filled(named("webhook/attach")["body"]), "url": SENT["callback_url"]}
+    assert HOOK_BODY.model_validate(body).format == "flat"
 
 
 def test_the_events_to_choose_from_are_those_there_are() -> None:

@@ -8,11 +8,13 @@ from typing import Any
 from bridge import events
 from bridge.api.models import SubscribeBody
 from tests.integrations.files import (
+    HOOK_BODY,
     INTEGRATIONS,
     NODE,
     PATHS,
     SECRET,
     keys_of_the_flat_form,
+    needs_hooks,
     needs_node,
     parsed,
     sample_of,
@@ -101,6 +103,16 @@ def test_the_bridge_takes_what_watching_a_task_sends() -> None:
     assert SubscribeBody.model_validate(full).metadata == {"a": "b"}
     kept = {name: value for name, value in least.items() if value is not None}
     assert SubscribeBody.model_validate(kept).format == "flat"
+
+
+@needs_node
+@needs_hooks
+def test_the_bridge_takes_what_switching_a_zap_on_sends() -> None:
+    """
+    One unknown field is refused, and the Zap cannot be switched on.
+    """
+    [call, _removal] = [each for each in asked()["asked"] if "/hooks" in each["url"]]
+    assert HOOK_BODY.model_validate(call["body"]).format == "flat"
 
 
 @needs_node
