@@ -10,6 +10,7 @@ from typing import Protocol
 import structlog
 
 from bridge import formats, lanes, retry, signature
+from bridge.breaker import Breaker
 from bridge.clock import Clock
 from bridge.errors import StoreUnavailable
 from bridge.health import Health
@@ -131,7 +132,7 @@ class Dispatcher:
 
     def _room(self, lane: Lane) -> int:
         room = self._slots.room(lane)
-        return min(room, 1 - self._slots.held_by(lane)) if lane.probing else room
+        return min(room, lane.probing - self._slots.held_by(lane)) if lane.probing else room
 
     def _places(self, lane: Lane) -> Sequence[Place]:
         """What this lane's attempts take a slot of."""
@@ -150,8 +151,9 @@ class Dispatcher:
             verdict = retry.decide(
                 claimed, reply, schedule=self._schedule, now=now, dice=self._dice.random()
             )
-            await self._record(claimed, reply, verdict)
+            breaker = await self._record(claimed, reply, verdict)
             self._note(claimed, reply, verdict)
+            self._note_breaker(claimed, breaker)
         finally:
             self._slots.give_back(self._in_flight.pop(claimed.delivery_id))
 
@@ -189,12 +191,12 @@ class Dispatcher:
 
     async def _record(
         self, claimed: ClaimedDelivery, reply: Reply, verdict: Verdict
-    ) -> None:
+    ) -> Breaker | None:
         """Write it down, however often that takes: what is forgotten is sent again."""
         while True:
             try:
                 now = self._clock.now()
-                await self._store.record_attempt(claimed, reply, verdict, now=now)
+                return await self._store.record_attempt(claimed, reply, verdict, now=now)
             except StoreUnavailable as error:
                 if self.stopping.is_set():
                     raise
@@ -202,8 +204,13 @@ class Dispatcher:
                     "attempt.unrecorded", message=claimed.message_id, error=str(error)
                 )
                 await self._clock.wait(self.stopping, RECORD_AGAIN_S)
-            else:
-                return
+
+    def _note_breaker(self, claimed: ClaimedDelivery, breaker: Breaker | None) -> None:
+        whose = {"client": claimed.client, "host": claimed.destination.host}
+        if breaker is Breaker.OPENED:
+            log.warning("host.silent", **whose)
+        elif breaker is Breaker.CLOSED:
+            log.info("host.answers", **whose)
 
     def _note(self, claimed: ClaimedDelivery, reply: Reply, verdict: Verdict) -> None:
         self._attempts(verdict.outcome.value).inc()

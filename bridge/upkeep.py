@@ -150,6 +150,7 @@ class Upkeep:
         self._metrics.watches.set(figures["watches"])
         self._metrics.owed.set(figures["deliveries"])
         self._metrics.exhausted.set(figures["exhausted"])
+        self._metrics.silent_hosts.set(figures["silent_hosts"])
         self._metrics.poll_backlog.set(now - (figures["oldest_poll_at"] or now))
         self._metrics.delivery_backlog.set(now - (figures["oldest_delivery_at"] or now))
 

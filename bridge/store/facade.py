@@ -5,6 +5,7 @@ import string
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
+from bridge.breaker import Breaker
 from bridge.cadence import History, PollPolicy
 from bridge.errors import RequestError
 from bridge.lanes import Ready, Window
@@ -21,7 +22,7 @@ from bridge.model import (
 from bridge.retry import Verdict
 from bridge.store import (
     asking,
-    delivering,
+    breaking,
     delivery_claims,
     durations,
     meta,
@@ -249,12 +250,15 @@ class Store:
 
     async def record_attempt(
         self, claimed: ClaimedDelivery, reply: Reply, verdict: Verdict, *, now: float
-    ) -> None:
-        rest = await self.database.write(
-            delivering.record_attempt, self._box, claimed, reply, verdict, now=now
+    ) -> Breaker | None:
+        """Returns what it has made of the breaker of its client and host."""
+        recorded = await self.database.write(
+            breaking.record, self._box, claimed, reply, verdict, now=now
         )
+        rest = recorded.rest
         while rest is not None:
             rest = await self.database.write(rest)
+        return recorded.breaker
 
     async def ask_for_attempt(
         self, key: str, sequence: int, client: str | None, *, now: float

@@ -19,6 +19,10 @@ from tests.store.postgres import Server, connected
 
 OLD, LATEST = 1, len(migrations())
 BACK = (  # from the latest schema to the old one
+    "DROP INDEX lanes_open",
+    "ALTER TABLE lanes DROP COLUMN opened_at",
+    "ALTER TABLE lanes DROP COLUMN silent_id",
+    "ALTER TABLE lanes DROP COLUMN silences",
     "DROP INDEX poll_schedule_shares",
     "ALTER TABLE poll_schedule DROP COLUMN alone",
     "ALTER TABLE poll_schedule DROP COLUMN hinted_at",
