@@ -224,8 +224,7 @@ async def test_many_of_them_leave_nothing_behind(tmp_path: Path) -> None:
         came = await attempts(receivers, names, MANY)
         after = await settled(before)
     assert came.total() == MANY
-    assert after.tasks <= before.tasks
-    assert after.files <= before.files + SPARE
+    assert after.spares(before), (before, after)
     assert after.objects - before.objects < MANY, "not one for each"
     assert after.resident - before.resident < 64 << 20
 
@@ -245,6 +244,9 @@ class Held:
         files = len(list(FOLDER.iterdir())) if FOLDER.exists() else 0
         tasks, objects = len(asyncio.all_tasks()), len(gc.get_objects())
         return cls(tasks, files, objects, resident())
+
+    def spares(self, before: "Held") -> bool:
+        return self.tasks <= before.tasks and self.files <= before.files + SPARE
 
 
 def resident() -> int:
@@ -269,17 +271,14 @@ async def attempts(receivers: Receivers, names: "cycle[str]", count: int) -> Cou
 async def settled(before: Held | None) -> Held:
     """What is held once the receivers have heard that we hung up; or ten seconds later."""
     loop = asyncio.get_running_loop()
-    last, until = Held.now(), loop.time() + 10
-    while loop.time() < until:
+    until = loop.time() + 10
+    while True:
         looked = asyncio.Event()
-        loop.call_later(0.4, looked.set)
+        loop.call_later(0.5, looked.set)
         await looked.wait()
         held = Held.now()
-        less = before is None or (held.tasks <= before.tasks and held.files <= before.files)
-        if less and (held.tasks, held.files) == (last.tasks, last.files):
-            break
-        last = held
-    return last
+        if loop.time() > until or before is None or held.spares(before):
+            return held
 
 
 async def test_a_name_that_moves_inside_between_two_attempts_is_refused(
