@@ -1,4 +1,4 @@
-"""Promise 4, more of it: hosts that hang, drip, break off or refuse; names without number."""
+"""Promise 4, more of it: hosts that hang, drip, break off, refuse; very many names."""
 
 import asyncio
 from pathlib import Path
