@@ -33,9 +33,17 @@ def record(
     rest = yield from record_attempt(box, claimed, reply, verdict, now=now)
     if verdict.throttled:
         return Recorded(rest)
+    judged = yield from judge(claimed, reply, verdict, now)
+    return Recorded(rest or judged.rest, judged.breaker)  # silence leaves one only
+
+
+def judge(
+    claimed: ClaimedDelivery, reply: Reply, verdict: Verdict, now: float
+) -> Step[Recorded]:
+    """What one request says of its host, if that was not that it is throttled."""
+    closed = yield from calm(claimed, reply)
     if not verdict.silent:
-        return Recorded(rest, (yield from calm(claimed, reply)))
-    yield from calm(claimed, reply)
+        return Recorded(None, closed)
     # What was under way when it opened says nothing new.
     lanes = yield ask(
         "count_silence",
@@ -45,7 +53,7 @@ def record(
     for lane in lanes:
         if lane["silences"] >= breaker.OPEN_AFTER:
             return (yield from opened(lane, verdict, now))
-    return Recorded(rest)
+    return Recorded()
 
 
 def calm(claimed: ClaimedDelivery, reply: Reply) -> Step[Breaker | None]:
