@@ -10,6 +10,7 @@ from typing import Protocol
 import structlog
 
 from bridge import formats, lanes, retry, signature
+from bridge.breaker import Breaker
 from bridge.clock import Clock
 from bridge.errors import StoreUnavailable
 from bridge.health import Health
@@ -137,7 +138,7 @@ class Dispatcher:
 
     def _room(self, lane: Lane) -> int:
         room = self._slots.room(lane)
-        return min(room, 1 - self._slots.held_by(lane)) if lane.probing else room
+        return min(room, lane.probing - self._slots.held_by(lane)) if lane.probing else room
 
     def _places(self, lane: Lane) -> Sequence[Place]:
         """What this lane's attempts take a slot of."""
@@ -157,9 +158,10 @@ class Dispatcher:
                 (each, self._verdict(each, reply, now))
                 for each in (claimed, *claimed.riders)
             ]
-            await self._record(told, reply)
+            breaker = await self._record(told, reply)
             for each, verdict in told:
                 self._note(each, reply, verdict)
+            self._note_breaker(claimed, breaker)
         finally:
             self._slots.give_back(self._in_flight.pop(claimed.delivery_id))
             self._riding.difference_update(each.delivery_id for each in claimed.riders)
@@ -200,15 +202,12 @@ class Dispatcher:
 
     async def _record(
         self, told: Sequence[tuple[ClaimedDelivery, Verdict]], reply: Reply
-    ) -> None:
+    ) -> Breaker | None:
         """Write it down, however often that takes: what is forgotten is sent again."""
         while True:
             try:
                 now = self._clock.now()
-                if len(told) > 1:
-                    await self._store.record_attempts(told, reply, now=now)
-                else:
-                    await self._store.record_attempt(told[0][0], reply, told[0][1], now=now)
+                return await self._store.record_attempts(told, reply, now=now)
             except StoreUnavailable as error:
                 if self.stopping.is_set():
                     raise
@@ -218,8 +217,13 @@ class Dispatcher:
                     error=str(error),
                 )
                 await self._clock.wait(self.stopping, RECORD_AGAIN_S)
-            else:
-                return
+
+    def _note_breaker(self, claimed: ClaimedDelivery, breaker: Breaker | None) -> None:
+        whose = {"client": claimed.client, "host": claimed.destination.host}
+        if breaker is Breaker.OPENED:
+            log.warning("host.silent", **whose)
+        elif breaker is Breaker.CLOSED:
+            log.info("host.answers", **whose)
 
     def _note(self, claimed: ClaimedDelivery, reply: Reply, verdict: Verdict) -> None:
         self._attempts(verdict.outcome.value).inc()

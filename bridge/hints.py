@@ -46,11 +46,13 @@ _BY_OUTCOME = {
         "host to callbacks.allow_hosts or its network to callbacks.allow_networks."
     ),
     AttemptOutcome.INVALID_ANSWER: (
-        "What came back is not HTTP: check the port, and http against https."
+        "What came back is not HTTP, or its headers are larger than 16 KiB: check the "
+        "port, and http against https."
     ),
 }
 
 _BY_STATUS = {
+    304: "304 answers a request for what is known already, and this was none: answer 2xx.",
     400: "The receiver does not accept the request: its answer is kept with the attempt.",
     401: (
         "The receiver wants credentials: give the header that it checks in `headers`. If "
@@ -91,6 +93,15 @@ _BY_STATUS = {
     ),
     501: "The receiver does not know {method}: subscribe with another `method`.",
 }
+
+WAITS = (
+    "The last attempts at this host had no answer, so it is left alone: one attempt at a "
+    "time tries, two minutes apart at most. What waits meanwhile uses up no attempt."
+)
+OUTLIVED = (
+    "Given up for its age: the host has not answered for days. Mend the receiver, then "
+    "retry by hand."
+)
 
 _UNAVAILABLE = "The receiver, or the proxy before it, is down or restarting."
 _REFUSED = "Only a 2xx answer counts as received: the answer is kept with the attempt."
@@ -155,7 +166,7 @@ def hint(reply: Reply, method: str) -> str | None:
     """What to do about `reply` to an attempt with HTTP `method`; None: nothing is wrong."""
     if reply.outcome is AttemptOutcome.ACCEPTED:
         return None
-    if reply.outcome is AttemptOutcome.REDIRECTED:
+    if reply.outcome is AttemptOutcome.REDIRECTED and reply.http_status != 304:
         words = redirection(reply.detail)
         return f"The URL {words}, and redirects are never followed: give the final URL."
     if reply.hint is not None:

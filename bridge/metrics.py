@@ -46,6 +46,10 @@ class Metrics:
         self.watches = self._gauge("watches", "Watches that are polled")
         self.owed = self._gauge("deliveries_owed", "Attempts that are scheduled")
         self.exhausted = self._gauge("deliveries_exhausted", "Deliveries given up")
+        self.silent_hosts = self._gauge(
+            "callback_hosts_silent",
+            "Hosts, by client, that wait for an answer to one attempt",
+        )
         self.poll_backlog = self._gauge(
             "poll_backlog_age_seconds", "Age of the oldest due poll"
         )

@@ -14,6 +14,7 @@
 import math
 from dataclasses import dataclass, replace
 
+from bridge import breaker
 from bridge.events import TASK_UPDATED
 from bridge.hints import finished, hint
 from bridge.model import AttemptOutcome, ClaimedDelivery, DeliveryState, Reply
@@ -90,6 +91,9 @@ class Verdict:
     hint: str | None = None
     throttled: bool = False  # the destination is to rest
     asked_s: float | None = None  # … for so long, as it said itself
+    silent: bool = False  # nobody answered
+    dice: float = 0.0  # for a rest of its host
+    old_before: float = -math.inf  # what was owed before then is old
 
 
 _SETTLES = {
@@ -118,6 +122,9 @@ def decide(
         throttled=_throttled(reply),
         asked_s=reply.retry_after_s,
     )
+    if breaker.silent(reply):
+        old_before = now - schedule.age_limit_s
+        verdict = replace(verdict, silent=True, dice=dice, old_before=old_before)
     if verdict.state is not None or delivery.manual:
         return verdict
     if reply.outcome is AttemptOutcome.CONFLICT and _repeats_soon(delivery, reply):

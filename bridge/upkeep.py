@@ -159,6 +159,7 @@ class Upkeep:
         self._metrics.watches.set(figures["watches"])
         self._metrics.owed.set(figures["deliveries"])
         self._metrics.exhausted.set(figures["exhausted"])
+        self._metrics.silent_hosts.set(figures["silent_hosts"])
         polls_s = now - (figures["oldest_poll_at"] or now)
         deliveries_s = now - (figures["oldest_delivery_at"] or now)
         self._metrics.poll_backlog.set(polls_s)

@@ -9,6 +9,7 @@ from benchmarks import (
     cadence,
     cpu,
     deliveries,
+    fairness,
     latency,
     memory,
     picture,
@@ -26,6 +27,7 @@ TINY = {
     subscribes: ["--connections", "2"],
     deliveries: ["--backlog", "300"],
     latency: ["--rates", "10"],
+    fairness: ["--rate", "10", "--hosts", "5", "--backlog", "20"],
     memory: ["--watches", "256", "512"],
     cpu: ["--watches", "1000"],
     # Nodes are processes of their own, and begin later on a machine that is busy.

@@ -58,7 +58,6 @@ def record_attempt(
         rest = yield from give_up(claimed, verdict, now)
     if verdict.throttled:
         return (yield from throttle(claimed, verdict, now))
-    yield ask("calm_lanes", lane_id=claimed.lane_id, destination_id=claimed.destination_id)
     return rest
 
 

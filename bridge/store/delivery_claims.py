@@ -36,7 +36,7 @@ def first_lane(row: Row) -> Lane:
         row["client"],
         row["host"],
         ready_at=row["ready_at"],
-        probing=bool(row["probing"]),
+        probing=row["probing"],
     )
 
 

@@ -5,6 +5,7 @@ import string
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
+from bridge.breaker import Breaker
 from bridge.cadence import History, PollPolicy
 from bridge.errors import RequestError
 from bridge.lanes import Ready, Window
@@ -24,7 +25,7 @@ from bridge.notices import Notice, Seen
 from bridge.retry import Verdict
 from bridge.store import (
     asking,
-    delivering,
+    breaking,
     delivery_claims,
     durations,
     hooks,
@@ -44,6 +45,7 @@ from bridge.store import (
 from bridge.store.bounded import Bounded
 from bridge.store.box import Box
 from bridge.store.claims import Claims, Pick
+from bridge.store.delivering import Rest
 from bridge.store.durations import Kind
 from bridge.store.hooks import Added
 from bridge.store.reading import DeliveryFilter, Page, SubscriptionFilter
@@ -257,12 +259,15 @@ class Store:
 
     async def record_attempt(
         self, claimed: ClaimedDelivery, reply: Reply, verdict: Verdict, *, now: float
-    ) -> None:
-        rest = await self.database.write(
-            delivering.record_attempt, self._box, claimed, reply, verdict, now=now
+    ) -> Breaker | None:
+        """Returns what it has made of the breaker of its client and host."""
+        recorded = await self.database.write(
+            breaking.record, self._box, claimed, reply, verdict, now=now
         )
+        rest = recorded.rest
         while rest is not None:
             rest = await self.database.write(rest)
+        return recorded.breaker
 
     async def record_attempts(
         self,
@@ -270,14 +275,16 @@ class Store:
         reply: Reply,
         *,
         now: float,
-    ) -> None:
+    ) -> Breaker | None:
         """As `record_attempt`, of several that one message told of."""
-        for rest in await self.database.write(
-            delivering.record_attempts, self._box, told, reply, now=now
-        ):
-            left: delivering.Rest | None = rest
+        rests, breaker = await self.database.write(
+            breaking.record_several, self._box, told, reply, now=now
+        )
+        for rest in rests:
+            left: Rest | None = rest
             while left is not None:
                 left = await self.database.write(left)
+        return breaker
 
     async def ask_for_attempt(
         self, key: str, sequence: int, client: str | None, *, now: float, hook: str = ""

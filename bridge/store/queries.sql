@@ -710,7 +710,8 @@ WHERE delivery_id = :delivery_id AND number = :number;
 -- name: settle_delivery(delivery_id, state, outcome, hint, now)!
 UPDATE deliveries
 SET state = :state, last_outcome = :outcome, hint = :hint, updated_at = :now,
-    given_up_at = CASE WHEN state = :state THEN given_up_at END
+    given_up_at = CASE WHEN :state IN ('exhausted', 'gone')
+        THEN CASE WHEN state = :state THEN coalesce(given_up_at, :now) ELSE :now END END
 WHERE id = :delivery_id AND (state <> 'accepted' OR :state = 'accepted');
 
 -- name: drop_owed_attempts(delivery_id, schedule_id)!
@@ -763,14 +764,60 @@ RETURNING suspect_id;
 
 -- name: pause_lane(lane_id, paused_until, throttles)!
 UPDATE lanes
-SET probing = 1, throttles = :throttles,
+SET probing = 1, throttles = :throttles, silences = 0, silent_id = NULL, opened_at = NULL,
     paused_until = CASE WHEN paused_until > :paused_until THEN paused_until ELSE :paused_until END
 WHERE id = :lane_id;
 
--- name: calm_lanes(lane_id, destination_id)!
-UPDATE lanes SET suspect_id = NULL, probing = 0, throttles = 0
+-- A lane that was throttled is free at once; one that was silent lets more and more go.
+-- name: calm_lanes(lane_id, destination_id, answered, whole)
+UPDATE lanes
+SET suspect_id = NULL, throttles = 0,
+    probing = CASE WHEN opened_at IS NULL AND probing = 1 THEN 0
+        WHEN :answered = 0 OR probing = 0 THEN probing
+        WHEN probing >= :whole THEN 0 ELSE probing + 1 END,
+    silences = CASE WHEN :answered = 0 THEN silences ELSE 0 END,
+    silent_id = CASE WHEN :answered = 0 THEN silent_id END,
+    opened_at = CASE WHEN :answered = 0 THEN opened_at END
 WHERE id IN (:lane_id, (SELECT lane_id FROM destinations WHERE id = :destination_id))
-    AND (suspect_id IS NOT NULL OR probing = 1);
+    AND (suspect_id IS NOT NULL OR probing = 1 AND opened_at IS NULL
+        OR :answered = 1 AND (probing > 0 OR silences > 0))
+RETURNING probing;
+
+-- name: count_silence(destination_id, begun_at)
+UPDATE lanes
+SET silences = silences + 1,
+    silent_id = CASE WHEN silences = 0 OR silent_id = :destination_id THEN :destination_id END
+WHERE id = (SELECT lane_id FROM destinations WHERE id = :destination_id) AND paused_until <= :begun_at
+RETURNING id, client, host, destination_id, silences, silent_id;
+
+-- name: forget_silence(lane_id)!
+UPDATE lanes
+SET silences = 0, silent_id = NULL, opened_at = NULL,
+    probing = CASE WHEN opened_at IS NULL THEN probing ELSE 0 END
+WHERE id = :lane_id;
+
+-- name: open_lane(lane_id, until, silences, now)!
+UPDATE lanes
+SET probing = 1, silences = :silences, opened_at = coalesce(opened_at, :now),
+    paused_until = CASE WHEN paused_until > :until THEN paused_until ELSE :until END
+WHERE id = :lane_id;
+
+-- name: other_destination(lane_id, destination_id)
+SELECT id FROM destinations WHERE lane_id = :lane_id AND id <> :destination_id LIMIT 1;
+
+-- Of those that have waited longest in a lane, so many at most, the ones that are that old.
+-- name: old_deliveries(lane_id, retry, before, limit)
+SELECT d.id, s.id AS schedule_id, s.claim_no
+FROM deliveries d JOIN delivery_schedule s ON s.delivery_id = d.id
+WHERE d.created_at < :before AND s.id IN (
+    SELECT id FROM delivery_schedule
+    WHERE lane_id = :lane_id AND retry = :retry AND manual = 0 AND claimed_at IS NULL
+    ORDER BY next_at LIMIT :limit)
+/*+ FOR NO KEY UPDATE OF d, s SKIP LOCKED */;
+
+-- name: give_up_delivery(delivery_id, state, hint, now)!
+UPDATE deliveries SET state = :state, hint = :hint, updated_at = :now, given_up_at = :now
+WHERE id = :delivery_id AND state IN ('waiting', 'retrying');
 
 -- Waits for whoever is just subscribing to it, to see when that was.
 -- name: lock_destination(destination_id)
@@ -957,10 +1004,13 @@ WHERE s.id = :subscription_id;
 
 -- The end's delivery if there is one, else the newest update's.
 -- name: newest_delivery(subscription_id)
-SELECT d.sequence, d.state, d.attempts, d.last_outcome, d.hint,
+SELECT d.sequence, d.state, d.attempts, d.last_outcome, d.hint, l.opened_at, l.paused_until,
     (SELECT min(next_at) FROM delivery_schedule
      WHERE delivery_id = d.id AND claimed_at IS NULL) AS next_at
-FROM deliveries d WHERE d.subscription_id = :subscription_id AND d.hook_id = 0
+FROM deliveries d
+JOIN destinations t ON t.id = d.destination_id
+JOIN lanes l ON l.id = t.lane_id
+WHERE d.subscription_id = :subscription_id AND d.hook_id = 0
 ORDER BY CASE WHEN d.sequence = 0 THEN 0 ELSE 1 END, d.sequence DESC LIMIT 1;
 
 -- name: page_of_deliveries(client, state, host, since, until, before, limit)
@@ -1004,7 +1054,7 @@ SELECT d.id, d.sequence, d.state, d.attempts, d.last_outcome, d.hint, d.created_
     CASE WHEN d.state IN ('exhausted', 'gone') THEN coalesce(d.given_up_at, d.updated_at) END AS given_up_at,
     (SELECT http_status FROM attempts WHERE delivery_id = d.id AND finished_at IS NOT NULL
      ORDER BY number DESC LIMIT 1) AS last_http_status,
-    s.key, h.key AS hook, s.client, e.type, t.sealed AS destination, l.host,
+    s.key, h.key AS hook, s.client, e.type, t.sealed AS destination, l.host, l.opened_at, l.paused_until,
     (SELECT min(next_at) FROM delivery_schedule
      WHERE delivery_id = d.id AND claimed_at IS NULL) AS next_at
 FROM deliveries d
@@ -1059,7 +1109,9 @@ SELECT (SELECT count(*) FROM poll_schedule) AS watches,
      WHERE next_at <= :now AND (manual = 0 OR retry = 0)) AS oldest_delivery_at,
     (SELECT min(next_at) FROM poll_schedule
      WHERE next_at <= :now AND closing_at IS NULL) AS oldest_poll_at,
-    (SELECT count(*) FROM deliveries WHERE state = 'exhausted') AS exhausted;
+    (SELECT count(*) FROM deliveries WHERE state = 'exhausted') AS exhausted,
+    (SELECT count(*) FROM lanes WHERE opened_at IS NOT NULL
+        AND (first_at IS NOT NULL OR retry_at IS NOT NULL)) AS silent_hosts;
 
 -- Sweep: what must not exist
 

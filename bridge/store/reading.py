@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from bridge.events import ENDS, expand
+from bridge.hints import WAITS
 from bridge.ids import END, message_id
 from bridge.model import (
     Attempt,
@@ -165,8 +166,8 @@ def summary_of(row: Row) -> Step[DeliverySummary]:
             attempts=delivery["attempts"],
             last_outcome=delivery["last_outcome"]
             and AttemptOutcome(delivery["last_outcome"]),
-            hint=delivery["hint"],
-            next_attempt_at=delivery["next_at"],
+            hint=hint_of(delivery),
+            next_attempt_at=next_attempt_at(delivery),
         )
     return DeliverySummary(id=message_id(f"sub_{row['key']}", END), state=state_before(row))
 
@@ -257,14 +258,28 @@ def delivery_of(box: Box, row: Row, log: tuple[Attempt, ...] = ()) -> Delivery:
         state=DeliveryState(row["state"]),
         attempts=row["attempts"],
         last_outcome=row["last_outcome"] and AttemptOutcome(row["last_outcome"]),
-        hint=row["hint"],
+        hint=hint_of(row),
         created_at=row["created_at"],
         updated_at=row["updated_at"],
-        next_attempt_at=row["next_at"],
+        next_attempt_at=next_attempt_at(row),
         last_http_status=row["last_http_status"],
         given_up_at=row["given_up_at"],
         log=log,
     )
+
+
+def hint_of(row: Row) -> str | None:
+    """Of a delivery: what its last attempt taught, and why it waits if its host does."""
+    resting = row["opened_at"] is not None and DeliveryState(row["state"]).pending
+    words = (row["hint"], WAITS if resting else None)
+    return " ".join(filter(None, words)) or None
+
+
+def next_attempt_at(row: Row) -> float | None:
+    """Not before the rest of a host is over that does not answer."""
+    if row["next_at"] is None or row["opened_at"] is None:
+        return row["next_at"] and float(row["next_at"])
+    return max(float(row["next_at"]), float(row["paused_until"]))
 
 
 def attempt_of(box: Box, row: Row) -> Attempt:

@@ -24,7 +24,7 @@ from bridge.store import (
     NoticesTo,
     Subscribed,
     asking,
-    delivering,
+    breaking,
     hooks,
     meta,
     noticing,
@@ -69,7 +69,7 @@ async def other(server: Server) -> AsyncIterator[asyncpg.Connection]:
 def heard(scene: Scene, claimed: ClaimedDelivery, reply: Reply) -> tuple[Any, ...]:
     """The step that records it, and what it is given but for the time."""
     verdict = retry.decide(claimed, reply, schedule=scene.schedule, now=scene.now, dice=0.0)
-    return delivering.record_attempt, scene.store._box, claimed, reply, verdict
+    return breaking.record, scene.store._box, claimed, reply, verdict
 
 
 async def test_who_are_told_410_at_once_do_not_wait_for_each_other(scene: Scene) -> None:

@@ -26,6 +26,10 @@ FORMER = [
     one for one in split(migrations()[0]) if re.search(r" (TABLE|ON) deliveries ", one)
 ]
 BACK = (  # from the latest schema to the old one
+    "DROP INDEX lanes_open",
+    "ALTER TABLE lanes DROP COLUMN opened_at",
+    "ALTER TABLE lanes DROP COLUMN silent_id",
+    "ALTER TABLE lanes DROP COLUMN silences",
     "DROP INDEX lanes_replay",
     "DROP INDEX lanes_retry",
     "CREATE INDEX lanes_retry ON lanes (client, retry_ready_at)"
