@@ -6,7 +6,7 @@ from pydantic import ValidationError
 
 from bridge.config.environment import PREFIX, SHORT
 from bridge.config.keys import meant
-from bridge.config.models import Callbacks, Config
+from bridge.config.models import Config
 from bridge.config.tree import NOT_A_GROUP, Path, variable
 
 MISSING = {
@@ -17,7 +17,6 @@ MISSING = {
 }
 
 LATER: set[Path] = {(key,) for key in Config.later}
-LATER |= {("callbacks", key) for key in Callbacks.later}
 
 _WORDS = {
     "bool_parsing": "must be true or false",

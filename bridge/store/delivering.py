@@ -58,6 +58,8 @@ def record_attempt(
         rest = yield from give_up(claimed, verdict, now)
     if verdict.throttled:
         return (yield from throttle(claimed, verdict, now))
+    if verdict.outcome is AttemptOutcome.PROXY_ERROR:
+        return rest  # it says nothing of the receiver
     yield ask("calm_lanes", lane_id=claimed.lane_id, destination_id=claimed.destination_id)
     return rest
 
