@@ -6,6 +6,7 @@ resolver about IP literals, and a name may change its answer between two questio
 """
 
 import socket
+import ssl
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
@@ -75,9 +76,12 @@ class Egress:
         self._headers = {"User-Agent": user_agent, "Accept-Encoding": ACCEPT_ENCODING}
         self._keep_alive_s = keep_alive_s
         self._way = way
+        self._tls: dict[str | None, ssl.SSLContext] = {}
         self._sessions: dict[tuple[Way, bool], aiohttp.ClientSession] = {}
 
     async def __aenter__(self) -> Self:
+        for inside in (False, True):  # now, and not in the time of somebody's request
+            self._at(self._way, inside)
         return self
 
     async def __aexit__(
@@ -101,10 +105,13 @@ class Egress:
         a request there is not cut off.
         """
         way = self._way if way is DIRECT else way
-        key = way, _same_spelling(host) in self._inside_hosts
-        found = self._sessions.get(key)
+        return self._at(way, _same_spelling(host) in self._inside_hosts)
+
+    def _at(self, way: Way, inside: bool) -> aiohttp.ClientSession:
+        found = self._sessions.get((way, inside))
         if found is None:
-            found = self._sessions[key] = self._session(self._connector(*key))
+            found = self._session(self._connector(way, inside))
+            self._sessions[way, inside] = found
         return found
 
     async def request(
@@ -148,7 +155,8 @@ class Egress:
             if inside
             else Guarded(self._resolver, self._allowed)
         )
-        tls = trusting(way.authorities)
+        tls = self._tls.get(way.authorities) or trusting(way.authorities)
+        self._tls[way.authorities] = tls  # reading all authorities takes a while
         common: dict[str, Any] = {
             "use_dns_cache": False,
             "ssl": tls,
