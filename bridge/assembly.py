@@ -18,11 +18,12 @@ from bridge.api.deps import Deps
 from bridge.api.leaving import Leaving
 from bridge.bell import Bell
 from bridge.clock import Clock, SharedClock, SystemClock
-from bridge.config import Config, NodeRole
+from bridge.config import Callbacks, Config, NodeRole
 from bridge.dispatcher import Dispatcher
 from bridge.health import Health
 from bridge.membership import Membership
 from bridge.metrics import Metrics
+from bridge.model import Way
 from bridge.net.body import ByteBudget
 from bridge.net.guard import Egress
 from bridge.net.resolver import Resolver
@@ -292,4 +293,12 @@ def callback_egress(config: Config, resolver: Resolver) -> Egress:
         allow_networks=config.callbacks.allow_networks,
         limit=config.callbacks.slots,
         user_agent=USER_AGENT,
+        way=callback_way(config.callbacks),
+    )
+
+
+def callback_way(settings: Callbacks) -> Way:
+    return Way(
+        proxy=settings.proxy.get_secret_value() if settings.proxy else None,
+        authorities=settings.ca_file.pem if settings.ca_file else None,
     )

@@ -45,6 +45,11 @@ _BY_OUTCOME = {
         "The host resolves to an address inside the network: if that is meant, add the "
         "host to callbacks.allow_hosts or its network to callbacks.allow_networks."
     ),
+    AttemptOutcome.PROXY_ERROR: (
+        "The operator's proxy made no connection: look at callbacks.proxy, its user and "
+        "password, and its log; it may also mean that the receiver is down. The bridge "
+        "tries again by itself, and the schedule stays where it is."
+    ),
     AttemptOutcome.INVALID_ANSWER: (
         "What came back is not HTTP, or its headers are larger than 16 KiB: check the "
         "port, and http against https."
@@ -146,6 +151,11 @@ _N8N = tuple(
         ),
     )
 )
+_PROXY = re.compile("the proxy made no connection")
+_PROXY_REFUSES = (
+    "The operator's proxy does not connect to this host or port: let it allow CONNECT "
+    "there, for plain HTTP too."
+)
 _FINISHED = re.compile(r"has finished already", re.IGNORECASE)
 
 # Of a delivery that is gone although its own last attempt was not answered so.
@@ -171,6 +181,8 @@ def hint(reply: Reply, method: str) -> str | None:
         return f"The URL {words}, and redirects are never followed: give the final URL."
     if reply.hint is not None:
         return reply.hint
+    if reply.outcome is AttemptOutcome.CONNECT_ERROR and _PROXY.match(reply.detail or ""):
+        return _PROXY_REFUSES
     text = _BY_OUTCOME.get(reply.outcome) or _n8n(reply) or _by_status(reply.http_status)
     return text.replace("{method}", method)
 

@@ -14,6 +14,9 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self.polls = self._counter("polls", "Polls made", "provider", "outcome")
+        self.poll_proxy_faults = self._counter(
+            "poll_proxy_faults", "Polls that the provider's proxy failed", "provider"
+        )
         self.saved = self._counter(
             "polls_saved", "Polls that need not be made, by what saves them", "how"
         )

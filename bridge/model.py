@@ -97,6 +97,7 @@ class AttemptOutcome(StrEnum):
     TLS_ERROR = "tls_error"
     ADDRESS_FORBIDDEN = "address_forbidden"
     INVALID_ANSWER = "invalid_answer"  # not HTTP
+    PROXY_ERROR = "proxy_error"  # the operator's own proxy: says nothing of the receiver
 
     @property
     def lost(self) -> bool:
@@ -178,6 +179,7 @@ class Observation:
     finished_at: float | None = None
     detail: str | None = None  # one line for people, without secrets
     retry_after_s: float | None = None  # the provider asked for this much patience
+    ours: bool = False  # a fault on our side of the provider: nothing is said of it
     raw: Any = field(default=None, repr=False)  # the body without account fields
 
 
@@ -418,6 +420,20 @@ class ClaimedDelivery:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Way:
+    """How the operator wants somebody's servers to be reached."""
+
+    proxy: str | None = field(default=None, repr=False)  # its URL may hold a password
+    authorities: str | None = field(default=None, repr=False)  # PEM, beside the system's
+    # True: the proxy is told the name, as the hosts come from the operator. False: the
+    # address we have vetted, so that nobody's DNS can say something else to the proxy.
+    by_name: bool = False
+
+
+DIRECT = Way()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PollRequest:
     """One question to a provider, ready to send."""
 
@@ -426,6 +442,7 @@ class PollRequest:
     headers: Mapping[str, str] = field(repr=False)
     body: bytes | None = field(default=None, repr=False)
     timeout_s: float = 30.0
+    way: Way = DIRECT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -436,4 +453,5 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)  # lower-case names
     body: bytes = field(default=b"", repr=False)
     failure: str | None = None  # timeout, dns_error, connect_error, tls_error, reset, …
+    detail: str | None = None  # of a proxy's failure: one line for people, without secrets
     too_large: bool = False

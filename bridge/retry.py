@@ -7,6 +7,8 @@
     409 "has finished already"   presumed, if the end of an earlier attempt was never seen;
                                  else the schedule
     any other 409                again in 1 to 2 s, 5 times; then the schedule
+    no way through our proxy     again, further and further apart, without counting, until
+                                 the delivery is too old: exhausted
     any other status, no answer  the schedule; when that is used up: exhausted
     a chat robot's final word    exhausted at once (formats/answers.py)
 """
@@ -35,6 +37,10 @@ LANE_REST_MOST_S = 60.0
 
 # An outage of ours may use up the age; it never takes the short steps from a receiver.
 SHORT_STEP_S = 900.0
+
+# While the operator's own proxy is broken: by age, as no attempt counts. For a day at least
+# it is waited for, however short the schedule.
+PROXY_LEAST_S, PROXY_MOST_S, PROXY_SHARE, PROXY_PATIENCE_S = 5.0, 900.0, 0.2, 86_400.0
 
 UPDATE_STEPS = 2  # an update makes three attempts: it is stale before the long steps come
 
@@ -133,10 +139,11 @@ def decide(
         return replace(
             verdict, state=DeliveryState.RETRYING, next_at=again_at, conflicts=conflicts
         )
-    verdict = replace(verdict, failures=delivery.failures + 1)
-    if reply.final:
-        return replace(verdict, state=DeliveryState.EXHAUSTED)
-    step_s = _step_s(delivery, schedule, now)
+    if reply.outcome is AttemptOutcome.PROXY_ERROR:
+        step_s = _proxy_step_s(schedule, now - delivery.created_at)
+    else:
+        verdict = replace(verdict, failures=delivery.failures + 1)
+        step_s = None if reply.final else _step_s(delivery, schedule, now)
     if step_s is None:
         return replace(verdict, state=DeliveryState.EXHAUSTED)
     again_at = now + _wait_s(step_s, reply, dice)
@@ -151,6 +158,12 @@ def _step_s(delivery: ClaimedDelivery, schedule: Schedule, now: float) -> float 
     if delivery.type == TASK_UPDATED and delivery.failures >= UPDATE_STEPS:
         return None
     return schedule.step_s(delivery.failures, now - delivery.created_at)
+
+
+def _proxy_step_s(schedule: Schedule, age_s: float) -> float | None:
+    step_s = min(max(age_s * PROXY_SHARE, PROXY_LEAST_S), PROXY_MOST_S)
+    patience_s = max(schedule.age_limit_s, PROXY_PATIENCE_S)
+    return step_s if age_s + step_s <= patience_s else None
 
 
 def _wait_s(step_s: float, reply: Reply, dice: float) -> float:

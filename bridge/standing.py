@@ -73,7 +73,9 @@ class Standing:
     ) -> None:
         name, outcome = claimed.provider, seen.outcome
         self._polls(name, outcome.value).inc()
-        if outcome in DOWN:
+        if seen.ours:
+            self._metrics.poll_proxy_faults.labels(provider=name).inc()
+        elif outcome in DOWN:
             self._circuits[name].failed(now, dice)
             down_since = self.pulse(name).down_since or now
             self._pulses[name] = self.pulse(name)._replace(down_since=down_since)

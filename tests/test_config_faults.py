@@ -117,29 +117,6 @@ def test_an_unknown_key_names_the_one_meant(tmp_path: Path, key: str, meant: str
     assert meant in fault
 
 
-@pytest.mark.parametrize("text", ["callbacks: {proxy: http://p}"])
-def test_keys_of_a_later_version_are_called_that(tmp_path: Path, text: str) -> None:
-    """
-    "Unknown" would send the reader looking for a typing error.
-    """
-    assert fault_of(tmp_path, text).endswith(
-        "not in this version of poll-bridge; remove it"
-    )
-
-
-def test_keys_of_a_later_version_may_stand_there_unset(tmp_path: Path) -> None:
-    """
-    The documented example has them, as null.
-    """
-    written(
-        tmp_path,
-        """
-        callbacks: {proxy: null}
-        """,
-    )
-    assert loaded(tmp_path, ENOUGH).callbacks.slots == 256
-
-
 @pytest.mark.parametrize(
     ("text", "told"),
     [

@@ -6,7 +6,7 @@ equal to this page.
 """
 
 from collections.abc import Mapping
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, SecretStr, model_validator
 
@@ -21,8 +21,6 @@ Slots = Annotated[int, Field(ge=1, le=10_000)]
 
 class Callbacks(Settings):
     """How webhooks are sent."""
-
-    later: ClassVar[frozenset[str]] = frozenset({"proxy"})
 
     timeout_s: Annotated[float, within("1s", "5m")] = Field(
         default=20.0,
@@ -43,6 +41,15 @@ class Callbacks(Settings):
         description="Internal networks that may be called back: `[10.0.0.0/8]`.",
     )
     https_only: bool = Field(default=False, description="Refuse callbacks over plain HTTP.")
+    proxy: secrecy.ProxyUrl | None = Field(
+        default=None,
+        description="HTTP proxy that leads outside: `http://user:password@proxy:3128`. "
+        "What is listed above is reached without it.",
+    )
+    ca_file: f.CaFile | None = Field(
+        default=None,
+        description="Further certificate authorities to trust, in PEM.",
+    )
     slots: Slots = Field(default=256, description="Attempts in flight, at most.")
     host_slots: Slots = Field(
         default=16, description="Attempts in flight to one host, at most."

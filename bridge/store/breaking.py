@@ -7,7 +7,7 @@ from typing import NamedTuple
 from bridge import breaker
 from bridge.breaker import Breaker
 from bridge.hints import OUTLIVED
-from bridge.model import ClaimedDelivery, DeliveryState, Reply
+from bridge.model import AttemptOutcome, ClaimedDelivery, DeliveryState, Reply
 from bridge.retry import Verdict
 from bridge.store.box import Box
 from bridge.store.delivering import (
@@ -64,6 +64,8 @@ def judge(
     claimed: ClaimedDelivery, reply: Reply, verdict: Verdict, now: float
 ) -> Step[Recorded]:
     """What one request says of its host, if that was not that it is throttled."""
+    if verdict.outcome is AttemptOutcome.PROXY_ERROR:
+        return Recorded()  # it says nothing of the receiver
     closed = yield from calm(claimed, reply)
     if not verdict.silent:
         return Recorded(None, closed)

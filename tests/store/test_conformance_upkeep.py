@@ -259,9 +259,9 @@ async def test_the_backlog_is_told_with_its_age(scene: Scene) -> None:
         "watches": 0,
         "deliveries": 0,
         "oldest_poll_at": None,
+        "oldest_delivery_at": None,
         "exhausted": 0,
         "silent_hosts": 0,
-        "exhausted": 0,
     }
     await scene.add("a", first_poll_s=1.0)
     await scene.add("b", first_poll_s=2.0)
