@@ -200,6 +200,12 @@ class Destination:
     url: str = field(repr=False)
     host: str  # lower-case host name or address, without port
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    masked: bool = False  # the value of the query's last parameter is not shown
+
+    @property
+    def shown(self) -> str:
+        """The URL as its owner may see it again."""
+        return self.url.rpartition("=")[0] + "=***" if self.masked else self.url
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -35,7 +35,8 @@ class Box:
                 "url": destination.url,
                 "host": destination.host,
                 "headers": dict(destination.headers),
-            },
+            }
+            | ({"masked": True} if destination.masked else {}),
             "destination",
         )
 

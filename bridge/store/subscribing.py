@@ -8,6 +8,7 @@ import orjson
 from bridge.errors import RequestError
 from bridge.model import (
     DeliveryState,
+    Destination,
     IdempotencyKey,
     Observation,
     Subscription,
@@ -268,8 +269,7 @@ def put_destination(box: Box, wish: Wish) -> Step[int]:
     """Its id; what of it does not open any more is kept anew."""
     destination = wish.destination
     assert destination is not None  # noqa: S101 - the caller has looked
-    headers = orjson.dumps(dict(destination.headers), option=orjson.OPT_SORT_KEYS)
-    fingerprint = box.fingerprints.of("destination", wish.client, destination.url, headers)
+    fingerprint = destination_fingerprint(box, wish.client, destination)
     found = yield ask("find_destination", fingerprint=fingerprint)
     if not found:
         lane_id = yield from put_lane(wish.client, destination.host)
@@ -285,6 +285,13 @@ def put_destination(box: Box, wish: Wish) -> Step[int]:
         sealed = box.seal_destination(destination)
         yield ask("keep_destination", destination_id=destination_id, sealed=sealed)
     return destination_id
+
+
+def destination_fingerprint(box: Box, client: str, to: Destination) -> bytes:
+    """Of those with a secret that is not shown the same URL in the open is another."""
+    headers = orjson.dumps(dict(to.headers), option=orjson.OPT_SORT_KEYS)
+    masked = [b"masked"] if to.masked else []
+    return box.fingerprints.of("destination", client, to.url, headers, *masked)
 
 
 def sealed_extras(box: Box, wish: Wish) -> bytes | None:
