@@ -23,6 +23,7 @@ from bridge.model import (
     Reply,
 )
 from bridge.retry import Schedule, Verdict
+from bridge.robots import shared
 from bridge.slots import Place, Slots
 from bridge.store import Claims, Pick, Store
 from bridge.worker import IDLE_S, Turn, Worker
@@ -75,6 +76,7 @@ class Dispatcher:
         self._most, self._host_most = slots, host_slots
         self._slots = Slots(self._places)
         self._in_flight: dict[int, Lane] = {}  # by delivery
+        self._riding: set[int] = set()  # deliveries that another's message tells of
         self.stopping = asyncio.Event()
         self.worker = Worker(
             "dispatcher", self._claim, self._deliver, clock=clock, health=health
@@ -91,9 +93,10 @@ class Dispatcher:
                 picks,
                 now=now,
                 lease_s=self._timeout_s + LEASE_MARGIN_S,
-                in_flight=frozenset(self._in_flight),
+                in_flight=self._riding.union(self._in_flight),
             )
         for item in claims.items:
+            self._riding.update(each.delivery_id for each in item.riders)
             self._in_flight[item.delivery_id] = lane = lane_of(item)
             self._slots.take(lane)
         wait_s = lanes.wait_s(
@@ -145,15 +148,22 @@ class Dispatcher:
 
     async def _deliver(self, claimed: ClaimedDelivery) -> None:
         try:
-            reply = await self._attempt(claimed)
+            reply = shared(await self._attempt(claimed), len(claimed.riders))
             now = self._clock.now()
-            verdict = retry.decide(
-                claimed, reply, schedule=self._schedule, now=now, dice=self._dice.random()
-            )
-            await self._record(claimed, reply, verdict)
-            self._note(claimed, reply, verdict)
+            told = [
+                (each, self._verdict(each, reply, now))
+                for each in (claimed, *claimed.riders)
+            ]
+            await self._record(told, reply)
+            for each, verdict in told:
+                self._note(each, reply, verdict)
         finally:
             self._slots.give_back(self._in_flight.pop(claimed.delivery_id))
+            self._riding.difference_update(each.delivery_id for each in claimed.riders)
+
+    def _verdict(self, claimed: ClaimedDelivery, reply: Reply, now: float) -> Verdict:
+        dice = self._dice.random()
+        return retry.decide(claimed, reply, schedule=self._schedule, now=now, dice=dice)
 
     async def _attempt(self, claimed: ClaimedDelivery) -> Reply:
         """Whatever goes wrong is a failed attempt, which the schedule counts."""
@@ -169,37 +179,40 @@ class Dispatcher:
             return Reply(outcome=AttemptOutcome.UNKNOWN, detail=FAULT)
 
     async def _send(self, claimed: ClaimedDelivery, secrets: Sequence[str]) -> Reply:
-        body: bytes | None = formats.payload(claimed.format, claimed.body)
-        query: bytes | None = None
-        url = claimed.destination.url
-        if claimed.method == "GET":
-            url = formats.append_query(url, formats.query(claimed.body))
-            body, query = None, formats.query_of(url)
+        to, at = claimed.destination, self._clock.wall()
+        bodies = [claimed.body, *(each.body for each in claimed.riders)]
+        made = formats.made(claimed.format, claimed.method, to, bodies, at=at)
         headers = signature.headers(
             message_id=claimed.message_id,
-            sent_at=self._clock.wall(),
-            body=body or b"",
+            sent_at=at,
+            body=made.body or b"",
             secrets=secrets,
-            query=query,
+            query=made.query,
         )
-        if body is not None:
-            headers["Content-Type"] = "application/json"
-        sent = {**claimed.destination.headers, **headers}
-        return await self._sender.send(claimed.destination, claimed.method, url, sent, body)
+        if made.content_type is not None:
+            headers["Content-Type"] = made.content_type
+        sent = {**to.headers, **headers}
+        reply = await self._sender.send(to, made.method, made.url, sent, made.body)
+        return formats.judged(claimed.format, reply)
 
     async def _record(
-        self, claimed: ClaimedDelivery, reply: Reply, verdict: Verdict
+        self, told: Sequence[tuple[ClaimedDelivery, Verdict]], reply: Reply
     ) -> None:
         """Write it down, however often that takes: what is forgotten is sent again."""
         while True:
             try:
                 now = self._clock.now()
-                await self._store.record_attempt(claimed, reply, verdict, now=now)
+                if len(told) > 1:
+                    await self._store.record_attempts(told, reply, now=now)
+                else:
+                    await self._store.record_attempt(told[0][0], reply, told[0][1], now=now)
             except StoreUnavailable as error:
                 if self.stopping.is_set():
                     raise
                 log.warning(
-                    "attempt.unrecorded", message=claimed.message_id, error=str(error)
+                    "attempt.unrecorded",
+                    message=told[0][0].message_id,
+                    error=str(error),
                 )
                 await self._clock.wait(self.stopping, RECORD_AGAIN_S)
             else:

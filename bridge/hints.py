@@ -152,6 +152,8 @@ def hint(reply: Reply, method: str) -> str | None:
     if reply.outcome is AttemptOutcome.REDIRECTED:
         words = redirection(reply.detail)
         return f"The URL {words}, and redirects are never followed: give the final URL."
+    if reply.hint is not None:
+        return reply.hint
     text = _BY_OUTCOME.get(reply.outcome) or _n8n(reply) or _by_status(reply.http_status)
     return text.replace("{method}", method)
 

@@ -191,6 +191,17 @@ class Reply:
     retry_after_s: float | None = None
     content_type: str | None = None
     body: bytes = field(default=b"", repr=False)  # the first 4 KiB
+    hint: str | None = None  # what to do, if whoever read the answer knows better
+    final: bool = False  # no other attempt can come to anything else
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Robot:
+    """A chat robot: which one, and what its owner has set to let nobody else speak."""
+
+    kind: str  # a name of formats.ROBOTS
+    secret: str | None = field(default=None, repr=False)  # messages are signed with it
+    keyword: str | None = field(default=None, repr=False)  # has to be in each message
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,6 +211,7 @@ class Destination:
     url: str = field(repr=False)
     host: str  # lower-case host name or address, without port
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    robot: Robot | None = None  # None: a program
     masked: bool = False  # the value of the query's last parameter is not shown
 
     @property
@@ -375,6 +387,7 @@ class ClaimedDelivery:
     signing_secrets: tuple[str, ...] = field(repr=False)  # empty: the client's
     body: bytes = field(repr=False)  # the standard event
     readable: bool = True  # False: what it is made of is sealed with a key that is gone
+    riders: tuple["ClaimedDelivery", ...] = ()  # told by the same message
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

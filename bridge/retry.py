@@ -8,6 +8,7 @@
                                  else the schedule
     any other 409                again in 1 to 2 s, 5 times; then the schedule
     any other status, no answer  the schedule; when that is used up: exhausted
+    a chat robot's final word    exhausted at once (formats/answers.py)
 """
 
 import math
@@ -126,6 +127,8 @@ def decide(
             verdict, state=DeliveryState.RETRYING, next_at=again_at, conflicts=conflicts
         )
     verdict = replace(verdict, failures=delivery.failures + 1)
+    if reply.final:
+        return replace(verdict, state=DeliveryState.EXHAUSTED)
     step_s = _step_s(delivery, schedule, now)
     if step_s is None:
         return replace(verdict, state=DeliveryState.EXHAUSTED)
@@ -152,7 +155,7 @@ def _wait_s(step_s: float, reply: Reply, dice: float) -> float:
 def _throttled(reply: Reply) -> bool:
     if reply.http_status == 503:
         return (reply.retry_after_s or 0.0) > 0
-    return reply.http_status == 429
+    return reply.http_status == 429 or reply.outcome is AttemptOutcome.THROTTLED
 
 
 def rest_s(throttles: int, verdict: Verdict) -> float:

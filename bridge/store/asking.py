@@ -34,9 +34,11 @@ def check_retryable(delivery_id: int, state: DeliveryState) -> Step[None]:
 
 def owe_by_hand(delivery: Row, now: float) -> Step[None]:
     """Not in a lane of its own, where it may have to rest: a person wants to see the
-    answer.
+    answer. But a robot's limits hold for everybody.
     """
     yield ask("reopen_destination", destination_id=delivery["destination_id"], now=now)
-    lane_id = yield from put_lane(delivery["client"], delivery["host"])
+    lane_id: int = delivery["home_id"]
+    if delivery["robot_id"] is None:
+        lane_id = yield from put_lane(delivery["client"], delivery["host"])
     yield ask("ask_attempt", delivery_id=delivery["id"], lane_id=lane_id, now=now)
     yield ask("advance_first", lane_id=lane_id, at=now)

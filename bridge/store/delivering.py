@@ -1,6 +1,6 @@
 """Steps of delivering: record what an attempt came to."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -62,6 +62,24 @@ def record_attempt(
     return rest
 
 
+def record_attempts(
+    box: Box,
+    told: Sequence[tuple[ClaimedDelivery, Verdict]],
+    reply: Reply,
+    *,
+    now: float,
+) -> Step[list[Rest]]:
+    """Several that one message told of: all of them, or none."""
+    rests: list[Rest] = []
+    told = sorted(told, key=lambda one: one[0].delivery_id)
+    for claimed, _ in told:  # all before any lane, as others take them
+        yield ask("lock_delivery", delivery_id=claimed.delivery_id)
+    for claimed, verdict in told:
+        rest = yield from record_attempt(box, claimed, reply, verdict, now=now)
+        rests += [rest] if rest else []
+    return rests
+
+
 def throttle(claimed: ClaimedDelivery, verdict: Verdict, now: float) -> Step[Rest | None]:
     """Let the destination rest, in a lane of its own; that of all others only if a second
     one was told so before any other answer.
@@ -77,6 +95,8 @@ def throttle(claimed: ClaimedDelivery, verdict: Verdict, now: float) -> Step[Res
         until = now + retry.rest_s(throttles, verdict)
         throttles = lane["throttles"] + counts
         yield ask("pause_lane", lane_id=lane["id"], paused_until=until, throttles=throttles)
+        if lane["robot_id"] is not None:
+            yield ask("mute_robot", robot_id=lane["robot_id"], until=until)
         return None
     yield from suspect(lane, claimed, verdict, now)
     own_id = yield from put_lane(lane["client"], lane["host"], destination_id)

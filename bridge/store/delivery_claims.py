@@ -7,9 +7,11 @@ from bridge.errors import SealBroken
 from bridge.ids import message_id
 from bridge.lanes import Lane, Ready, Window
 from bridge.model import ClaimedDelivery, Destination
+from bridge.robots import together
 from bridge.store.box import Box, log
 from bridge.store.claims import ELSEWHERE_S, Claims, Kind, Pick, look
 from bridge.store.delivering import mark_lost
+from bridge.store.robots import Robot, free_robot, leave_robot
 from bridge.store.rows import extras_of
 from bridge.store.steps import Query, Row, Step, ask
 
@@ -62,25 +64,47 @@ def claim_deliveries(
     taken = set(in_flight)
     moved: dict[tuple[int, bool], float | None] = {}
     for pick in picks:
-        if not (yield ask("due_lane", lane_id=pick.lane.id)):
+        free, robot = yield from free_lane(pick.lane.id)
+        if not free:
             moved[pick.lane.place] = now + ELSEWHERE_S
             continue
-        rows = yield ask(
-            "due_deliveries",
-            lane_id=pick.lane.id,
-            retry=int(pick.lane.retry),
-            now=now,
-            limit=pick.count,
-        )
+        rows = yield from due(pick, robot, now)
         up = yield from awake(rows, pick.lane, taken, now)
         found = [claimed(box, row, pick.lane, now) for row in up]
         yield from log_attempts(found, until=now + lease_s)
+        if robot is not None:
+            found = together(found, robot.room(pick.count, now))
+            spent = sum(one.readable for one in found)
+            yield from leave_robot(robot, pick.lane.id, spent, now)
         items += found
         for left in (yield ask("leave_lane", lane_id=pick.lane.id)):
             moved[pick.lane.id, False] = left["first_ready_at"]
             moved[pick.lane.id, True] = left["retry_ready_at"]
         yield ask("advance_lane_to_next", lane_id=pick.lane.id)
     return Claims(items, moved)
+
+
+def free_lane(lane_id: int) -> Step[tuple[bool, Robot | None]]:
+    """Whether nobody else claims from it, and the robot that it leads to, if any."""
+    for row in (yield ask("due_lane", lane_id=lane_id)):
+        if row["robot_id"] is None:
+            return True, None
+        robot = yield from free_robot(row["robot_id"])
+        return robot is not None, robot
+    return False, None
+
+
+def due(pick: Pick, robot: Robot | None, now: float) -> Step[Sequence[Row]]:
+    """What is due in a lane, as much as may begin now."""
+    room = pick.count if robot is None else robot.room(pick.count, now)
+    rows = yield ask(
+        "due_deliveries",
+        lane_id=pick.lane.id,
+        retry=int(pick.lane.retry),
+        now=now,
+        limit=room if robot is None else robot.rows(room),
+    )
+    return rows if robot is None else robot.chosen(rows, room)
 
 
 def awake(rows: Sequence[Row], lane: Lane, taken: set[int], now: float) -> Step[list[Row]]:

@@ -256,6 +256,21 @@ class Store:
         while rest is not None:
             rest = await self.database.write(rest)
 
+    async def record_attempts(
+        self,
+        told: Sequence[tuple[ClaimedDelivery, Verdict]],
+        reply: Reply,
+        *,
+        now: float,
+    ) -> None:
+        """As `record_attempt`, of several that one message told of."""
+        for rest in await self.database.write(
+            delivering.record_attempts, self._box, told, reply, now=now
+        ):
+            left: delivering.Rest | None = rest
+            while left is not None:
+                left = await self.database.write(left)
+
     async def ask_for_attempt(
         self, key: str, sequence: int, client: str | None, *, now: float
     ) -> bool:

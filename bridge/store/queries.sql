@@ -134,6 +134,16 @@ SELECT id FROM lanes WHERE client = :client AND host = :host AND destination_id 
 INSERT INTO lanes (client, host, destination_id) VALUES (:client, :host, :destination_id)
 ON CONFLICT (client, host, destination_id) DO NOTHING;
 
+-- name: find_robot(fingerprint)
+SELECT id FROM robots WHERE fingerprint = :fingerprint;
+
+-- name: add_robot(fingerprint, kind)!
+INSERT INTO robots (fingerprint, kind) VALUES (:fingerprint, :kind)
+ON CONFLICT (fingerprint) DO NOTHING;
+
+-- name: lead_lane(lane_id, robot_id)!
+UPDATE lanes SET robot_id = :robot_id WHERE id = :lane_id;
+
 -- name: find_destination(fingerprint)
 SELECT id, sealed FROM destinations WHERE fingerprint = :fingerprint;
 
@@ -527,8 +537,21 @@ SELECT id, client, host, retry_ready_at AS ready_at, probing FROM lanes
 WHERE client = :owner AND retry_ready_at <= :now ORDER BY retry_ready_at LIMIT :limit;
 
 -- name: due_lane(lane_id)
-SELECT id FROM lanes WHERE id = :lane_id
+SELECT id, robot_id FROM lanes WHERE id = :lane_id
 /*+ FOR NO KEY UPDATE SKIP LOCKED */;
+
+-- name: due_robot(robot_id)
+SELECT kind, full_at, muted_until FROM robots WHERE id = :robot_id
+/*+ FOR NO KEY UPDATE SKIP LOCKED */;
+
+-- name: spend_robot(robot_id, full_at)!
+UPDATE robots SET full_at = :full_at WHERE id = :robot_id;
+
+-- name: mute_robot(robot_id, until)!
+UPDATE robots SET muted_until = :until WHERE id = :robot_id AND muted_until < :until;
+
+-- name: rest_lane(lane_id, until)!
+UPDATE lanes SET paused_until = :until WHERE id = :lane_id AND paused_until < :until;
 
 -- name: due_deliveries(lane_id, retry, now, limit)
 SELECT s.id, s.delivery_id, s.manual, s.retry, s.claim_no, s.failures, s.conflicts, s.claimed_at,
@@ -632,7 +655,7 @@ UPDATE deliveries SET state = 'retrying' WHERE id = :delivery_id AND state = 'wa
 DELETE FROM delivery_schedule WHERE id = :schedule_id AND claim_no = :claim_no RETURNING id;
 
 -- name: destination_lane(destination_id)
-SELECT l.id, l.client, l.host, l.destination_id, l.paused_until, l.throttles
+SELECT l.id, l.client, l.host, l.destination_id, l.paused_until, l.throttles, l.robot_id
 FROM destinations t JOIN lanes l ON l.id = t.lane_id WHERE t.id = :destination_id;
 
 -- name: move_destination(destination_id, lane_id)!
@@ -697,7 +720,7 @@ WHERE claimed_at IS NOT NULL
 RETURNING delivery_id, lane_id, retry;
 
 -- name: find_delivery(key, sequence, client)
-SELECT d.id, d.destination_id, l.host, s.client
+SELECT d.id, d.destination_id, l.host, s.client, l.id AS home_id, l.robot_id
 FROM deliveries d
 JOIN subscriptions s ON s.id = d.subscription_id
 JOIN destinations t ON t.id = d.destination_id
@@ -970,6 +993,9 @@ DELETE FROM lanes WHERE id IN (
     SELECT o.id FROM lanes l JOIN lanes o ON o.client = l.client AND o.host = l.host
     WHERE l.id = :lane_id AND NOT EXISTS (SELECT 1 FROM destinations WHERE lane_id = o.id)
         AND NOT EXISTS (SELECT 1 FROM delivery_schedule WHERE lane_id = o.id));
+
+-- name: delete_robots()!
+DELETE FROM robots WHERE NOT EXISTS (SELECT 1 FROM lanes WHERE robot_id = robots.id);
 
 -- name: forget_answers(now, limit)
 UPDATE watches SET answer = NULL, memory_until = NULL WHERE id IN (

@@ -8,7 +8,6 @@ import orjson
 from bridge.errors import RequestError
 from bridge.model import (
     DeliveryState,
-    Destination,
     IdempotencyKey,
     Observation,
     Subscription,
@@ -21,6 +20,7 @@ from bridge.store.claims import share_of
 from bridge.store.delivering import put_lane
 from bridge.store.meta import configured
 from bridge.store.reading import read_subscription
+from bridge.store.robots import lead_to_robot
 from bridge.store.rows import listener, listener_of
 from bridge.store.steps import Row, Step, ask
 from bridge.store.telling import drop_pending, rest_if_idle, tell_end
@@ -269,7 +269,7 @@ def put_destination(box: Box, wish: Wish) -> Step[int]:
     """Its id; what of it does not open any more is kept anew."""
     destination = wish.destination
     assert destination is not None  # noqa: S101 - the caller has looked
-    fingerprint = destination_fingerprint(box, wish.client, destination)
+    fingerprint = box.fingerprint_destination(wish.client, destination)
     found = yield ask("find_destination", fingerprint=fingerprint)
     if not found:
         lane_id = yield from put_lane(wish.client, destination.host)
@@ -280,18 +280,12 @@ def put_destination(box: Box, wish: Wish) -> Step[int]:
             sealed=box.seal_destination(destination),
         )
         found = yield ask("find_destination", fingerprint=fingerprint)
+        yield from lead_to_robot(box, wish.client, destination, found[0]["id"])
     destination_id: int = found[0]["id"]
     if opened(box.open_destination, found[0]["sealed"]) is None:
         sealed = box.seal_destination(destination)
         yield ask("keep_destination", destination_id=destination_id, sealed=sealed)
     return destination_id
-
-
-def destination_fingerprint(box: Box, client: str, to: Destination) -> bytes:
-    """Of those with a secret that is not shown the same URL in the open is another."""
-    headers = orjson.dumps(dict(to.headers), option=orjson.OPT_SORT_KEYS)
-    masked = [b"masked"] if to.masked else []
-    return box.fingerprints.of("destination", client, to.url, headers, *masked)
 
 
 def sealed_extras(box: Box, wish: Wish) -> bytes | None:

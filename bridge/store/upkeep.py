@@ -154,6 +154,8 @@ def prune(*, before: float, shared: bool) -> Step[int]:
         if row["destination_id"] is not None:
             yield ask("delete_destination", destination_id=row["destination_id"])
             yield ask("delete_lane", lane_id=row["lane_id"])
+    if rows:
+        yield ask("delete_robots")
     return len(rows)
 
 

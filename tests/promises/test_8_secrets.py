@@ -304,9 +304,14 @@ async def test_a_receiver_that_repeats_our_request_is_shown_to_its_owner_only(
     """Its answer is kept for whoever has to mend it; it holds whatever we have sent."""
     marks = world.marks
     wanted = {"echo": 1, "redirect": 1, "refuse": 2}
+    robot = {"secret": marks("robot secret"), "keyword": marks("robot keyword")}
+    fields: dict[str, Any] = {"refuse": {"format": "dingtalk", "robot": robot}}
     ids = {
         name: await world.subscribe(
-            name, path_of(marks, name, to=f"/{name}"), **secretive(marks, name)
+            name,
+            path_of(marks, name, to=f"/{name}"),
+            **secretive(marks, name),
+            **fields.get(name, {}),
         )
         for name in wanted
     }
@@ -375,6 +380,19 @@ BAD: Mapping[str, Mapping[str, Any]] = {
     "a header that is a list": {"headers": {"X-Token": ["{mark}"]}},
     "headers as text": {"headers": "X-Token: {mark}"},
     "metadata as text": {"metadata": "{mark}"},
+    "a robot's secret of two words": {
+        "format": "feishu",
+        "robot": {"secret": "{mark} {mark}"},
+    },
+    "a robot's secret that is a list": {
+        "format": "feishu",
+        "robot": {"secret": ["{mark}"]},
+    },
+    "a robot's secret by another name": {
+        "format": "feishu",
+        "robot": {"{mark}": "{mark}"},
+    },
+    "a robot's secret where there is none": {"robot": {"secret": "{mark}"}},
     "a field nobody knows": {"apiKey": "{mark}"},
     "no provider": {"provider": None, "provider_api_key": "{mark}"},
     "an unknown provider": {"provider": "amuxx", "provider_api_key": "{mark}"},

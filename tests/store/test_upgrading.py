@@ -19,6 +19,9 @@ from tests.store.postgres import Server, connected
 
 OLD, LATEST = 1, len(migrations())
 BACK = (  # from the latest schema to the old one
+    "DROP INDEX lanes_robot",
+    "ALTER TABLE lanes DROP COLUMN robot_id",
+    "DROP TABLE robots",
     "DROP INDEX poll_schedule_shares",
     "ALTER TABLE poll_schedule DROP COLUMN alone",
     "ALTER TABLE poll_schedule DROP COLUMN hinted_at",
