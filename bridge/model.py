@@ -190,6 +190,7 @@ class Reply:
     detail: str | None = None  # the error in words, without the URL
     retry_after_s: float | None = None
     content_type: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)  # a few of them
     body: bytes = field(default=b"", repr=False)  # the first 4 KiB
     hint: str | None = None  # what to do, if whoever read the answer knows better
     final: bool = False  # no other attempt can come to anything else

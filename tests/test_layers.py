@@ -15,7 +15,7 @@ LAYERS = (
     "bridge errors model clock duration rfc3339 portable ids lanes cadence bell health",
     "rate reasons hints formats signature callback transition vault metrics worker slots",
     "labels signals budget circuit events config net callback_auth",
-    "retry robots samples providers upstream webhook",
+    "retry trial robots samples providers upstream webhook",
     "store",
     "pacing awaited standing asking",
     "lists",

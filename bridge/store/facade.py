@@ -12,6 +12,7 @@ from bridge.model import (
     ClaimedDelivery,
     ClaimedPoll,
     Delivery,
+    Destination,
     IdempotencyKey,
     Observation,
     Reply,
@@ -282,6 +283,10 @@ class Store:
         return await self.database.write(
             asking.ask_for_attempt, key, sequence, client, now=now
         )
+
+    async def reopen(self, client: str, destination: Destination, *, now: float) -> None:
+        """Send there again, if it was gone: it has answered a test."""
+        await self.database.write(asking.reopen, self._box, client, destination, now=now)
 
     async def delivery(
         self, key: str, sequence: int, client: str | None
