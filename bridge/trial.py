@@ -76,5 +76,5 @@ class Trials:
             added=noting.added,
             body=noting.body,
             reply=reply,
-            hint=hint(reply, method),
+            hint=hint(reply, method, claimed.destination.host),
         )

@@ -12,7 +12,8 @@ ROOT = Path(__file__).parents[1] / "bridge"
 # From the ground up. A module imports from lower lines only, and inside its own package.
 # "bridge" is the package's own __init__.
 LAYERS = (
-    "bridge errors model clock duration rfc3339 portable ids lanes cadence bell health",
+    "bridge errors model clock duration rfc3339 portable ids lanes cadence bell health"
+    " receivers",
     "rate reasons hints formats signature callback transition vault metrics worker slots",
     "labels signals budget circuit events config net callback_auth",
     "retry trial robots samples providers upstream webhook",
