@@ -37,6 +37,7 @@ from bridge.running import Loop, until_stop
 from bridge.signals import CHANNELS, Signals
 from bridge.simulator.provider import ProviderSimulator
 from bridge.store import Store, open_store
+from bridge.trial import Trials
 from bridge.upkeep import Upkeep, gap_since
 from bridge.upstream import Upstream
 from bridge.vault import Vault
@@ -161,9 +162,10 @@ def parts(
 ) -> Bridge:
     config, dice = current.config, Random()
     bell, health, metrics, signals = Bell(), Health(), Metrics(), Signals()
+    sender = Sender(outward, timeout_s=config.callbacks.timeout_s, wall=clock.wall)
     dispatcher = Dispatcher(
         store,
-        Sender(outward, timeout_s=config.callbacks.timeout_s, wall=clock.wall),
+        sender,
         secrets=lambda client: signing_secrets(current.config, client),
         schedule=schedule_of(config),
         timeout_s=config.callbacks.timeout_s,
@@ -221,6 +223,7 @@ def parts(
         first_s=pacing.first_s,
         learned=pacing.learned,
         registry=metrics.registry,
+        try_out=Trials(dispatcher.attempt, sender, clock.now).make,
         wake_poller=signals.due,
         wake_dispatcher=signals.owed,
         draining=draining,

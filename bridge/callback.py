@@ -54,7 +54,7 @@ def destination(
     >>> found.url, found.host
     ('https://n8n.example/a?sig=x%2Fy', 'n8n.example')
     """
-    faults = list(_header_faults(headers))
+    faults = list(header_faults(headers))
     canonical = host = ""
     try:
         canonical, host = _canonical(url, https_only)
@@ -167,7 +167,8 @@ def _target(text: str) -> str:
     return quote(target, safe=ASCII_SYMBOLS)
 
 
-def _header_faults(headers: Mapping[str, str]) -> Iterator[FieldFault]:
+def header_faults(headers: Mapping[str, str]) -> Iterator[FieldFault]:
+    """What is wrong with the caller's own headers."""
     if len(headers) > HEADERS:
         yield FieldFault("headers", f"has {len(headers)} headers; {HEADERS} are allowed")
     size = sum(len(name) + len(value) for name, value in headers.items())

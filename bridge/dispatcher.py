@@ -152,7 +152,7 @@ class Dispatcher:
 
     async def _deliver(self, claimed: ClaimedDelivery) -> None:
         try:
-            reply = shared(await self._attempt(claimed), len(claimed.riders))
+            reply = shared(await self.attempt(claimed, self._sender), len(claimed.riders))
             now = self._clock.now()
             told = [
                 (each, self._verdict(each, reply, now))
@@ -170,7 +170,7 @@ class Dispatcher:
         dice = self._dice.random()
         return retry.decide(claimed, reply, schedule=self._schedule, now=now, dice=dice)
 
-    async def _attempt(self, claimed: ClaimedDelivery) -> Reply:
+    async def attempt(self, claimed: ClaimedDelivery, sender: Send) -> Reply:
         """Whatever goes wrong is a failed attempt, which the schedule counts."""
         secrets = claimed.signing_secrets or self._secrets(claimed.client)
         if not claimed.readable:
@@ -178,12 +178,14 @@ class Dispatcher:
         if not secrets:
             return Reply(outcome=AttemptOutcome.REFUSED, detail=UNSIGNABLE)
         try:
-            return await self._send(claimed, secrets)
+            return await self._send(claimed, secrets, sender)
         except Exception:
             log.exception("work.failed", loop="dispatcher", message=claimed.message_id)
             return Reply(outcome=AttemptOutcome.UNKNOWN, detail=FAULT)
 
-    async def _send(self, claimed: ClaimedDelivery, secrets: Sequence[str]) -> Reply:
+    async def _send(
+        self, claimed: ClaimedDelivery, secrets: Sequence[str], sender: Send
+    ) -> Reply:
         to, at = claimed.destination, self._clock.wall()
         bodies = [claimed.body, *(each.body for each in claimed.riders)]
         made = formats.made(claimed.format, claimed.method, to, bodies, at=at)
@@ -197,7 +199,7 @@ class Dispatcher:
         if made.content_type is not None:
             headers["Content-Type"] = made.content_type
         sent = {**to.headers, **headers}
-        reply = await self._sender.send(to, made.method, made.url, sent, made.body)
+        reply = await sender.send(to, made.method, made.url, sent, made.body)
         return formats.judged(claimed.format, reply)
 
     async def _record(

@@ -7,6 +7,7 @@ no-code tools. Nothing of a receiver's answer is repeated either; it is only rec
 import re
 
 from bridge.model import AttemptOutcome, Reply
+from bridge.receivers import recognised
 
 _BY_OUTCOME = {
     AttemptOutcome.PRESUMED: (
@@ -99,6 +100,9 @@ _BY_STATUS = {
     501: "The receiver does not know {method}: subscribe with another `method`.",
 }
 
+# The bridge knows more of these than the answer says.
+_OURS = (AttemptOutcome.PRESUMED, AttemptOutcome.UNKNOWN)
+
 WAITS = (
     "The last attempts at this host had no answer, so it is left alone: one attempt at a "
     "time tries, two minutes apart at most. What waits meanwhile uses up no attempt."
@@ -111,46 +115,6 @@ OUTLIVED = (
 _UNAVAILABLE = "The receiver, or the proxy before it, is down or restarting."
 _REFUSED = "Only a 2xx answer counts as received: the answer is kept with the attempt."
 
-# What n8n says, by status. The first that is found counts.
-_N8N = tuple(
-    (status, re.compile(pattern, re.IGNORECASE), text)
-    for status, pattern, text in (
-        (
-            404,
-            r"is not registered for|waiting webhook with a matching path/method",
-            "The n8n node listens for another method: set its HTTP Method to {method}.",
-        ),
-        (
-            404,
-            r"is not registered\.",
-            "n8n does not listen there: publish the workflow and set its HTTP Method to "
-            "{method}; a test URL listens for one call after “Execute workflow”.",
-        ),
-        (
-            404,
-            r"execution\W{1,6}\w{1,40}\W{1,6}does not exist",
-            "n8n does not know this execution: it was deleted, or belongs to another n8n.",
-        ),
-        (
-            409,
-            r"is running already",
-            "The n8n execution has not reached its Wait node yet: the bridge repeats this "
-            "by itself, after a second or two.",
-        ),
-        (
-            409,
-            r"has finished already",
-            "The n8n execution has ended without this event: raise or switch off the Wait "
-            "node's own time limit.",
-        ),
-        (
-            500,
-            r"error in workflow",
-            "The workflow failed, and every retry runs it again: let the Webhook node "
-            "respond “Immediately”.",
-        ),
-    )
-)
 _PROXY = re.compile("the proxy made no connection")
 _PROXY_REFUSES = (
     "The operator's proxy does not connect to this host or port: let it allow CONNECT "
@@ -172,8 +136,10 @@ _ORIGIN = re.compile(
 )
 
 
-def hint(reply: Reply, method: str) -> str | None:
-    """What to do about `reply` to an attempt with HTTP `method`; None: nothing is wrong."""
+def hint(reply: Reply, method: str, host: str = "") -> str | None:
+    """What to do about `reply` to an attempt with HTTP `method` at `host`; None: nothing
+    is wrong.
+    """
     if reply.outcome is AttemptOutcome.ACCEPTED:
         return None
     if reply.outcome is AttemptOutcome.REDIRECTED and reply.http_status != 304:
@@ -183,7 +149,11 @@ def hint(reply: Reply, method: str) -> str | None:
         return reply.hint
     if reply.outcome is AttemptOutcome.CONNECT_ERROR and _PROXY.match(reply.detail or ""):
         return _PROXY_REFUSES
-    text = _BY_OUTCOME.get(reply.outcome) or _n8n(reply) or _by_status(reply.http_status)
+    text = (
+        (reply.outcome not in _OURS and recognised(reply.http_status, _said(reply), host))
+        or _BY_OUTCOME.get(reply.outcome)
+        or _by_status(reply.http_status)
+    )
     return text.replace("{method}", method)
 
 
@@ -206,16 +176,6 @@ def finished(reply: Reply) -> bool:
 
 def _said(reply: Reply) -> str:
     return reply.body.decode(errors="replace")
-
-
-def _n8n(reply: Reply) -> str | None:
-    said = _said(reply)
-    found = (
-        text
-        for status, pattern, text in _N8N
-        if status == reply.http_status and pattern.search(said)
-    )
-    return next(found, None)
 
 
 def _by_status(status: int | None) -> str:

@@ -192,6 +192,7 @@ class Reply:
     detail: str | None = None  # the error in words, without the URL
     retry_after_s: float | None = None
     content_type: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)  # a few of them
     body: bytes = field(default=b"", repr=False)  # the first 4 KiB
     hint: str | None = None  # what to do, if whoever read the answer knows better
     final: bool = False  # no other attempt can come to anything else
@@ -214,6 +215,12 @@ class Destination:
     host: str  # lower-case host name or address, without port
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     robot: Robot | None = None  # None: a program
+    masked: bool = False  # the value of the query's last parameter is not shown
+
+    @property
+    def shown(self) -> str:
+        """The URL as its owner may see it again."""
+        return self.url.rpartition("=")[0] + "=***" if self.masked else self.url
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

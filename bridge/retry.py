@@ -124,7 +124,7 @@ def decide(
         failures=delivery.failures,
         conflicts=delivery.conflicts,
         outcome=reply.outcome,
-        hint=hint(reply, delivery.method),
+        hint=hint(reply, delivery.method, delivery.destination.host),
         throttled=_throttled(reply),
         asked_s=reply.retry_after_s,
     )

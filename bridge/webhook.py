@@ -17,6 +17,8 @@ from bridge.net.retry_after import retry_after_s
 
 READ_BYTES = 65_536  # of an answer: enough to free the connection for the next attempt
 KEPT_BYTES = 4096
+NOTED = ("allow", "content-type", "retry-after", "server", "via")
+NOTED_CHARS = 200
 SPECIAL = {
     409: AttemptOutcome.CONFLICT,
     410: AttemptOutcome.GONE,
@@ -71,8 +73,19 @@ class Sender:
             detail=redirection(location) if redirected else None,
             retry_after_s=retry_after_s(response.headers.get("Retry-After"), self._wall()),
             content_type=header_text(response.headers.get("Content-Type")),
+            headers=noted(response.headers),
             body=body,
         )
+
+
+def noted(headers: Mapping[str, str]) -> dict[str, str]:
+    """Those that help to see who has answered, and why so.
+
+    >>> noted({"Server": "nginx", "Set-Cookie": "a=b"})
+    {'server': 'nginx'}
+    """
+    found = {name: header_text(headers.get(name.title())) for name in NOTED}
+    return {name: text[:NOTED_CHARS] for name, text in found.items() if text}
 
 
 def _outcome(status: int) -> AttemptOutcome:

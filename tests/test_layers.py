@@ -13,10 +13,10 @@ ROOT = Path(__file__).parents[1] / "bridge"
 # "bridge" is the package's own __init__.
 LAYERS = (
     "bridge errors model clock duration rfc3339 portable ids lanes cadence bell health"
-    " authorities",
+    " authorities receivers",
     "rate reasons hints notices formats signature callback transition vault metrics worker",
-    "slots labels signals budget circuit breaker events config net",
-    "retry robots samples providers upstream webhook",
+    "slots labels signals budget circuit breaker events config net callback_auth",
+    "retry trial robots samples providers upstream webhook",
     "store",
     "pacing awaited standing asking",
     "lists noticing",

@@ -23,8 +23,10 @@ from bridge.api.probes import Probes
 from bridge.api.replaying import Replaying
 from bridge.api.resource import Closed, Door, Open, Resource
 from bridge.api.respond import refused
+from bridge.api.samples import Samples
 from bridge.api.subscribing import Subscribing
 from bridge.api.subscriptions import Subscriptions
+from bridge.api.trying import Trying
 from bridge.api.waiting import Waiting
 from bridge.errors import RequestError
 
@@ -60,6 +62,8 @@ def create_app(deps: Deps) -> Starlette:
         "/providers": {"GET": closed(accounts.providers)},
         "/providers/{name}/durations": {"GET": closed(accounts.durations)},
         "/hints/{token}": {"POST": hints.take},
+        "/samples": {"GET": closed(Samples(deps).list)},
+        "/callbacks/test": {"POST": closed(Trying(deps, keeper).test)},
         "/signing-secrets": {"GET": closed(accounts.signing_secrets)},
     }
     return assembled(deps, paths | probes_of(deps, closed))

@@ -22,7 +22,7 @@ JSON, FORM = "application/json", "application/x-www-form-urlencoded"
 
 # Objects and lists among the fields of a subscription, in which a blank counts as absent
 # as well. What is in `metadata` is the caller's own affair.
-OPEN_FIELDS = ("params", "headers", "robot")
+OPEN_FIELDS = ("params", "headers", "auth", "robot")
 LISTS = ("events", "signing_secret", "state")
 
 

@@ -11,9 +11,12 @@ from bridge.bell import Bell
 from bridge.cadence import History, Plan
 from bridge.clock import Clock
 from bridge.config import Config
+from bridge.errors import RequestError
 from bridge.health import Health, Pulse
+from bridge.model import ClaimedDelivery
 from bridge.providers.provider import Provider
 from bridge.store import Store
+from bridge.trial import Trial
 
 T = TypeVar("T")
 
@@ -24,6 +27,10 @@ def unknown_pulse(_provider: str) -> Pulse:
 
 def nothing_learned(_provider: str) -> Sequence[tuple[str, History, Plan]]:
     return ()
+
+
+async def nothing_sent(_claimed: ClaimedDelivery) -> Trial:
+    raise RequestError("not_ready", "this node sends nothing")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +52,7 @@ class Deps:
     learned: Callable[[str], Sequence[tuple[str, History, Plan]]] = nothing_learned
     first_s: Callable[[str, str | None], float]  # to the first poll of such a task
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
+    try_out: Callable[[ClaimedDelivery], Awaitable[Trial]] = nothing_sent
     nodes: Callable[[], int] = lambda: 1  # that take requests, and share limits
     dev: bool = False
 

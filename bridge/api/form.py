@@ -19,7 +19,7 @@ from bridge.errors import FieldFault, RequestError
 MAX_FIELDS = 1_000
 MAX_DEPTH = 16
 
-OBJECTS = ("metadata", "params", "headers", "robot")
+OBJECTS = ("metadata", "params", "headers", "auth", "robot")
 LISTS = ("events", "signing_secret", "state")
 
 

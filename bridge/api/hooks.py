@@ -16,7 +16,7 @@ from bridge.api.faults import read_model
 from bridge.api.listing import Listing
 from bridge.api.models import HookBody
 from bridge.api.respond import Json
-from bridge.api.target import NOWHERE, vetted
+from bridge.api.target import NOWHERE, destination_of, resumed_early, vetted
 from bridge.api.views import hook_view
 from bridge.api.way import format_of, method_of, way_faults, way_warnings, with_robot
 from bridge.api.wishing import Faults, unknown_provider
@@ -110,14 +110,21 @@ def wish_of(
     https_only: bool,
 ) -> HookWish:
     """Raises RequestError with everything that is wrong."""
-    asked, found, wrong = read_model(HookBody, given)
-    faults = Faults(found, wrong)
+    asked, faulty, wrong = read_model(HookBody, given)
+    faults = Faults(faulty, wrong)
     faults.add(way_faults(asked))
     destination = callback.destination(NOWHERE, {}, https_only=False, field=FIELD)
     try:
-        destination = callback.destination(
-            asked.url or NOWHERE, asked.headers, https_only=https_only, field=FIELD
+        found = destination_of(
+            asked.url or NOWHERE,
+            asked.headers,
+            caller,
+            https_only=https_only,
+            auth=asked.auth,
+            field=FIELD,
         )
+        destination = found or destination
+        faults.add(resumed_early(destination, asked.events))
     except RequestError as error:
         faults.add(error.errors)
     if asked.provider is not None and asked.provider not in providers:

@@ -196,6 +196,12 @@ class SubscribeBody(BaseModel):
     headers: Annotated[dict[str, str], at_most(ENTRIES)] = Field(
         default_factory=dict, repr=False, description="Sent along with each webhook."
     )
+    auth: Annotated[dict[str, str], at_most(ENTRIES)] = Field(
+        default_factory=dict,
+        repr=False,
+        description="How the receiver knows us: `type` bearer, basic, header or query, and "
+        "`token`, or `username` and `password`, or `name` and `value`.",
+    )
     signing_secret: Secrets = Field(
         (), repr=False, description="`whsec_…`, one or several, instead of the client's."
     )
@@ -231,6 +237,12 @@ class HookBody(BaseModel):
     )
     headers: Annotated[dict[str, str], at_most(ENTRIES)] = Field(
         default_factory=dict, repr=False, description="Sent along with each webhook."
+    )
+    auth: Annotated[dict[str, str], at_most(ENTRIES)] = Field(
+        default_factory=dict,
+        repr=False,
+        description="How the receiver knows us: `type` bearer, basic, header or query, and "
+        "`token`, or `username` and `password`, or `name` and `value`.",
     )
     signing_secret: Secrets = Field(
         (),

@@ -1,11 +1,14 @@
 """Where a subscription calls back, and whether it may."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
-from bridge import callback
+from bridge import callback, events
 from bridge.api.auth import Caller
+from bridge.callback_auth import auth_faults, authorized
 from bridge.errors import FieldFault, RequestError
 from bridge.model import Destination
 from bridge.net.guard import AddressForbidden
@@ -13,6 +16,7 @@ from bridge.net.resolver import DnsFailure
 
 FIELD = "callback_url"
 NOWHERE = "https://callback.invalid/"  # stands in, so that headers are looked at as well
+NO_AUTH: Mapping[str, str] = MappingProxyType({})
 VET_S = 2.0  # how long a subscribe waits for DNS
 
 UNRESOLVED = {
@@ -23,16 +27,49 @@ UNRESOLVED = {
 
 
 def destination_of(
-    url: str | None, headers: Mapping[str, str], caller: Caller, *, https_only: bool
+    url: str | None,
+    headers: Mapping[str, str],
+    caller: Caller,
+    *,
+    https_only: bool,
+    auth: Mapping[str, str] = NO_AUTH,
+    field: str = FIELD,
 ) -> Destination | None:
-    """None: nobody is called. Raises RequestError `invalid_request`."""
+    """None: nobody is called. Raises RequestError `invalid_request` with every fault;
+    `field` is what the caller calls `url`.
+    """
     default = caller.settings.callback_url
     if url is None and default is not None:
         url = default.get_secret_value()
-    found = callback.destination(
-        url or NOWHERE, headers, https_only=https_only, field=FIELD
-    )
+    faults = auth_faults(auth, headers)
+    try:
+        found = callback.destination(
+            url or NOWHERE, headers, https_only=https_only, field=field
+        )
+    except RequestError as error:
+        faults = [*error.errors, *faults]
+    if faults:
+        raise RequestError("invalid_request", "the callback cannot be used", errors=faults)
+    found = authorized(found, auth)
     return found if url else None
+
+
+def resumed_early(
+    destination: Destination | None, wanted: Sequence[str]
+) -> list[FieldFault]:
+    """A Wait node of n8n goes on with the first call it gets: an update would be the last
+    that its flow hears of the task.
+    """
+    if destination is None or events.TASK_UPDATED not in events.expand(wanted):
+        return []
+    path = unquote(urlsplit(destination.url).path)
+    if "/webhook-waiting/" not in path:
+        return []
+    message = (
+        f"leave out {events.TASK_UPDATED}: the URL is that of an n8n Wait node, which "
+        "would go on with the first update instead of waiting for the end"
+    )
+    return [FieldFault("events", message)]
 
 
 async def vetted(

@@ -12,7 +12,7 @@ from bridge.api.credential import given_key, own_key
 from bridge.api.faults import SHOWN, read_model
 from bridge.api.models import SubscribeBody
 from bridge.api.problem import refusal
-from bridge.api.target import destination_of
+from bridge.api.target import destination_of, resumed_early
 from bridge.api.way import format_of, method_of, way_faults, with_robot
 from bridge.cadence import PollPolicy
 from bridge.errors import FieldFault, RequestError
@@ -65,8 +65,13 @@ def wish_of(
     key: str | None = None
     try:
         destination = destination_of(
-            body.callback_url, body.headers, caller, https_only=https_only
+            body.callback_url,
+            body.headers,
+            caller,
+            https_only=https_only,
+            auth=body.auth,
         )
+        faults.add(resumed_early(destination, body.events))
     except RequestError as error:
         faults.add(error.errors)
     destination = destination and with_robot(destination, body)
@@ -122,14 +127,17 @@ def canonical(
     destination: Destination | None,
     key: str | None,
 ) -> bytes:
-    """What was asked for, in one spelling: equal for two requests that mean the same."""
+    """What was asked for, in one spelling: equal for two requests that mean the same.
+
+    `auth` is in the headers or the URL of the destination.
+    """
     asked: dict[str, Any] = {
         "provider": body.provider,
         "task_id": body.task_id,
         "params": params,
         "key": key,
         "url": destination and destination.url,
-        "headers": body.headers,
+        "headers": destination.headers if destination else body.headers,
         "events": body.events,
         "metadata": body.metadata,
         "model": body.model,
@@ -141,6 +149,8 @@ def canonical(
     }
     if body.robot:
         asked["robot"] = body.robot
+    if destination is None and body.auth:
+        asked["auth"] = body.auth
     return orjson.dumps(asked, option=orjson.OPT_SORT_KEYS)
 
 

@@ -15,6 +15,7 @@ webhooks       sign, verify
 secret         secret new, show
 subscriptions  subscribe, list, show
 deliveries     retry
+callbacks      callbacks test
 providers      providers list, show, try
   pages        pages as these show and use them
 database       migrate, backup, rekey

@@ -7,6 +7,7 @@ import typer
 from typer.core import TyperGroup
 
 from bridge.cli import (
+    callbacks,
     checking,
     database,
     deliveries,
@@ -88,6 +89,7 @@ for command in (
     app.command(command.__name__.rstrip("_"))(command)
 app.add_typer(secret.app, name="secret")
 app.add_typer(providers.app, name="providers")
+app.add_typer(callbacks.app, name="callbacks")
 
 
 def main() -> None:

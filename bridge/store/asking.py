@@ -1,7 +1,8 @@
 """Steps of asking for an attempt by hand."""
 
 from bridge.errors import RequestError
-from bridge.model import DeliveryState
+from bridge.model import DeliveryState, Destination
+from bridge.store.box import Box
 from bridge.store.delivering import put_lane
 from bridge.store.steps import Row, Step, ask
 
@@ -22,6 +23,13 @@ def ask_for_attempt(
             yield from owe_by_hand(row, now)
             return True
     return False
+
+
+def reopen(box: Box, client: str, destination: Destination, *, now: float) -> Step[None]:
+    """What was gone has answered again."""
+    fingerprint = box.fingerprint_destination(client, destination)
+    for row in (yield ask("find_destination", fingerprint=fingerprint)):
+        yield ask("reopen_gone_destination", destination_id=row["id"], now=now)
 
 
 def check_retryable(delivery_id: int, state: DeliveryState) -> Step[None]:

@@ -38,6 +38,8 @@ class Box:
         }
         if destination.robot is not None:
             plain["robot"] = asdict(destination.robot)
+        if destination.masked:
+            plain["masked"] = True
         return self.seal(plain, "destination")
 
     def open_destination(self, sealed: bytes) -> Destination:
@@ -46,10 +48,15 @@ class Box:
         return Destination(**plain, robot=Robot(**robot) if robot else None)
 
     def fingerprint_destination(self, client: str, destination: Destination) -> bytes:
-        """Of a robot, what it is told by counts as well."""
+        """Of a robot, what it is told by counts as well; and of one with a secret that is
+        not shown, the same URL in the open is another.
+        """
         headers = orjson.dumps(dict(destination.headers), option=orjson.OPT_SORT_KEYS)
         robot = [orjson.dumps(asdict(destination.robot))] if destination.robot else []
-        return self.fingerprints.of("destination", client, destination.url, headers, *robot)
+        masked = [b"masked"] if destination.masked else []
+        return self.fingerprints.of(
+            "destination", client, destination.url, headers, *robot, *masked
+        )
 
     def seal_key(self, key: str | None) -> bytes | None:
         return None if key is None else self.seal(key, "credential")

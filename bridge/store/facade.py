@@ -13,6 +13,7 @@ from bridge.model import (
     ClaimedDelivery,
     ClaimedPoll,
     Delivery,
+    Destination,
     Hook,
     HookWish,
     IdempotencyKey,
@@ -329,6 +330,10 @@ class Store:
                     replaying.replay, [each], state, began_at=began_at, now=now, wait=True
                 )
         return len(owed)
+
+    async def reopen(self, client: str, destination: Destination, *, now: float) -> None:
+        """Send there again, if it was gone: it has answered a test."""
+        await self.database.write(asking.reopen, self._box, client, destination, now=now)
 
     async def delivery(
         self, key: str, sequence: int, client: str | None, hook: str = ""

@@ -102,7 +102,7 @@ def hook_of(box: Box, row: Row) -> Hook:
     return Hook(
         id=f"hook_{row['key']}",
         client=row["client"],
-        url=destination.url if destination else None,
+        url=destination.shown if destination else None,
         events=tuple(row["events"].split(" ")),
         provider=row["provider"],
         method=row["method"],

@@ -193,3 +193,29 @@ def test_json_is_what_the_api_answers(at: str) -> None:
     created = told("subscribe", "sandbox", "slow-60s-json")
     text = invoke("show", created["id"], "--json").stdout
     assert json.loads(text).keys() >= {"id", "state", "last_poll", "delivery", "warnings"}
+
+
+def test_a_callback_is_tried(at: str) -> None:
+    """Nobody listens there, and that is told with what to do about it."""
+    nobody = "http://127.0.0.1:9/hook"
+    auth = ("--auth", '{"type": "bearer", "token": "t0p-s3cret"}')
+    options = ("--type", "task.failed", "--format", "flat", "--header", "X-Key=t0p", *auth)
+    result = invoke("callbacks", "test", nobody, *options, "--json")
+    assert result.exit_code == 1
+    shown = json.loads(result.stdout)
+    assert shown["attempt"]["outcome"] == "connect_error"
+    assert '"type":"task.failed"' in shown["sent_body"]
+    assert set(shown["sent_headers"]) >= {"Authorization", "X-Key", "webhook-signature"}
+    assert "t0p" not in result.stdout
+    assert "Nothing accepts connections there" in result.stderr
+    text = invoke("callbacks", "test", nobody, "--method", "GET")
+    assert "attempt.outcome" in text.stdout
+    refused = invoke("callbacks", "test", nobody, "--auth", "t0p")
+    assert (refused.exit_code, "not JSON" in refused.stderr) == (2, True)
+    assert "t0p" not in refused.stderr
+
+
+def test_an_accepted_callback_ends_well(at: str) -> None:
+    """Scripts branch on it; the bridge itself answers anything at this address."""
+    result = invoke("callbacks", "test", f"{at}/hints/nothing")
+    assert (result.exit_code, result.stderr) == (0, "accepted\n")

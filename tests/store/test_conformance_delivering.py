@@ -599,6 +599,26 @@ async def test_a_new_subscription_reopens_what_was_gone(scene: Scene) -> None:
     assert (await scene.delivery(old)).state is DeliveryState.GONE
 
 
+async def test_an_answered_test_reopens_what_was_gone(scene: Scene) -> None:
+    """For this client, this URL and these headers; what is unknown stays so."""
+    old = await scene.ended()
+    running = await scene.add("task-2")
+    await scene.deliver(GONE)
+    others = (destination(x="1"), destination("nowhere"))
+    for to in others:
+        await scene.store.reopen("shop", to, now=scene.now)
+    await scene.store.reopen("other", destination(), now=scene.now)
+    key = running.removeprefix("sub_")
+    found = await scene.store.subscription(key, "shop")
+    assert found is not None
+    assert found.delivery.state is DeliveryState.GONE
+    await scene.store.reopen("shop", destination(), now=scene.now)
+    await scene.poll(succeeded())
+    scene.later(2.0)
+    assert (await scene.claim_delivery()).message_id == f"msg_{running}_0"
+    assert (await scene.delivery(old)).state is DeliveryState.GONE
+
+
 async def test_a_retry_by_hand_reopens_what_was_gone(scene: Scene) -> None:
     """The person has mended the receiver; what comes next is sent again, too."""
     old = await scene.ended()

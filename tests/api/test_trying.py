@@ -1,0 +1,279 @@
+"""POST /callbacks/test: one sample, sent as a real attempt is, and nothing kept of it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+from urllib.parse import parse_qs, urlencode
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from bridge.dispatcher import Dispatcher
+from bridge.events import TYPES
+from bridge.health import Health
+from bridge.metrics import Metrics
+from bridge.model import AttemptOutcome, Reply
+from bridge.net.guard import AddressForbidden, Egress
+from bridge.net.resolver import Resolver
+from bridge.retry import Schedule
+from bridge.signature import verify
+from bridge.store import Store
+from bridge.trial import Trials
+from bridge.webhook import Sender
+from tests.api.acting import SUCCEEDED, attempt, poll
+from tests.api.conftest import OTHER, OTHER_SECRET, SHOP_SECRET, Api, NotedClock
+from tests.net.hostile import LOOPBACK
+
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+GONE = Reply(outcome=AttemptOutcome.GONE, http_status=410)
+
+
+@dataclass
+class Receiver:
+    """Keeps what it gets, and answers as it is told."""
+
+    url: str = ""
+    status: int = 200
+    answer: str = "fine"
+    got: list[tuple[web.Request, bytes]] = field(default_factory=list)
+    held: asyncio.Event | None = None
+    came: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def take(self, request: web.Request) -> web.Response:
+        self.got.append((request, await request.read()))
+        self.came.set()
+        if self.held:
+            await self.held.wait()
+        return web.Response(
+            status=self.status, text=self.answer, headers={"Server": "toy/1", "X-Not": "x"}
+        )
+
+
+@pytest.fixture
+async def receiver() -> AsyncIterator[Receiver]:
+    found, app = Receiver(), web.Application()
+    app.router.add_route("*", "/{tail:.*}", found.take)
+    async with TestServer(app) as server:
+        found.url = str(server.make_url("/hook/s3cret-path"))
+        yield found
+
+
+@pytest.fixture
+async def trying(api: Api, store: Store, clock: NotedClock) -> AsyncIterator[Api]:
+    """The API of a node that sends, as it is put together for real."""
+    known = {"shop": [SHOP_SECRET], "other": [OTHER_SECRET]}
+    resolver = Resolver(now=clock.now)
+    async with Egress(
+        resolver=resolver,
+        allow_hosts=(),
+        allow_networks=(LOOPBACK,),
+        limit=10,
+        user_agent="poll-bridge/test (self-hosted)",
+    ) as egress:
+        sender = Sender(egress, timeout_s=5, wall=clock.wall)
+        dispatcher = Dispatcher(
+            store,
+            sender,
+            secrets=lambda client: known.get(client, []),
+            schedule=Schedule(),
+            timeout_s=5,
+            clock=clock,
+            dice=Random(1),
+            health=Health(),
+            metrics=Metrics(),
+        )
+        make = Trials(dispatcher.attempt, sender, clock.now).make
+        async with api.changed(try_out=make) as found:
+            yield found
+    await resolver.close()
+
+
+async def tried(api: Api, receiver: Receiver, **fields: Any) -> Any:
+    answer = await api(
+        "POST", "/callbacks/test", json={"callback_url": receiver.url, **fields}
+    )
+    assert answer.status == 200, answer.body
+    return answer.json
+
+
+async def test_a_sample_is_sent_and_signed_and_told(
+    trying: Api, receiver: Receiver
+) -> None:
+    """The whole way of a real attempt: what works here works later."""
+    told = await tried(trying, receiver)
+    [(request, body)] = receiver.got
+    event = verify(body, request.headers, SHOP_SECRET, now=trying.clock.wall())
+    assert (event["type"], event["test"]) == ("task.succeeded", True)
+    assert told["sent_body"] == body.decode()
+    assert told["attempt"]["id"] == event["id"] == request.headers["webhook-id"]
+    assert told["attempt"]["outcome"] == "accepted"
+    assert told["response"]["status"] == 200
+    assert told["response"]["body"] == "fine"
+    assert told["response"]["headers"]["server"] == "toy/1"
+    assert "x-not" not in told["response"]["headers"]
+    assert told["hint"] is None
+    for name in ("webhook-signature", "X-Signature-256", "Content-Type"):
+        assert told["sent_headers"][name] == request.headers[name]
+    again = await tried(trying, receiver)
+    assert again["attempt"]["id"] != told["attempt"]["id"]
+
+
+async def test_nothing_is_kept(trying: Api, receiver: Receiver) -> None:
+    """A test is no delivery: it must not turn up among those that are looked into."""
+    told = await tried(trying, receiver)
+    assert (await trying("GET", "/deliveries")).json["items"] == []
+    assert (await trying("GET", "/subscriptions")).json["items"] == []
+    answer = await trying("GET", f"/deliveries/{told['attempt']['id']}")
+    assert answer.status == 404
+
+
+async def test_passwords_are_sent_and_not_told(trying: Api, receiver: Receiver) -> None:
+    """The answer is pasted into tickets."""
+    told = await tried(
+        trying,
+        receiver,
+        headers={"X-Key": "t0p-header"},
+        auth={"type": "bearer", "token": "t0p-token"},
+    )
+    sent = receiver.got[0][0].headers
+    assert (sent["X-Key"], sent["Authorization"]) == ("t0p-header", "Bearer t0p-token")
+    assert (told["sent_headers"]["X-Key"], told["sent_headers"]["Authorization"]) == (
+        *("***", "***"),
+    )
+    assert "t0p" not in str(told)
+
+
+async def test_a_password_in_the_query_is_not_told(trying: Api, receiver: Receiver) -> None:
+    """Nor when the facts stand in the query beside it."""
+    auth = {"type": "query", "name": "key", "value": "t0p"}
+    told = await tried(trying, receiver, auth=auth, method="GET", type="task.failed")
+    request = receiver.got[0][0]
+    assert (request.method, request.query["key"]) == ("GET", "t0p")
+    assert parse_qs(told["sent_query"])["type"] == ["task.failed"]
+    assert (told["sent_body"], told["attempt"]["method"]) == (None, "GET")
+    assert told["attempt"]["callback_url"].endswith("?key=***")
+    assert "t0p" not in str(told)
+
+
+@pytest.mark.parametrize("type_", TYPES)
+async def test_each_type_can_be_rehearsed(
+    trying: Api, receiver: Receiver, type_: str
+) -> None:
+    """Failures are what flows are wrong about, and what nobody wants to pay for."""
+    told = await tried(trying, receiver, type=type_, format="flat")
+    assert f'"type":"{type_}"' in told["sent_body"].replace(" ", "")
+
+
+async def test_a_robot_that_says_no_is_heard(trying: Api, receiver: Receiver) -> None:
+    """It says so with status 200."""
+    receiver.answer = '{"code": 19021, "msg": "sign match fail"}'
+    told = await tried(trying, receiver, format="feishu", robot={"secret": "s"})
+    assert told["attempt"]["outcome"] != "accepted"
+    assert told["hint"]
+
+
+async def test_a_refusal_comes_with_its_hint(trying: Api, receiver: Receiver) -> None:
+    """That is what a test is for."""
+    receiver.status, receiver.answer = 404, "no"
+    told = await tried(trying, receiver)
+    assert told["attempt"]["outcome"] == "refused"
+    assert "set its HTTP Method to POST" in told["hint"]
+
+
+async def test_a_receiver_that_is_not_there_is_told(trying: Api) -> None:
+    """No answer is an answer as well."""
+    nobody = Receiver(url="http://127.0.0.1:9/")
+    told = await tried(trying, nobody)
+    assert (told["attempt"]["outcome"], told["response"]) == ("connect_error", None)
+    assert "Nothing accepts connections there" in told["hint"]
+
+
+async def test_a_successful_test_ends_gone(
+    trying: Api, receiver: Receiver, store: Store, clock: NotedClock
+) -> None:
+    """Whoever has mended the receiver has told us so; others' tests, and refused ones,
+    have not.
+    """
+    await trying.subscribe(callback_url=receiver.url)
+    clock.advance(5)
+    await poll(store, clock, SUCCEEDED)
+    running = await trying.subscribe(callback_url=receiver.url, task_id="task2")
+    await attempt(store, clock, GONE)
+
+    async def state() -> str:
+        shown = await trying("GET", f"/subscriptions/{running.json['id']}")
+        return str(shown.json["delivery"]["state"])
+
+    assert await state() == "gone"
+    receiver.status = 500
+    await tried(trying, receiver)
+    receiver.status = 200
+    await tried(trying, receiver, headers={"X-Other": "1"})
+    others = {"callback_url": receiver.url}
+    answer = await trying("POST", "/callbacks/test", json=others, key=OTHER)
+    assert answer.json["attempt"]["outcome"] == "accepted"
+    assert await state() == "gone"
+    await tried(trying, receiver)
+    assert await state() == "waiting"
+
+
+async def test_one_at_a_time(trying: Api, receiver: Receiver) -> None:
+    """A client that tests in a loop takes no more of the way out than one attempt."""
+    receiver.held = asyncio.Event()
+    first = asyncio.create_task(tried(trying, receiver))
+    await receiver.came.wait()
+    second = await trying("POST", "/callbacks/test", json={"callback_url": receiver.url})
+    assert (second.status, second.code) == (429, "rate_limited")
+    assert "retry-after" in second.headers
+    receiver.held.set()
+    await first
+    await tried(trying, receiver)
+    assert len(receiver.got) == 2
+
+
+async def test_an_internal_address_is_refused(trying: Api) -> None:
+    """A test that tells the answer would be a window into the network."""
+    trying.names.trouble["inside.test"] = AddressForbidden("10.0.0.1")
+    answer = await trying(
+        "POST", "/callbacks/test", json={"callback_url": "http://inside.test/"}
+    )
+    assert (answer.status, answer.code) == (422, "callback_address_forbidden")
+
+
+async def test_a_form_will_do(trying: Api, receiver: Receiver) -> None:
+    """No-code tools test as they subscribe."""
+    fields = {"callback_url": receiver.url, "auth.type": "bearer", "auth[token]": "t0p"}
+    answer = await trying("POST", "/callbacks/test", data=urlencode(fields), headers=FORM)
+    assert answer.status == 200
+    assert receiver.got[0][0].headers["Authorization"] == "Bearer t0p"
+
+
+@pytest.mark.parametrize(
+    ("fields", "field", "message"),
+    [
+        ({}, "callback_url", "is required"),
+        ({"callback_url": "x"}, "callback_url", "must be a whole URL"),
+        ({"callback_url": 5}, "callback_url", "must be text"),
+        ({"type": "task.ended"}, "type", "must be one of task.succeeded"),
+        ({"type": ["x"]}, "type", "must be one of task.succeeded"),
+        ({"format": "xml"}, "format", "must be 'standard'"),
+        ({"events": ["task.failed"]}, "events", "there is no such field"),
+        ({"method": "GET", "format": "form"}, "method", "is a body"),
+    ],
+)
+async def test_faults_are_named(
+    trying: Api, fields: dict[str, Any], field: str, message: str
+) -> None:
+    """In the words of a subscription."""
+    answer = await trying("POST", "/callbacks/test", json=fields)
+    assert (answer.status, answer.code) == (422, "invalid_request")
+    assert message in answer.faults[field]
+
+
+async def test_a_node_that_sends_nothing_says_so(api: Api) -> None:
+    """Rather than to look broken."""
+    answer = await api("POST", "/callbacks/test", json={"callback_url": "http://a.test/"})
+    assert (answer.status, answer.code) == (503, "not_ready")
