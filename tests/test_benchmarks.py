@@ -13,6 +13,7 @@ from benchmarks import (
     memory,
     picture,
     polls,
+    requests,
     scale,
     subscribes,
 )
@@ -28,6 +29,7 @@ TINY = {
     latency: ["--rates", "10"],
     memory: ["--watches", "256", "512"],
     cpu: ["--watches", "1000"],
+    requests: ["--nodes", "2", "--tasks", "4", "--takes", "0.5"],
     # Nodes are processes of their own, and begin later on a machine that is busy.
     scale: [
         "--nodes",
