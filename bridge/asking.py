@@ -81,6 +81,7 @@ class Asking:
             )
         except ValueError as error:  # the page has changed since it was subscribed to
             return unaskable(f"the provider's page does not fit the task: {error}")
+        request = replace(request, way=provider.way)
         answer = without_key(await self._upstream.ask(request), key)
         return self._meaning(provider, claimed, answer)
 
@@ -92,6 +93,7 @@ class Asking:
         request = batch_request(
             provider.page, provider.base_url, [one.task_id for one in claimed], key
         )
+        request = replace(request, way=provider.way)
         answer = without_key(await self._upstream.ask(request), key)
         items = items_of(provider.page, answer)
         if items is None:

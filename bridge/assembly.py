@@ -18,14 +18,17 @@ from bridge.api.deps import Deps
 from bridge.api.leaving import Leaving
 from bridge.bell import Bell
 from bridge.clock import Clock, SharedClock, SystemClock
-from bridge.config import Config, NodeRole
+from bridge.config import Callbacks, Config, NodeRole
 from bridge.dispatcher import Dispatcher
 from bridge.health import Health
 from bridge.membership import Membership
 from bridge.metrics import Metrics
+from bridge.model import Way
 from bridge.net.body import ByteBudget
 from bridge.net.guard import Egress
 from bridge.net.resolver import Resolver
+from bridge.notices import NOBODY
+from bridge.noticing import Noticing
 from bridge.pacing import Pacing
 from bridge.poller import Poller
 from bridge.providers.provider import Provider
@@ -197,6 +200,13 @@ def parts(
         on_due=signals.due,
         on_owed=signals.owed,
         gap_s=gap_s,
+        notify=Noticing(
+            store,
+            config.notify,
+            providers=lambda: current.providers,
+            standing=poller.standing,
+            clock=clock,
+        ).turn,
     )
     signals.connect(polls=poller.worker.wake.set, deliveries=dispatcher.worker.wake.set)
     deps = Deps(
@@ -222,6 +232,8 @@ def parts(
 
 
 def signing_secrets(config: Config, client: str) -> list[str]:
+    if client == NOBODY:
+        return [one.get_secret_value() for one in config.notice_secrets]
     settings = config.clients.get(client)
     return [one.get_secret_value() for one in settings.signing_secrets] if settings else []
 
@@ -281,4 +293,12 @@ def callback_egress(config: Config, resolver: Resolver) -> Egress:
         allow_networks=config.callbacks.allow_networks,
         limit=config.callbacks.slots,
         user_agent=USER_AGENT,
+        way=callback_way(config.callbacks),
+    )
+
+
+def callback_way(settings: Callbacks) -> Way:
+    return Way(
+        proxy=settings.proxy.get_secret_value() if settings.proxy else None,
+        authorities=settings.ca_file.pem if settings.ca_file else None,
     )

@@ -1,7 +1,7 @@
 """How many requests a rate limit allows now: the generic cell rate algorithm. Pure."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bridge.rate import Rate
 
@@ -12,7 +12,8 @@ BURST_SHARE = 10  # a tenth of the rate may go at once: a claim shall be worth i
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """One credential's requests: in any span of `rate.per_s`, `rate.count` at most.
+    """One credential's requests, or a robot's messages: in any span of `rate.per_s`,
+    `rate.count` at most.
 
     `full_at` is all there is to remember: when the whole burst will be available again.
 
@@ -23,10 +24,11 @@ class Budget:
 
     rate: Rate
     full_at: float = 0.0
+    at_once: int = 0  # the burst; 0: a share of the rate
 
     @property
     def burst(self) -> int:
-        return max(1, self.rate.count // BURST_SHARE)
+        return self.at_once or max(1, self.rate.count // BURST_SHARE)
 
     @property
     def gap_s(self) -> float:
@@ -39,7 +41,7 @@ class Budget:
 
     def spend(self, count: int, now: float) -> "Budget":
         full_at = max(self._full_at(now), now) + count * self.gap_s
-        return Budget(self.rate, full_at)
+        return replace(self, full_at=full_at)
 
     def free_at(self, now: float) -> float:
         """When the next request may be made."""

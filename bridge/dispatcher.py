@@ -10,6 +10,7 @@ from typing import Protocol
 import structlog
 
 from bridge import formats, lanes, retry, signature
+from bridge.breaker import Breaker
 from bridge.clock import Clock
 from bridge.errors import StoreUnavailable
 from bridge.health import Health
@@ -23,6 +24,7 @@ from bridge.model import (
     Reply,
 )
 from bridge.retry import Schedule, Verdict
+from bridge.robots import shared
 from bridge.slots import Place, Slots
 from bridge.store import Claims, Pick, Store
 from bridge.worker import IDLE_S, Turn, Worker
@@ -75,6 +77,7 @@ class Dispatcher:
         self._most, self._host_most = slots, host_slots
         self._slots = Slots(self._places)
         self._in_flight: dict[int, Lane] = {}  # by delivery
+        self._riding: set[int] = set()  # deliveries that another's message tells of
         self.stopping = asyncio.Event()
         self.worker = Worker(
             "dispatcher", self._claim, self._deliver, clock=clock, health=health
@@ -91,9 +94,10 @@ class Dispatcher:
                 picks,
                 now=now,
                 lease_s=self._timeout_s + LEASE_MARGIN_S,
-                in_flight=frozenset(self._in_flight),
+                in_flight=self._riding.union(self._in_flight),
             )
         for item in claims.items:
+            self._riding.update(each.delivery_id for each in item.riders)
             self._in_flight[item.delivery_id] = lane = lane_of(item)
             self._slots.take(lane)
         wait_s = lanes.wait_s(
@@ -109,29 +113,32 @@ class Dispatcher:
         """Lanes that are busy may be full, and so may all those to a busy host."""
         busy = Counter(lane.owner for lane in self._in_flight.values())
         hosts = len({lane.key for lane in self._in_flight.values()})
-        sides = ((client, retry) for client in busy for retry in (False, True))
+        sides = ((client, which) for client in busy for which in range(3))
         closed = frozenset(side for side in sides if not self._open_to(side))
         return Window(busy, hosts, closed)
 
     def _open_to(self, side: Side) -> bool:
         """Whether a client may begin an attempt at a host where nothing is in flight."""
-        client, retry = side
-        return self._slots.room(Lane(NOBODY, client, "", retry=retry)) > 0
+        client, which = side
+        lane = Lane(NOBODY, client, "", retry=which > 0, behind=which > 1)
+        return self._slots.room(lane) > 0
 
     def _picks(self, ready: Sequence[Lane]) -> Sequence[Pick]:
-        """First attempts before retries, then those who have least in flight."""
+        """First attempts before retries, then those who have least in flight, and of these
+        replays last.
+        """
         chosen: list[tuple[Lane, int]] = []
         for retries in (False, True):
             probed = {lane.id for lane, _ in chosen if lane.probing}
             due = [one for one in ready if one.retry is retries and one.id not in probed]
-            due.sort(key=lambda one: (self._slots.held_by(one), one.ready_at))
+            due.sort(key=lambda one: (self._slots.held_by(one), one.behind, one.ready_at))
             free = self._most - len(self._in_flight) - sum(count for _, count in chosen)
             chosen = self._slots.grant([*chosen, *share(due, free, self._room)])
         return [Pick(lane, count) for lane, count in chosen]
 
     def _room(self, lane: Lane) -> int:
         room = self._slots.room(lane)
-        return min(room, 1 - self._slots.held_by(lane)) if lane.probing else room
+        return min(room, lane.probing - self._slots.held_by(lane)) if lane.probing else room
 
     def _places(self, lane: Lane) -> Sequence[Place]:
         """What this lane's attempts take a slot of."""
@@ -145,15 +152,23 @@ class Dispatcher:
 
     async def _deliver(self, claimed: ClaimedDelivery) -> None:
         try:
-            reply = await self._attempt(claimed)
+            reply = shared(await self._attempt(claimed), len(claimed.riders))
             now = self._clock.now()
-            verdict = retry.decide(
-                claimed, reply, schedule=self._schedule, now=now, dice=self._dice.random()
-            )
-            await self._record(claimed, reply, verdict)
-            self._note(claimed, reply, verdict)
+            told = [
+                (each, self._verdict(each, reply, now))
+                for each in (claimed, *claimed.riders)
+            ]
+            breaker = await self._record(told, reply)
+            for each, verdict in told:
+                self._note(each, reply, verdict)
+            self._note_breaker(claimed, breaker)
         finally:
             self._slots.give_back(self._in_flight.pop(claimed.delivery_id))
+            self._riding.difference_update(each.delivery_id for each in claimed.riders)
+
+    def _verdict(self, claimed: ClaimedDelivery, reply: Reply, now: float) -> Verdict:
+        dice = self._dice.random()
+        return retry.decide(claimed, reply, schedule=self._schedule, now=now, dice=dice)
 
     async def _attempt(self, claimed: ClaimedDelivery) -> Reply:
         """Whatever goes wrong is a failed attempt, which the schedule counts."""
@@ -169,41 +184,46 @@ class Dispatcher:
             return Reply(outcome=AttemptOutcome.UNKNOWN, detail=FAULT)
 
     async def _send(self, claimed: ClaimedDelivery, secrets: Sequence[str]) -> Reply:
-        body: bytes | None = formats.payload(claimed.format, claimed.body)
-        query: bytes | None = None
-        url = claimed.destination.url
-        if claimed.method == "GET":
-            url = formats.append_query(url, formats.query(claimed.body))
-            body, query = None, formats.query_of(url)
+        to, at = claimed.destination, self._clock.wall()
+        bodies = [claimed.body, *(each.body for each in claimed.riders)]
+        made = formats.made(claimed.format, claimed.method, to, bodies, at=at)
         headers = signature.headers(
             message_id=claimed.message_id,
-            sent_at=self._clock.wall(),
-            body=body or b"",
+            sent_at=at,
+            body=made.body or b"",
             secrets=secrets,
-            query=query,
+            query=made.query,
         )
-        if body is not None:
-            headers["Content-Type"] = "application/json"
-        sent = {**claimed.destination.headers, **headers}
-        return await self._sender.send(claimed.destination, claimed.method, url, sent, body)
+        if made.content_type is not None:
+            headers["Content-Type"] = made.content_type
+        sent = {**to.headers, **headers}
+        reply = await self._sender.send(to, made.method, made.url, sent, made.body)
+        return formats.judged(claimed.format, reply)
 
     async def _record(
-        self, claimed: ClaimedDelivery, reply: Reply, verdict: Verdict
-    ) -> None:
+        self, told: Sequence[tuple[ClaimedDelivery, Verdict]], reply: Reply
+    ) -> Breaker | None:
         """Write it down, however often that takes: what is forgotten is sent again."""
         while True:
             try:
                 now = self._clock.now()
-                await self._store.record_attempt(claimed, reply, verdict, now=now)
+                return await self._store.record_attempts(told, reply, now=now)
             except StoreUnavailable as error:
                 if self.stopping.is_set():
                     raise
                 log.warning(
-                    "attempt.unrecorded", message=claimed.message_id, error=str(error)
+                    "attempt.unrecorded",
+                    message=told[0][0].message_id,
+                    error=str(error),
                 )
                 await self._clock.wait(self.stopping, RECORD_AGAIN_S)
-            else:
-                return
+
+    def _note_breaker(self, claimed: ClaimedDelivery, breaker: Breaker | None) -> None:
+        whose = {"client": claimed.client, "host": claimed.destination.host}
+        if breaker is Breaker.OPENED:
+            log.warning("host.silent", **whose)
+        elif breaker is Breaker.CLOSED:
+            log.info("host.answers", **whose)
 
     def _note(self, claimed: ClaimedDelivery, reply: Reply, verdict: Verdict) -> None:
         self._attempts(verdict.outcome.value).inc()

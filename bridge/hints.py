@@ -45,12 +45,19 @@ _BY_OUTCOME = {
         "The host resolves to an address inside the network: if that is meant, add the "
         "host to callbacks.allow_hosts or its network to callbacks.allow_networks."
     ),
+    AttemptOutcome.PROXY_ERROR: (
+        "The operator's proxy made no connection: look at callbacks.proxy, its user and "
+        "password, and its log; it may also mean that the receiver is down. The bridge "
+        "tries again by itself, and the schedule stays where it is."
+    ),
     AttemptOutcome.INVALID_ANSWER: (
-        "What came back is not HTTP: check the port, and http against https."
+        "What came back is not HTTP, or its headers are larger than 16 KiB: check the "
+        "port, and http against https."
     ),
 }
 
 _BY_STATUS = {
+    304: "304 answers a request for what is known already, and this was none: answer 2xx.",
     400: "The receiver does not accept the request: its answer is kept with the attempt.",
     401: (
         "The receiver wants credentials: give the header that it checks in `headers`. If "
@@ -91,6 +98,15 @@ _BY_STATUS = {
     ),
     501: "The receiver does not know {method}: subscribe with another `method`.",
 }
+
+WAITS = (
+    "The last attempts at this host had no answer, so it is left alone: one attempt at a "
+    "time tries, two minutes apart at most. What waits meanwhile uses up no attempt."
+)
+OUTLIVED = (
+    "Given up for its age: the host has not answered for days. Mend the receiver, then "
+    "retry by hand."
+)
 
 _UNAVAILABLE = "The receiver, or the proxy before it, is down or restarting."
 _REFUSED = "Only a 2xx answer counts as received: the answer is kept with the attempt."
@@ -135,7 +151,18 @@ _N8N = tuple(
         ),
     )
 )
+_PROXY = re.compile("the proxy made no connection")
+_PROXY_REFUSES = (
+    "The operator's proxy does not connect to this host or port: let it allow CONNECT "
+    "there, for plain HTTP too."
+)
 _FINISHED = re.compile(r"has finished already", re.IGNORECASE)
+
+# Of a delivery that is gone although its own last attempt was not answered so.
+GONE_ELSEWHERE = (
+    "The URL answered 410 to another attempt, so nothing more is sent there. A new "
+    "subscription or a retry by hand makes the bridge call it again."
+)
 
 _ORIGIN = re.compile(
     r"(?:redirects to )?"
@@ -149,9 +176,13 @@ def hint(reply: Reply, method: str) -> str | None:
     """What to do about `reply` to an attempt with HTTP `method`; None: nothing is wrong."""
     if reply.outcome is AttemptOutcome.ACCEPTED:
         return None
-    if reply.outcome is AttemptOutcome.REDIRECTED:
+    if reply.outcome is AttemptOutcome.REDIRECTED and reply.http_status != 304:
         words = redirection(reply.detail)
         return f"The URL {words}, and redirects are never followed: give the final URL."
+    if reply.hint is not None:
+        return reply.hint
+    if reply.outcome is AttemptOutcome.CONNECT_ERROR and _PROXY.match(reply.detail or ""):
+        return _PROXY_REFUSES
     text = _BY_OUTCOME.get(reply.outcome) or _n8n(reply) or _by_status(reply.http_status)
     return text.replace("{method}", method)
 

@@ -24,15 +24,18 @@ class Lane:
     owner: str
     key: str
     ready_at: float = 0.0  # when there is work due, no pause, and budget for one request
-    probing: bool = False  # let one through, to see whether it works again
+    probing: int = 0  # so many at a time, to see whether it works again; 0: any number
     retry: bool = False
+    behind: bool = False  # others come first, and find slots that it leaves them
 
     @property
     def place(self) -> tuple[int, bool]:
         return self.id, self.retry
 
 
-Side = tuple[str, bool]  # an owner, and whether it is about retries
+Side = tuple[
+    str, int
+]  # an owner, and which of its lanes: 0 first ones, 1 retries, 2 behind
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,9 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self.polls = self._counter("polls", "Polls made", "provider", "outcome")
+        self.poll_proxy_faults = self._counter(
+            "poll_proxy_faults", "Polls that the provider's proxy failed", "provider"
+        )
         self.saved = self._counter(
             "polls_saved", "Polls that need not be made, by what saves them", "how"
         )
@@ -46,6 +49,10 @@ class Metrics:
         self.watches = self._gauge("watches", "Watches that are polled")
         self.owed = self._gauge("deliveries_owed", "Attempts that are scheduled")
         self.exhausted = self._gauge("deliveries_exhausted", "Deliveries given up")
+        self.silent_hosts = self._gauge(
+            "callback_hosts_silent",
+            "Hosts, by client, that wait for an answer to one attempt",
+        )
         self.poll_backlog = self._gauge(
             "poll_backlog_age_seconds", "Age of the oldest due poll"
         )

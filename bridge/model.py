@@ -97,6 +97,7 @@ class AttemptOutcome(StrEnum):
     TLS_ERROR = "tls_error"
     ADDRESS_FORBIDDEN = "address_forbidden"
     INVALID_ANSWER = "invalid_answer"  # not HTTP
+    PROXY_ERROR = "proxy_error"  # the operator's own proxy: says nothing of the receiver
 
     @property
     def lost(self) -> bool:
@@ -178,6 +179,7 @@ class Observation:
     finished_at: float | None = None
     detail: str | None = None  # one line for people, without secrets
     retry_after_s: float | None = None  # the provider asked for this much patience
+    ours: bool = False  # a fault on our side of the provider: nothing is said of it
     raw: Any = field(default=None, repr=False)  # the body without account fields
 
 
@@ -191,6 +193,17 @@ class Reply:
     retry_after_s: float | None = None
     content_type: str | None = None
     body: bytes = field(default=b"", repr=False)  # the first 4 KiB
+    hint: str | None = None  # what to do, if whoever read the answer knows better
+    final: bool = False  # no other attempt can come to anything else
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Robot:
+    """A chat robot: which one, and what its owner has set to let nobody else speak."""
+
+    kind: str  # a name of formats.ROBOTS
+    secret: str | None = field(default=None, repr=False)  # messages are signed with it
+    keyword: str | None = field(default=None, repr=False)  # has to be in each message
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,6 +213,7 @@ class Destination:
     url: str = field(repr=False)
     host: str  # lower-case host name or address, without port
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    robot: Robot | None = None  # None: a program
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -222,6 +236,36 @@ class Wish:
     deadline_s: float  # from the subscription's creation
     first_poll_s: float  # from the subscription's creation
     canonical: bytes = field(repr=False)  # the whole request, for the identity
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HookWish:
+    """One validated request for a standing hook."""
+
+    client: str
+    destination: Destination
+    events: tuple[str, ...] = ("task.ended",)
+    provider: str | None = None  # None: of all
+    method: str = "POST"
+    format: str = "standard"
+    signing_secrets: tuple[str, ...] = field(repr=False)
+    minted: bool = False  # the only secret is ours, and is told whoever asks for the hook
+    canonical: bytes = field(repr=False)  # the whole request, for the identity
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hook:
+    """Where the events of all subscriptions of a client go as well."""
+
+    id: str  # hook_…
+    client: str
+    url: str | None = field(repr=False)  # None: it cannot be read any more
+    events: tuple[str, ...]
+    provider: str | None
+    method: str
+    format: str
+    created_at: float
+    minted_secret: str | None = field(repr=False)  # None: the caller gave its own
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -294,6 +338,7 @@ class Attempt:
 class Delivery:
     id: str  # msg_…
     subscription_id: str
+    hook_id: str | None = None  # hook_…; None: to the subscription's own destination
     client: str
     type: str
     callback_url: str | None = field(repr=False)  # None: it cannot be read any more
@@ -305,6 +350,8 @@ class Delivery:
     created_at: float
     updated_at: float
     next_attempt_at: float | None
+    last_http_status: int | None = None  # None: the last attempt had no answer
+    given_up_at: float | None = None  # only of what is exhausted or gone
     log: tuple[Attempt, ...] = ()
 
 
@@ -369,6 +416,21 @@ class ClaimedDelivery:
     signing_secrets: tuple[str, ...] = field(repr=False)  # empty: the client's
     body: bytes = field(repr=False)  # the standard event
     readable: bool = True  # False: what it is made of is sealed with a key that is gone
+    riders: tuple["ClaimedDelivery", ...] = ()  # told by the same message
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Way:
+    """How the operator wants somebody's servers to be reached."""
+
+    proxy: str | None = field(default=None, repr=False)  # its URL may hold a password
+    authorities: str | None = field(default=None, repr=False)  # PEM, beside the system's
+    # True: the proxy is told the name, as the hosts come from the operator. False: the
+    # address we have vetted, so that nobody's DNS can say something else to the proxy.
+    by_name: bool = False
+
+
+DIRECT = Way()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -380,6 +442,7 @@ class PollRequest:
     headers: Mapping[str, str] = field(repr=False)
     body: bytes | None = field(default=None, repr=False)
     timeout_s: float = 30.0
+    way: Way = DIRECT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -390,4 +453,5 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)  # lower-case names
     body: bytes = field(default=b"", repr=False)
     failure: str | None = None  # timeout, dns_error, connect_error, tls_error, reset, …
+    detail: str | None = None  # of a proxy's failure: one line for people, without secrets
     too_large: bool = False

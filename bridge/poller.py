@@ -78,6 +78,10 @@ class Poller:
     def pulse(self, provider: str) -> Pulse:
         return self._standing.pulse(provider)
 
+    @property
+    def standing(self) -> Standing:
+        return self._standing
+
     async def _claim(self) -> Turn[ClaimedPoll]:
         now = self._clock.now()
         await self._awaited.keep(now)

@@ -7,12 +7,16 @@
     409 "has finished already"   presumed, if the end of an earlier attempt was never seen;
                                  else the schedule
     any other 409                again in 1 to 2 s, 5 times; then the schedule
+    no way through our proxy     again, further and further apart, without counting, until
+                                 the delivery is too old: exhausted
     any other status, no answer  the schedule; when that is used up: exhausted
+    a chat robot's final word    exhausted at once (formats/answers.py)
 """
 
 import math
 from dataclasses import dataclass, replace
 
+from bridge import breaker
 from bridge.events import TASK_UPDATED
 from bridge.hints import finished, hint
 from bridge.model import AttemptOutcome, ClaimedDelivery, DeliveryState, Reply
@@ -33,6 +37,10 @@ LANE_REST_MOST_S = 60.0
 
 # An outage of ours may use up the age; it never takes the short steps from a receiver.
 SHORT_STEP_S = 900.0
+
+# While the operator's own proxy is broken: by age, as no attempt counts. For a day at least
+# it is waited for, however short the schedule.
+PROXY_LEAST_S, PROXY_MOST_S, PROXY_SHARE, PROXY_PATIENCE_S = 5.0, 900.0, 0.2, 86_400.0
 
 UPDATE_STEPS = 2  # an update makes three attempts: it is stale before the long steps come
 
@@ -89,6 +97,9 @@ class Verdict:
     hint: str | None = None
     throttled: bool = False  # the destination is to rest
     asked_s: float | None = None  # … for so long, as it said itself
+    silent: bool = False  # nobody answered
+    dice: float = 0.0  # for a rest of its host
+    old_before: float = -math.inf  # what was owed before then is old
 
 
 _SETTLES = {
@@ -117,6 +128,9 @@ def decide(
         throttled=_throttled(reply),
         asked_s=reply.retry_after_s,
     )
+    if breaker.silent(reply):
+        old_before = now - schedule.age_limit_s
+        verdict = replace(verdict, silent=True, dice=dice, old_before=old_before)
     if verdict.state is not None or delivery.manual:
         return verdict
     if reply.outcome is AttemptOutcome.CONFLICT and _repeats_soon(delivery, reply):
@@ -125,8 +139,11 @@ def decide(
         return replace(
             verdict, state=DeliveryState.RETRYING, next_at=again_at, conflicts=conflicts
         )
-    verdict = replace(verdict, failures=delivery.failures + 1)
-    step_s = _step_s(delivery, schedule, now)
+    if reply.outcome is AttemptOutcome.PROXY_ERROR:
+        step_s = _proxy_step_s(schedule, now - delivery.created_at)
+    else:
+        verdict = replace(verdict, failures=delivery.failures + 1)
+        step_s = None if reply.final else _step_s(delivery, schedule, now)
     if step_s is None:
         return replace(verdict, state=DeliveryState.EXHAUSTED)
     again_at = now + _wait_s(step_s, reply, dice)
@@ -143,6 +160,12 @@ def _step_s(delivery: ClaimedDelivery, schedule: Schedule, now: float) -> float 
     return schedule.step_s(delivery.failures, now - delivery.created_at)
 
 
+def _proxy_step_s(schedule: Schedule, age_s: float) -> float | None:
+    step_s = min(max(age_s * PROXY_SHARE, PROXY_LEAST_S), PROXY_MOST_S)
+    patience_s = max(schedule.age_limit_s, PROXY_PATIENCE_S)
+    return step_s if age_s + step_s <= patience_s else None
+
+
 def _wait_s(step_s: float, reply: Reply, dice: float) -> float:
     """The step, or longer if the receiver asked for it, and some more by the dice."""
     wait_s = max(step_s, min(reply.retry_after_s or 0.0, PATIENCE_S))
@@ -152,7 +175,7 @@ def _wait_s(step_s: float, reply: Reply, dice: float) -> float:
 def _throttled(reply: Reply) -> bool:
     if reply.http_status == 503:
         return (reply.retry_after_s or 0.0) > 0
-    return reply.http_status == 429
+    return reply.http_status == 429 or reply.outcome is AttemptOutcome.THROTTLED
 
 
 def rest_s(throttles: int, verdict: Verdict) -> float:

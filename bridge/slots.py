@@ -3,7 +3,8 @@
 Slots are bounded in several places at once (the node, a client or provider, a host), as any
 of these may hang and then holds what it has for a whole timeout. So the last slots of a
 place are not for everybody: some are kept for lanes with nothing in flight, one for each,
-some from retries and some from first attempts. Whoever else works always finds one.
+some from retries and some from first attempts. Whoever else works always finds one. Lanes
+that stand behind others of their kind leave those that are kept for the idle, be they idle.
 """
 
 from collections import Counter
@@ -50,9 +51,9 @@ class Slots:
     def room(self, lane: Lane) -> int:
         """How many requests of `lane` may begin now."""
         places = self._places(lane)
-        room = min(self._left(place, lane.retry, place.for_idle) for place in places)
-        if room < 1 and not self._held[lane.id]:
-            room = min(1, *(self._left(place, lane.retry) for place in places))
+        room = min(self._left(place, lane, place.for_idle) for place in places)
+        if room < 1 and not self._held[lane.id] and not lane.behind:
+            room = min(1, *(self._left(place, lane) for place in places))
         return max(room, 0)
 
     def grant(self, wanted: Iterable[tuple[Lane, int]]) -> list[tuple[Lane, int]]:
@@ -70,9 +71,12 @@ class Slots:
             self.give_back(lane, count)
         return granted
 
-    def _left(self, place: Place, retry: bool, kept: int = 0) -> int:
+    def _left(self, place: Place, lane: Lane, kept: int = 0) -> int:
+        retry = lane.retry
         same, other = self._taken[place.key, retry], self._taken[place.key, not retry]
         barred = place.from_retries if retry else place.from_firsts
+        if lane.behind:
+            barred += place.for_idle
         return place.most - same - max(other + kept, barred)
 
 

@@ -1,7 +1,7 @@
 """How each provider fares, by what this node's polls of it came to."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cache
 from math import inf
 
@@ -27,6 +27,7 @@ class Standing:
         self._metrics = metrics
         self._polls = cache(metrics.polls.labels)  # finding one takes longer than counting
         self._words: set[tuple[str, str]] = set()
+        self.untold: list[tuple[str, str]] = []  # of these, until somebody takes them out
         self._pulses: dict[str, Pulse] = {}
         self._circuits: defaultdict[str, Circuit] = defaultdict(Circuit)
 
@@ -34,6 +35,26 @@ class Standing:
     def troubled(self) -> Iterable[str]:
         """Providers that have a circuit: those that were once without an answer."""
         return self._circuits.keys()
+
+    @property
+    def down(self) -> Mapping[str, float]:
+        """Providers that are only probed, and since when they have not answered."""
+        since = {
+            name: self.pulse(name).down_since
+            for name, circuit in self._circuits.items()
+            if not circuit.closed
+        }
+        return {name: at for name, at in since.items() if at is not None}
+
+    @property
+    def up(self) -> Mapping[str, float]:
+        """Providers whose last poll was answered, and when that was."""
+        answered = {
+            name: pulse.last_ok_at
+            for name, pulse in self._pulses.items()
+            if pulse.down_since is None
+        }
+        return {name: at for name, at in answered.items() if at is not None}
 
     def pulse(self, provider: str) -> Pulse:
         return self._pulses.get(provider, Pulse())
@@ -52,7 +73,9 @@ class Standing:
     ) -> None:
         name, outcome = claimed.provider, seen.outcome
         self._polls(name, outcome.value).inc()
-        if outcome in DOWN:
+        if seen.ours:
+            self._metrics.poll_proxy_faults.labels(provider=name).inc()
+        elif outcome in DOWN:
             self._circuits[name].failed(now, dice)
             down_since = self.pulse(name).down_since or now
             self._pulses[name] = self.pulse(name)._replace(down_since=down_since)
@@ -88,6 +111,7 @@ class Standing:
         self._metrics.unknown_words.labels(provider=provider).inc()
         if (provider, word) not in self._words and len(self._words) < WORDS:
             self._words.add((provider, word))
+            self.untold.append((provider, word[:WORD_CHARS]))
             log.warning(
                 "provider.unknown_status", provider=provider, word=word[:WORD_CHARS]
             )

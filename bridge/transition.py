@@ -151,6 +151,8 @@ def strikes_after(
 
     A gateway may hand out an id before it can find it, and a replica may be behind.
     """
+    if seen.ours:
+        return claimed.strikes
     if seen.outcome is not PollOutcome.NOT_FOUND:
         return 0
     since = claimed.outcome_since if claimed.outcome is PollOutcome.NOT_FOUND else now
@@ -158,12 +160,14 @@ def strikes_after(
 
 
 def failures_after(claimed: ClaimedPoll, seen: Observation, strikes: int) -> int:
-    """Polls in a row that failed. Throttling is the lane's affair, not the watch's."""
+    """Polls in a row that failed. Throttling is the lane's affair, a broken
+    proxy the operator's; neither is the watch's.
+    """
     if seen.outcome is PollOutcome.PENDING:
         return 0
     if seen.outcome is PollOutcome.NOT_FOUND and strikes <= STRIKES:
         return 0
-    if seen.outcome is PollOutcome.THROTTLED:
+    if seen.ours or seen.outcome is PollOutcome.THROTTLED:
         return claimed.failures
     return claimed.failures + 1
 

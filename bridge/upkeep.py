@@ -5,7 +5,7 @@ been wrong at the start. So this loop alone believes it only in part, for a whil
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 import structlog
 
@@ -22,6 +22,8 @@ EVERY_S = 1.0
 MINUTE_S = 60.0
 REMEMBERED_S = 86_400.0  # an Idempotency-Key
 DOUBTED_MOST_S = 3_600.0  # of a gap; whoever was away for longer loses no more than that
+
+Ages = Mapping[str, float]  # of the backlogs, in seconds
 
 log = structlog.get_logger(__name__)
 
@@ -59,6 +61,11 @@ def believed(now: float, *, started_at: float, gap_s: float) -> float:
     return now - max(gap_s - caught_up_s, 0.0)
 
 
+async def in_silence(_ages: Ages) -> bool:
+    """Nobody is to be told anything."""
+    return False
+
+
 class Upkeep:
     """What no request and no answer sets off: time passing."""
 
@@ -75,10 +82,12 @@ class Upkeep:
         on_due: Callable[[], None],
         on_owed: Callable[[], None],
         gap_s: float = 0.0,
+        notify: Callable[[Ages], Awaitable[bool]] = in_silence,
     ) -> None:
         self._store, self._providers, self._retention_s = store, providers, retention_s
         self._clock, self._bell, self._health, self._metrics = clock, bell, health, metrics
         self._on_due, self._on_owed = on_due, on_owed
+        self._notify = notify
         self._started_at, self._gap_s = clock.now(), gap_s
         self._swept_at = float("-inf")
         self._turned_at = self._started_at
@@ -150,8 +159,13 @@ class Upkeep:
         self._metrics.watches.set(figures["watches"])
         self._metrics.owed.set(figures["deliveries"])
         self._metrics.exhausted.set(figures["exhausted"])
-        self._metrics.poll_backlog.set(now - (figures["oldest_poll_at"] or now))
-        self._metrics.delivery_backlog.set(now - (figures["oldest_delivery_at"] or now))
+        self._metrics.silent_hosts.set(figures["silent_hosts"])
+        polls_s = now - (figures["oldest_poll_at"] or now)
+        deliveries_s = now - (figures["oldest_delivery_at"] or now)
+        self._metrics.poll_backlog.set(polls_s)
+        self._metrics.delivery_backlog.set(deliveries_s)
+        if await self._notify({"polls": polls_s, "deliveries": deliveries_s}):
+            self._on_owed()
 
     def _doubt(self, now: float) -> Doubt:
         """What was made since the start has both its times from the same clock."""

@@ -3,7 +3,7 @@
 import asyncio
 from contextlib import closing
 
-from bridge.model import Answer, PollRequest
+from bridge.model import Answer, AttemptOutcome, PollRequest
 from bridge.net.body import ByteBudget, read_capped
 from bridge.net.failure import FAILURES, failure
 from bridge.net.guard import Egress
@@ -28,7 +28,9 @@ class Upstream:
             async with asyncio.timeout(request.timeout_s):
                 return await self._ask(request)
         except FAILURES as error:
-            return Answer(http_status=None, failure=failure(error)[0].value)
+            outcome, words = failure(error)
+            detail = words if outcome is AttemptOutcome.PROXY_ERROR else None
+            return Answer(http_status=None, failure=outcome.value, detail=detail)
 
     async def _ask(self, request: PollRequest) -> Answer:
         response = await self._egress.request(
@@ -37,6 +39,7 @@ class Upstream:
             headers=request.headers,
             body=request.body,
             timeout_s=request.timeout_s,
+            way=request.way,
         )
         with closing(response):
             body, too_large = await read_capped(response, self._cap, self._budget)

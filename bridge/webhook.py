@@ -63,7 +63,7 @@ class Sender:
 
     def _reply(self, response: aiohttp.ClientResponse, body: bytes) -> Reply:
         outcome = _outcome(response.status)
-        redirected = outcome is AttemptOutcome.REDIRECTED
+        redirected = outcome is AttemptOutcome.REDIRECTED and response.status != 304
         location = header_text(response.headers.get("Location"))
         return Reply(
             outcome=outcome,

@@ -8,7 +8,9 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from bridge.errors import StoreUnavailable
 from bridge.model import Answer, PollRequest
+from bridge.store.riders import claim_riders
 from tests import world as w
 from tests.conftest import FakeClock
 from tests.world import World, config_with
@@ -165,3 +167,23 @@ async def test_a_list_that_hangs_stops_nobody_else(world: World) -> None:
         await world.until(lambda: "fine" in lists_of(world).alone)
         assert (await world.show(other)).state == "active"
         gate.open()
+
+
+async def test_while_the_database_gives_no_riders_tasks_are_asked_about_alone(
+    world: World,
+) -> None:
+    """What was claimed already is in hand: without an answer it would wait for nothing."""
+    lists, write = lists_of(world), world.store.database.write
+
+    async def failing(step: Any, *args: Any, **kwargs: Any) -> Any:
+        if step is claim_riders:
+            raise StoreUnavailable("away")
+        return await write(step, *args, **kwargs)
+
+    setattr(world.store.database, "write", failing)  # noqa: B010 - a fault, no mock
+    for n in range(3):
+        await world.subscribe(f"t{n}")
+    await world.pass_time(5.0, step_s=0.5)
+    assert set(lists.alone) == {"t0", "t1", "t2"}
+    seen = [subscription.last_poll for subscription in await shown(world)]
+    assert {poll.outcome for poll in seen if poll} == {"pending"}

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from bridge.signature import mint
 from tests.settings import (
     API_KEY,
     ENCRYPTION_KEY,
@@ -117,29 +118,45 @@ def test_an_unknown_key_names_the_one_meant(tmp_path: Path, key: str, meant: str
 
 
 @pytest.mark.parametrize(
-    "text", ["notify: {url: https://x}", "callbacks: {proxy: http://p}"]
+    ("text", "told"),
+    [
+        ("notify: {url: ops.example.com}", "https://host/path"),
+        ("notify: {events: [provider.dwon]}", "did you mean provider.down?"),
+        ("notify: {events: [task.failed]}", "known: provider.key_refused"),
+        ("notify: {format: xml}", "standard"),
+        ("notify: {signing_secret: short}", "secret new"),
+        ("notify: {uri: 'https://ops.example.com'}", "did you mean notify.url?"),
+        ("notify: {url: 'https://ops.example.com'}", "notify.signing_secret: needed"),
+    ],
 )
-def test_keys_of_a_later_version_are_called_that(tmp_path: Path, text: str) -> None:
+def test_what_nobody_could_be_told_by_is_refused(
+    tmp_path: Path, text: str, told: str
+) -> None:
     """
-    "Unknown" would send the reader looking for a typing error.
+    Found out at the start, and not on the night when a notice was due.
     """
-    assert fault_of(tmp_path, text).endswith(
-        "not in this version of poll-bridge; remove it"
-    )
+    assert told in fault_of(tmp_path, text)
 
 
-def test_keys_of_a_later_version_may_stand_there_unset(tmp_path: Path) -> None:
+def test_notices_are_signed_by_an_operator_or_by_a_secret_of_their_own(
+    tmp_path: Path,
+) -> None:
     """
-    The documented example has them, as null.
+    Of several operators by the first; a receiver needs one secret, not each client's.
     """
-    written(
-        tmp_path,
-        """
-        notify: {url: null, format: standard, events: [delivery.exhausted]}
-        callbacks: {proxy: null}
-        """,
-    )
-    assert loaded(tmp_path, ENOUGH).callbacks.slots == 256
+    url = "notify: {url: 'https://ops.example.com'"
+    written(tmp_path, f"{url}, signing_secret: {SIGNING_SECRET}}}")
+    [secret] = loaded(tmp_path, ENOUGH).notice_secrets
+    assert secret.get_secret_value() == SIGNING_SECRET
+    secret_of_ops = mint()
+    operator = {
+        "BRIDGE_CLIENTS__OPS__API_KEYS": "operators-key-0123456789",
+        "BRIDGE_CLIENTS__OPS__SIGNING_SECRETS": secret_of_ops,
+        "BRIDGE_CLIENTS__OPS__ROLE": "operator",
+    }
+    written(tmp_path, f"{url}}}")
+    [secret] = loaded(tmp_path, ENOUGH | operator).notice_secrets
+    assert secret.get_secret_value() == secret_of_ops
 
 
 def test_what_is_missing_is_blamed_on_its_surroundings(tmp_path: Path) -> None:

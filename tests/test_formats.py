@@ -13,8 +13,10 @@ from bridge.formats import (
     FORMATS,
     METADATA_MOST,
     QUERY_MOST,
+    ROBOTS,
     append_query,
     flat,
+    form,
     metadata_fits,
     payload,
     query,
@@ -145,11 +147,40 @@ class TestPayload:
         """
         Formats come from requests.
         """
-        assert FORMATS == ("standard", "flat")
+        assert ("standard", "flat", "form", "query", *ROBOTS) == FORMATS
         with pytest.raises(
-            ValueError, match=r"unknown format 'xml'; known: standard, flat"
+            ValueError, match=r"unknown format 'xml'; known: standard, flat, form"
         ):
             payload("xml", b"{}")
+
+    @pytest.mark.parametrize("format_name", FORMATS)
+    def test_each_format_has_its_bytes(self, format_name: str) -> None:
+        """
+        Samples are shaped by the same words.
+        """
+        assert b"abcd1234efgh" in payload(format_name, encode(SUCCEEDED))
+
+
+class TestForm:
+    def test_a_form_tells_the_same_facts(self) -> None:
+        """
+        Tools without JSON read these, and nothing but these.
+        """
+        sent = payload("form", encode(SUCCEEDED))
+        told = parse_qs(sent.decode(), keep_blank_values=True, strict_parsing=True)
+        facts = flat(SUCCEEDED)
+        assert list(told) == list(facts)
+        assert (told["ok"], told["error_message"]) == (["true"], [""])
+        assert told["files"] == [facts["files"]]
+
+    def test_nothing_is_left_out_of_a_form(self) -> None:
+        """
+        A body has no length that servers refuse, as a request line has.
+        """
+        message = "失" * 2000
+        told = parse_qs(payload("form", failure(message, raw={"log": "x" * 9000})).decode())
+        assert told["error_message"] == [message]
+        assert "x" * 9000 in told["raw"][0]
 
 
 class TestQuery:
@@ -271,8 +302,12 @@ def test_any_event_can_be_told_in_any_form(metadata: dict[str, Any], any_: Any) 
     event = SUCCEEDED
     data = {**event["data"], "metadata": metadata, "raw": any_}
     body = encode({**event, "data": data})
-    for format_name in FORMATS:
+    for format_name in ("standard", "flat"):
         assert json.loads(payload(format_name, body))["id"] == event["id"]
+    for format_name in ROBOTS:
+        assert "succeeded" in payload(format_name, body).decode()
+    sent = parse_qs(form(body).decode(), keep_blank_values=True, max_num_fields=1000)
+    assert sent["id"] == [event["id"]]
     written = query(body)
     assert written.isascii()
     assert query_of(append_query("https://h/?x", written)) == b"x&" + written.encode()

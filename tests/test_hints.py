@@ -91,6 +91,14 @@ GENERAL = {
     "timeout": (reply(AttemptOutcome.TIMEOUT), "answer 2xx first"),
     "reset": (reply(AttemptOutcome.RESET), "broke before the answer"),
     "connect": (reply(AttemptOutcome.CONNECT_ERROR), "localhost is the container"),
+    "proxy": (reply(AttemptOutcome.PROXY_ERROR), "callbacks.proxy"),
+    "proxy refuses": (
+        reply(
+            AttemptOutcome.CONNECT_ERROR,
+            detail="the proxy made no connection: it answered 403",
+        ),
+        "allow CONNECT",
+    ),
     "DNS": (reply(AttemptOutcome.DNS_ERROR), "does not resolve"),
     "TLS": (reply(AttemptOutcome.TLS_ERROR), "certificate"),
     "forbidden": (reply(AttemptOutcome.ADDRESS_FORBIDDEN), "callbacks.allow_hosts"),

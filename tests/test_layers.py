@@ -12,13 +12,14 @@ ROOT = Path(__file__).parents[1] / "bridge"
 # From the ground up. A module imports from lower lines only, and inside its own package.
 # "bridge" is the package's own __init__.
 LAYERS = (
-    "bridge errors model clock duration rfc3339 portable ids lanes cadence bell health",
-    "rate reasons hints formats signature callback transition vault metrics worker slots",
-    "labels signals budget circuit events config net",
-    "retry samples providers upstream webhook",
+    "bridge errors model clock duration rfc3339 portable ids lanes cadence bell health"
+    " authorities",
+    "rate reasons hints notices formats signature callback transition vault metrics worker",
+    "slots labels signals budget circuit breaker events config net",
+    "retry robots samples providers upstream webhook",
     "store",
     "pacing awaited standing asking",
-    "lists",
+    "lists noticing",
     "poller dispatcher upkeep membership api simulator",
     "running development logs",
     "assembly",

@@ -29,33 +29,53 @@ HOT = (
     "due_deadlines",
     "due_deliveries",
     "due_polls",
+    "due_robot",
+    "exhausted_since",
     "find_credential",
     "find_delivery",
     "find_destination",
+    "find_equal_hook",
+    "find_hook",
     "find_lane",
     "find_repeat",
+    "find_robot",
     "find_subscription",
     "first_owners",
     "gone_deliveries",
+    "gone_since",
+    "hook_deliveries",
+    "hooks_of",
     "listeners",
     "newest_delivery",
+    "notice_owner",
+    "old_hooks",
     "old_subscriptions",
     "page_of_client",
     "page_of_client_state",
+    "page_of_state",
     "page_of_subscription",
     "page_of_task",
     "poll_owners",
     "ready_credentials",
     "ready_first_lanes",
+    "ready_replay_lanes",
     "ready_retry_lanes",
+    "replay_owners",
     "replayed",
+    "replays",
+    "replays_of_subscription",
     "retry_owners",
     "unchecked_subscriptions",
     "view_delivery",
     "view_subscription",
 )
 # Sort what one subscription or one task has, which is little.
-NEWEST_FIRST = {"newest_delivery", "page_of_subscription", "page_of_task"}
+NEWEST_FIRST = {
+    "newest_delivery",
+    "page_of_subscription",
+    "page_of_task",
+    "replays_of_subscription",
+}
 
 
 # Asked for by names that are looked up.
@@ -160,9 +180,18 @@ def test_who_is_active_is_found_without_reading_who_was(
     assert any("(watch_id=? AND state=?" in step for step in plan(schema, name))
 
 
+def test_what_is_given_up_is_found_by_state_and_time(schema: sqlite3.Connection) -> None:
+    """Among millions that were accepted, and from the day that was asked for."""
+    for name in ("replays", "page_of_state"):
+        [step] = [step for step in plan(schema, name) if step.startswith("SEARCH d ")]
+        assert step.endswith("deliveries_state (state=? AND created_at>? AND created_at<?)")
+    of_one = plan(schema, "replays_of_subscription")
+    assert any("(subscription_id=?)" in step for step in of_one)
+
+
 def test_looking_for_work_reads_nothing_through(schema: sqlite3.Connection) -> None:
     """To see that nothing is due costs a few looks for each owner, and no more."""
-    for name in ("poll_owners", "first_owners", "retry_owners"):
+    for name in ("poll_owners", "first_owners", "retry_owners", "replay_owners"):
         searches = [step for step in plan(schema, name) if step.startswith("SEARCH")]
         assert len(searches) == 4
 

@@ -9,6 +9,7 @@ from bridge import duration, events
 from bridge.formats import flat
 from bridge.model import ErrorCode, Observation, Outcome, PollOutcome, Status, UrlMissing
 from bridge.retry import Schedule
+from bridge.robots import LIMITS
 
 PAGE = (Path(__file__).parent.parent / "docs" / "receiving.md").read_text("utf-8")
 FACTS = events.SubscriptionFacts(
@@ -84,6 +85,16 @@ def test_every_key_of_the_flat_form_is_listed() -> None:
     assert spread == ["metadata_order"]
     assert sorted({*listed} - {"metadata_…"}) == sorted({*flat(made())} - {*spread})
     assert len(listed) == len(set(listed))
+
+
+def test_the_limits_of_every_robot_are_those_that_are_kept() -> None:
+    """
+    Whoever shares a robot with the bridge plans by them.
+    """
+    told = {cells[0].split(",")[0].lower(): cells[3] for cells in rows("Chat robots")}
+    assert sorted(told) == sorted(LIMITS)
+    for kind, limit in LIMITS.items():
+        assert f"{limit.rate.count} in {limit.rate.per_s:g} s" in told[kind]
 
 
 def test_the_schedule_is_the_one_that_runs() -> None:

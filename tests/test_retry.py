@@ -111,6 +111,54 @@ ON_SCHEDULE = {
 }
 
 
+class TestAProxyFault:
+    @pytest.mark.parametrize("failures", [0, 5, 12, 13])
+    def test_it_leaves_the_schedule_where_it_is(self, failures: int) -> None:
+        """
+        Whoever runs the receiver cannot mend the operator's proxy.
+        """
+        claimed = replace(DELIVERY, failures=failures, conflicts=2)
+        got = verdict(reply(AttemptOutcome.PROXY_ERROR), claimed)
+        assert got.state is DeliveryState.RETRYING
+        assert (got.failures, got.conflicts, got.throttled) == (failures, 2, False)
+        assert got.next_at == NOW + 5
+
+    @pytest.mark.parametrize(
+        ("age_s", "wait_s"), [(0, 5), (60, 12), (600, 120), (7_200, 900), (200_000, 900)]
+    )
+    def test_the_pause_grows_with_age(self, age_s: float, wait_s: float) -> None:
+        """
+        A short outage is over soon, and a long one is not hammered at.
+        """
+        old = replace(DELIVERY, created_at=NOW - age_s)
+        got = verdict(reply(AttemptOutcome.PROXY_ERROR), old)
+        assert got.next_at == NOW + wait_s
+
+    @pytest.mark.parametrize(
+        ("schedule", "patience_s"), [(Schedule((5,)), 86_400), (DEFAULT, 1.5 * 174_230)]
+    )
+    def test_age_alone_ends_it(self, schedule: Schedule, patience_s: float) -> None:
+        """
+        By the schedule's own limit, but a short schedule waits a day.
+        """
+        states = [
+            verdict(
+                reply(AttemptOutcome.PROXY_ERROR),
+                replace(DELIVERY, created_at=NOW - age_s),
+                schedule=schedule,
+            ).state
+            for age_s in (patience_s - 1_000, patience_s)
+        ]
+        assert states == [DeliveryState.RETRYING, DeliveryState.EXHAUSTED]
+
+    def test_by_hand_it_changes_nothing(self) -> None:
+        """
+        An extra attempt never touches the schedule.
+        """
+        got = verdict(reply(AttemptOutcome.PROXY_ERROR), MANUAL)
+        assert (got.state, got.failures) == (None, 3)
+
+
 class TestTheTable:
     @pytest.mark.parametrize("status", [200, 201, 202, 204, 299])
     def test_2xx_is_accepted(self, status: int) -> None:

@@ -53,6 +53,18 @@ def test_retries_leave_room_for_first_attempts_and_the_other_way_round() -> None
     assert slots.room(lane(91, retry=True)) == 1
 
 
+def test_who_stands_behind_leaves_slots_to_the_others_of_its_kind() -> None:
+    """However many such lanes hang, each with its first."""
+    slots = Slots(lambda _: (NODE,))
+    for number in range(20):
+        behind = Lane(number, "shop", "a", retry=True, behind=True)
+        slots.take(behind, slots.room(behind))
+    assert slots.room(Lane(90, "shop", "a", retry=True, behind=True)) == 0
+    retries = [slots.room(lane(number, retry=True)) for number in (91, 92)]
+    assert retries == [4, 4]
+    assert slots.room(lane(93)) == 4
+
+
 def test_what_is_granted_fits_together() -> None:
     """Each lane alone could have seven; the node has twelve for them."""
     slots = Slots(places)

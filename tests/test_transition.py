@@ -95,6 +95,13 @@ def test_the_first_answer_is_written() -> None:
     assert move(fresh(), seen()).changed
 
 
+def test_a_fault_of_our_own_proxy_is_no_strike_and_no_failure() -> None:
+    """The task and its provider have said nothing; what was counted before stays."""
+    before = claimed(failures=2, strikes=1)
+    got = move(before, seen(PollOutcome.TRANSIENT, ours=True))
+    assert (got.failures, got.strikes, got.closes) == (2, 1, None)
+
+
 @pytest.mark.parametrize("outcome", but(PollOutcome.PENDING))
 def test_any_other_outcome_is_written(outcome: PollOutcome) -> None:
     """A person who looks must see the trouble."""

@@ -11,6 +11,7 @@ from bridge.api.auth import Caller, Doorkeeper
 from bridge.api.deps import Deps
 from bridge.api.limits import ActiveLimit, Full
 from bridge.api.target import vetted
+from bridge.api.way import way_warnings
 from bridge.api.wishing import wish_of
 from bridge.model import Wish
 
@@ -50,6 +51,7 @@ class Admission:
             )
             to = wish.destination
             warnings = await vetted(to, self._deps.vet) if to else []
+            warnings += way_warnings(wish)
             full = await self._active.full(caller)
             await self._deps.leaving.decided(
                 f"clients.{caller.name}", f"providers.{wish.provider}"

@@ -16,9 +16,11 @@ from bridge.api.deps import Deps
 from bridge.api.envelope import Envelope, Traffic
 from bridge.api.exposition import Exposition
 from bridge.api.hints import Hints
+from bridge.api.hooks import Hooks
 from bridge.api.limits import RequestLimit
 from bridge.api.listing import Listing
 from bridge.api.probes import Probes
+from bridge.api.replaying import Replaying
 from bridge.api.resource import Closed, Door, Open, Resource
 from bridge.api.respond import refused
 from bridge.api.subscribing import Subscribing
@@ -37,6 +39,8 @@ def create_app(deps: Deps) -> Starlette:
     subscribing = Subscribing(deps, waiting, keeper, hints)
     subscriptions = Subscriptions(deps, waiting, listing, hints)
     deliveries = Deliveries(deps, keeper, listing)
+    hooks = Hooks(deps, keeper, listing)
+    replaying = Replaying(deps, keeper, listing)
     subscribe = closed(subscribing.one)
     # The most frequent first: routes are tried in order.
     paths: dict[str, dict[str, Open]] = {
@@ -48,8 +52,11 @@ def create_app(deps: Deps) -> Starlette:
         },
         "/subscribe/batch": {"POST": closed(subscribing.batch)},
         "/deliveries": {"GET": closed(deliveries.list)},
+        "/deliveries/retry": {"POST": closed(replaying.replay)},
         "/deliveries/{id}": {"GET": closed(deliveries.get)},
         "/deliveries/{id}/retry": {"POST": closed(deliveries.retry)},
+        "/hooks": {"GET": closed(hooks.list), "POST": closed(hooks.add)},
+        "/hooks/{id}": {"GET": closed(hooks.get), "DELETE": closed(hooks.remove)},
         "/providers": {"GET": closed(accounts.providers)},
         "/providers/{name}/durations": {"GET": closed(accounts.durations)},
         "/hints/{token}": {"POST": hints.take},

@@ -22,8 +22,8 @@ JSON, FORM = "application/json", "application/x-www-form-urlencoded"
 
 # Objects and lists among the fields of a subscription, in which a blank counts as absent
 # as well. What is in `metadata` is the caller's own affair.
-OPEN_FIELDS = ("params", "headers")
-LISTS = ("events", "signing_secret")
+OPEN_FIELDS = ("params", "headers", "robot")
+LISTS = ("events", "signing_secret", "state")
 
 
 async def read_body(

@@ -73,11 +73,11 @@ class Deliveries:
     async def retry(self, request: Request, caller: Caller) -> Response:
         """One attempt more, at once; the schedule goes on as if it had not been."""
         query.read_query(request, {})
-        key, sequence = parts_of(request)
+        key, sequence, hook = parts_of(request)
         await self._deps.leaving.decided(f"clients.{caller.name}")
         caller = self._keeper.again(caller)  # an attempt for nobody could not be signed
         asked = await self._deps.store.ask_for_attempt(
-            key, sequence, caller.scope, now=self._deps.clock.now()
+            key, sequence, caller.scope, now=self._deps.clock.now(), hook=hook
         )
         if not asked:
             raise not_found()
@@ -85,8 +85,8 @@ class Deliveries:
         return Json(detailed(await self._found(request, caller), caller), 202)
 
     async def _found(self, request: Request, caller: Caller) -> Delivery:
-        key, sequence = parts_of(request)
-        found = await self._deps.store.delivery(key, sequence, caller.scope)
+        key, sequence, hook = parts_of(request)
+        found = await self._deps.store.delivery(key, sequence, caller.scope, hook)
         if found is None:
             raise not_found()
         return found
@@ -98,12 +98,14 @@ def detailed(delivery: Delivery, caller: Caller) -> dict[str, Any]:
     }
 
 
-def parts_of(request: Request) -> tuple[str, int]:
-    """The subscription's key and the event's number, which are in the delivery's id."""
+def parts_of(request: Request) -> tuple[str, int, str]:
+    """The subscription's key, the event's number and the hook's key, if it is for one: they
+    are in the delivery's id.
+    """
     parts = parse_message_id(request.path_params["id"])
-    if parts is None or parts[2] is not None:
+    if parts is None:
         raise not_found()
-    return parts[0].removeprefix("sub_"), parts[1]
+    return parts[0].removeprefix("sub_"), parts[1], parts[2] or ""
 
 
 def not_found() -> RequestError:

@@ -19,9 +19,12 @@ TOLD = 20  # faults of one request: more help nobody, and each costs time to exp
 SYNONYMS = {
     "apikey": "provider_api_key",
     "callback": "callback_url",
+    "callbackurl": "url",
+    "hookurl": "url",
     "jobid": "task_id",
     "predictionid": "task_id",
     "secret": "signing_secret",
+    "targeturl": "url",
     "timeout": "deadline",
     "ttl": "deadline",
     "url": "callback_url",

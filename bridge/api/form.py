@@ -19,8 +19,8 @@ from bridge.errors import FieldFault, RequestError
 MAX_FIELDS = 1_000
 MAX_DEPTH = 16
 
-OBJECTS = ("metadata", "params", "headers")
-LISTS = ("events", "signing_secret")
+OBJECTS = ("metadata", "params", "headers", "robot")
+LISTS = ("events", "signing_secret", "state")
 
 
 class Spelt(dict[str, Any]):

@@ -1,5 +1,6 @@
 """What a body may hold. Judged here is what can be judged without the configuration."""
 
+import re
 from typing import Annotated, Any, Literal
 
 import orjson
@@ -19,6 +20,11 @@ METADATA_BYTES = 16_384
 METADATA_DEPTH = 32  # an event nests it deeper still, and receivers have limits too
 TOO_DEEP = f"nested more than {METADATA_DEPTH} levels deep"
 LABEL_CHARS = 128
+ROBOT_SECRET_CHARS, ROBOT_KEYWORD_CHARS = 256, 64
+ROBOT_SECRET = re.compile(f"[!-~]{{1,{ROBOT_SECRET_CHARS}}}")
+ROBOT_KEYWORD = re.compile(
+    rf"(?! )[^<>\x00-\x1f\x7f-\x9f]{{1,{ROBOT_KEYWORD_CHARS}}}(?<! )"
+)
 SECRETS, EVENTS, ENTRIES = 5, 100, 64
 MIN_DEADLINE_S = 10.0
 
@@ -87,6 +93,22 @@ def signing_secret(given: str) -> str:
     return given
 
 
+def robot_fields(given: dict[str, str]) -> dict[str, str]:
+    if not given.keys() <= {"secret", "keyword"}:
+        raise ValueError("takes `secret` and `keyword` only")
+    if not ROBOT_SECRET.fullmatch(given.get("secret", "x")):
+        raise ValueError(
+            f"has a secret that is not up to {ROBOT_SECRET_CHARS} printable ASCII "
+            "characters without spaces: copy it from the robot's settings"
+        )
+    if not ROBOT_KEYWORD.fullmatch(given.get("keyword", "x")):
+        raise ValueError(
+            f"has a keyword that is not one line of up to {ROBOT_KEYWORD_CHARS} letters "
+            "without < and >"
+        )
+    return given
+
+
 def distinct(given: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(given))
 
@@ -110,6 +132,10 @@ Secrets = Annotated[
     BeforeValidator(one_or_several),
     AfterValidator(distinct),
 ]
+Format = Literal[
+    "standard", "flat", "form", "query", "slack", "discord", "feishu", "dingtalk", "wecom"
+]
+RobotFields = Annotated[dict[str, str], AfterValidator(robot_fields)]
 Deadline = Annotated[
     float,
     PlainValidator(deadline),
@@ -154,11 +180,18 @@ class SubscribeBody(BaseModel):
         None,
         description="When to give up, counted from now. Absent: as the provider's page.",
     )
-    format: Literal["standard", "flat"] = Field(
-        "standard", description="Shape of the body."
+    format: Format = Field(
+        "standard",
+        description="Shape of the body: an event, or what a chat robot takes.",
     )
     method: Literal["POST", "GET"] = Field(
-        "POST", description="How the callback is called."
+        "POST", description="How the callback is called; GET, if `format` is `query`."
+    )
+    robot: RobotFields = Field(
+        default_factory=dict,
+        repr=False,
+        description="`secret` and `keyword` of a chat robot that wants them: feishu, "
+        "dingtalk.",
     )
     headers: Annotated[dict[str, str], at_most(ENTRIES)] = Field(
         default_factory=dict, repr=False, description="Sent along with each webhook."
@@ -169,3 +202,41 @@ class SubscribeBody(BaseModel):
     include_raw: bool = Field(
         False, description="Whether events carry the provider's own body as `raw`."
     )
+
+
+class HookBody(BaseModel):
+    """What `POST /hooks` takes."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+    url: str = Field(repr=False, description="Where the webhooks go.")
+    events: Events = Field(
+        (events.TASK_ENDED,),
+        description="Which events are sent; `task.ended`: all ends. `task.updated` only of "
+        "subscriptions that ask for it themselves.",
+    )
+    provider: str | None = Field(None, description="Only of this provider. Absent: of all.")
+    format: Format = Field(
+        "standard",
+        description="Shape of the body: an event, or what a chat robot takes.",
+    )
+    method: Literal["POST", "GET"] = Field(
+        "POST", description="How the hook is called; GET, if `format` is `query`."
+    )
+    robot: RobotFields = Field(
+        default_factory=dict,
+        repr=False,
+        description="`secret` and `keyword` of a chat robot that wants them: feishu, "
+        "dingtalk.",
+    )
+    headers: Annotated[dict[str, str], at_most(ENTRIES)] = Field(
+        default_factory=dict, repr=False, description="Sent along with each webhook."
+    )
+    signing_secret: Secrets = Field(
+        (),
+        repr=False,
+        description="`whsec_…`, one or several. Absent: one is minted, and in the answer.",
+    )
+
+
+CallBody = SubscribeBody | HookBody  # what says how somebody is called

@@ -39,21 +39,22 @@ async def vetted(
     destination: Destination,
     vet: Callable[[str], Awaitable[None]],
     timeout_s: float = VET_S,
+    field: str = FIELD,
 ) -> list[dict[str, Any]]:
     """Warnings about the host. Raises RequestError if it leads to an internal address."""
     try:
         async with asyncio.timeout(timeout_s):
             await vet(destination.host)
     except AddressForbidden as error:
-        raise forbidden(destination.host, error.address) from None
+        raise forbidden(destination.host, error.address, field) from None
     except (DnsFailure, TimeoutError):
-        return [UNRESOLVED]
+        return [{**UNRESOLVED, "message": UNRESOLVED["message"].replace(FIELD, field)}]
     return []
 
 
-def forbidden(host: str, address: str) -> RequestError:
+def forbidden(host: str, address: str, field: str = FIELD) -> RequestError:
     leads = "is an internal address" if host == address else f"resolves to {address}"
     message = f"{leads}; add `{host}` to callbacks.allow_hosts"
     return RequestError(
-        "callback_address_forbidden", message, errors=[FieldFault(FIELD, message)]
+        "callback_address_forbidden", message, errors=[FieldFault(field, message)]
     )

@@ -3,9 +3,19 @@
 from collections.abc import Sequence
 from typing import Any
 
-from bridge import events
+from bridge import events, hints
 from bridge.api.auth import Caller
-from bridge.model import Attempt, Delivery, LastPoll, Subscription
+from bridge.model import (
+    Attempt,
+    AttemptOutcome,
+    Delivery,
+    DeliveryState,
+    DeliverySummary,
+    Hook,
+    LastPoll,
+    Subscription,
+)
+from bridge.notices import NOBODY
 from bridge.rfc3339 import rfc3339
 
 Json = dict[str, Any]
@@ -50,7 +60,7 @@ def subscription_view(
             "state": delivery.state,
             "attempts": delivery.attempts,
             "last_outcome": delivery.last_outcome,
-            "hint": delivery.hint,
+            "hint": hint_of(delivery),
             "next_attempt_at": time(delivery.next_attempt_at),
         },
         "warnings": [*warnings_of(subscription), *warnings],
@@ -79,21 +89,33 @@ def warnings_of(subscription: Subscription) -> list[Json]:
 
 
 def delivery_view(delivery: Delivery, caller: Caller) -> Json:
+    of_a_client = delivery.client != NOBODY  # or else it is a notice to the operator
     view = {
         "id": delivery.id,
-        "subscription_id": delivery.subscription_id,
+        "subscription_id": delivery.subscription_id if of_a_client else None,
+        "hook_id": delivery.hook_id if of_a_client else None,
         "type": delivery.type,
         "callback_url": delivery.callback_url,
         "host": delivery.host,
         "state": delivery.state,
         "attempt_count": delivery.attempts,
         "last_outcome": delivery.last_outcome,
-        "hint": delivery.hint,
+        "last_http_status": delivery.last_http_status,
+        "hint": hint_of(delivery),
         "created_at": time(delivery.created_at),
         "updated_at": time(delivery.updated_at),
         "next_attempt_at": time(delivery.next_attempt_at),
+        "given_up_at": time(delivery.given_up_at),
     }
-    return view | {"client": delivery.client} if caller.operator else view
+    return view | {"client": delivery.client or None} if caller.operator else view
+
+
+def hint_of(delivery: Delivery | DeliverySummary) -> str | None:
+    """What to do, also where another attempt than its own has decided."""
+    gone = delivery.state is DeliveryState.GONE
+    if gone and delivery.last_outcome is not AttemptOutcome.GONE:
+        return " ".join(filter(None, (hints.GONE_ELSEWHERE, delivery.hint)))
+    return delivery.hint
 
 
 def attempt_view(attempt: Attempt) -> Json:
@@ -109,3 +131,18 @@ def attempt_view(attempt: Attempt) -> Json:
         "answer": answer or None,
         "hint": attempt.hint,
     }
+
+
+def hook_view(hook: Hook, caller: Caller) -> Json:
+    """`expiration_date` is there for tools that would renew a hook: none runs out."""
+    view = {
+        "id": hook.id,
+        "url": hook.url,
+        "events": hook.events,
+        "provider": hook.provider,
+        "format": hook.format,
+        "method": hook.method,
+        "created_at": time(hook.created_at),
+        "expiration_date": None,
+    }
+    return view | {"client": hook.client} if caller.operator else view

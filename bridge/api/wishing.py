@@ -13,6 +13,7 @@ from bridge.api.faults import SHOWN, read_model
 from bridge.api.models import SubscribeBody
 from bridge.api.problem import refusal
 from bridge.api.target import destination_of
+from bridge.api.way import format_of, method_of, way_faults, with_robot
 from bridge.cadence import PollPolicy
 from bridge.errors import FieldFault, RequestError
 from bridge.model import Destination, Wish
@@ -58,7 +59,7 @@ def wish_of(
     """Raises RequestError with everything that is wrong."""
     body, found, wrong = read_model(SubscribeBody, given)
     faults = Faults(found, wrong)
-    faults.add(query_faults(body))
+    faults.add([*way_faults(body), *query_faults(body)])
     provider = providers.get(body.provider)
     destination: Destination | None = None
     key: str | None = None
@@ -68,6 +69,7 @@ def wish_of(
         )
     except RequestError as error:
         faults.add(error.errors)
+    destination = destination and with_robot(destination, body)
     if provider is None:
         faults.add([unknown_provider(body.provider, providers)], "unknown_provider")
     else:
@@ -103,8 +105,8 @@ def made(
         destination=destination,
         events=body.events,
         metadata=body.metadata,
-        method=body.method,
-        format=body.format,
+        method=method_of(body),
+        format=format_of(body),
         signing_secrets=body.signing_secret,
         include_raw=body.include_raw,
         model=body.model,
@@ -121,7 +123,7 @@ def canonical(
     key: str | None,
 ) -> bytes:
     """What was asked for, in one spelling: equal for two requests that mean the same."""
-    asked = {
+    asked: dict[str, Any] = {
         "provider": body.provider,
         "task_id": body.task_id,
         "params": params,
@@ -132,17 +134,19 @@ def canonical(
         "metadata": body.metadata,
         "model": body.model,
         "deadline": body.deadline,
-        "format": body.format,
-        "method": body.method,
+        "format": format_of(body),
+        "method": method_of(body),
         "signing_secrets": body.signing_secret,
         "include_raw": body.include_raw,
     }
+    if body.robot:
+        asked["robot"] = body.robot
     return orjson.dumps(asked, option=orjson.OPT_SORT_KEYS)
 
 
 def query_faults(body: SubscribeBody) -> list[FieldFault]:
     """Servers refuse long URLs, so metadata that makes one would never be delivered."""
-    if body.method != "GET" or formats.metadata_fits(body.metadata):
+    if method_of(body) != "GET" or formats.metadata_fits(body.metadata):
         return []
     message = (
         f"is longer than {formats.METADATA_MOST:,} characters as it stands in the URL; "

@@ -17,6 +17,9 @@ def check(
     offline: Annotated[
         bool, typer.Option("--offline", help="Do not ask the providers.")
     ] = False,
+    notify: Annotated[
+        bool, typer.Option("--notify", help="Send a test notice to notify.url.")
+    ] = False,
     json: Json = False,
     config: ConfigFile = None,
     dev: Dev = False,
@@ -24,6 +27,7 @@ def check(
     """Check configuration, database and providers.
 
     Each provider is asked once, about a task that does not exist. Nothing is changed.
+    With --notify, one notice is sent that says it is a test.
     """
     import asyncio
 
@@ -38,7 +42,7 @@ def check(
             raise
         findings = [Finding("config", State.FAULT, fault) for fault in error.faults]
     else:
-        findings = asyncio.run(examined(settings, offline=offline))
+        findings = asyncio.run(examined(settings, offline=offline, notify=notify))
     report(findings, json=json)
     raise typer.Exit(code_of(findings))
 

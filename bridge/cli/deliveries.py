@@ -1,13 +1,122 @@
-"""`retry`: one attempt more, by a running bridge."""
+"""`deliveries` and `retry`: what a running bridge had to send, and one attempt more."""
 
+import time
 from typing import Annotated, Any
 from urllib.parse import quote
 
 import typer
 
+from bridge import duration, rfc3339
 from bridge.cli.exits import UsageFault
-from bridge.cli.options import ApiKey, Json, Url
-from bridge.cli.output import as_json, facts, note, plain, program, say, say_facts
+from bridge.cli.options import ApiKey, Json, Limit, Url
+from bridge.cli.output import (
+    as_json,
+    facts,
+    note,
+    plain,
+    program,
+    say,
+    say_facts,
+    say_table,
+)
+
+COLUMNS = (
+    "id", "type", "host", "state", "attempt_count", "last_outcome", "last_http_status",
+    "created_at", "given_up_at",
+)  # fmt: skip
+
+Since = Annotated[
+    str | None,
+    typer.Option(
+        metavar="TIME",
+        help="Made then or later: 2026-11-25T12:00:00Z, or how long ago: 2h.",
+    ),
+]
+Until = Annotated[
+    str | None, typer.Option(metavar="TIME", help="Made before; written like --since.")
+]
+Host = Annotated[
+    str | None, typer.Option(metavar="HOST", help="Of the callback, without port.")
+]
+Subscription = Annotated[
+    str | None, typer.Option(metavar="SUB_ID", help="Only this subscription's.")
+]
+Client = Annotated[
+    str | None, typer.Option(metavar="NAME", help="Only this client's; for operators.")
+]
+
+
+def deliveries(
+    *,
+    state: Annotated[
+        str | None,
+        typer.Option(metavar="STATE", help="exhausted, gone, retrying, accepted, …"),
+    ] = None,
+    since: Since = None,
+    until: Until = None,
+    host: Host = None,
+    subscription: Subscription = None,
+    client: Client = None,
+    limit: Limit = 50,
+    cursor: Annotated[
+        str | None, typer.Option(metavar="CURSOR", help="Go on where the last page ended.")
+    ] = None,
+    url: Url = None,
+    api_key: ApiKey = None,
+    json: Json = False,
+) -> None:
+    """Show what was to be sent, newest first, and why it has not arrived."""
+    import asyncio
+
+    from bridge.cli.subscriptions import got
+
+    chosen = filters(since, until, host, subscription, client)
+    wanted = chosen | {"state": state, "limit": str(limit), "cursor": cursor}
+    query = {name: value for name, value in wanted.items() if value is not None}
+    page = asyncio.run(got(url, api_key, "/deliveries", query, key="items"))
+    if json:
+        say(as_json(page))
+        return
+    rows = [[each.get(name) for name in COLUMNS] for each in page["items"]]
+    say_table([name.removesuffix("_at") for name in COLUMNS], rows)
+    if cursor := page.get("next_cursor"):
+        note(f"there are more: --cursor {plain(cursor)}")
+    if page["items"]:
+        note(f"what to do about one: {program()} show msg_…")
+
+
+def filters(
+    since: str | None,
+    until: str | None,
+    host: str | None,
+    subscription: str | None,
+    client: str | None,
+) -> dict[str, str | None]:
+    """Which deliveries are meant, as the API has it. Raises UsageFault."""
+    now = time.time()
+    return {
+        "since": since and moment(since, "--since", now),
+        "until": until and moment(until, "--until", now),
+        "host": host,
+        "subscription_id": subscription,
+        "client": client,
+    }
+
+
+def moment(text: str, option: str, now: float) -> str:
+    """A time, or how long before `now`, as RFC 3339. Raises UsageFault.
+
+    >>> moment("2h", "--since", 1795608000.0), moment("2026-11-25t12:00:00z", "--since", 0)
+    ('2026-11-25T10:00:00Z', '2026-11-25T12:00:00Z')
+    """
+    try:
+        return rfc3339.rfc3339(now - duration.seconds(text))
+    except ValueError:
+        pass
+    try:
+        return rfc3339.rfc3339(rfc3339.unix(text))
+    except ValueError as error:
+        raise UsageFault(f'{option}: {error}, or "2h" for two hours ago') from None
 
 
 def retry(

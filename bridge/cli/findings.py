@@ -9,10 +9,12 @@ from enum import StrEnum
 from bridge.cli.beside import Beside, Condition
 from bridge.cli.exits import lines
 from bridge.cli.place import place_of
+from bridge.cli.telling import tried
 from bridge.cli.trying import Asker, Trial, asking
 from bridge.config import Config
 from bridge.errors import BridgeError, ConfigError, StoreLocked, StoreUnavailable
-from bridge.model import PollOutcome
+from bridge.hints import hint
+from bridge.model import AttemptOutcome, PollOutcome
 from bridge.providers.page import Page
 from bridge.vault import Vault
 
@@ -29,12 +31,12 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    about: str  # config, database, provider NAME
+    about: str  # config, database, provider NAME, notify
     state: State
     detail: str
 
 
-async def examined(config: Config, *, offline: bool) -> list[Finding]:
+async def examined(config: Config, *, offline: bool, notify: bool = False) -> list[Finding]:
     """Everything there is to say of a configuration that can be read."""
     try:
         place = place_of(config)
@@ -46,6 +48,8 @@ async def examined(config: Config, *, offline: bool) -> list[Finding]:
     ]
     if not offline:
         findings += await provider_findings(config)
+    if notify:
+        findings.append(await notice_finding(config))
     return findings
 
 
@@ -108,6 +112,20 @@ def sync_finding(synced: bool, more: str = "") -> Finding:
     if synced:
         return Finding("database", State.OK, f"opens, and waits for the disk{more}")
     return Finding("database", State.FAULT, "opens, but does not wait for the disk")
+
+
+async def notice_finding(config: Config) -> Finding:
+    """Whether what `serve` would tell the operator arrives."""
+    if config.notify.url is None:
+        return Finding("notify", State.FAULT, "notify.url is not set: nobody would be told")
+    reply = await tried(config)
+    said = "no answer" if reply.http_status is None else str(reply.http_status)
+    if reply.outcome is AttemptOutcome.ACCEPTED:
+        return Finding("notify", State.OK, f"a test notice was accepted ({said})")
+    why = reply.detail or reply.outcome.value
+    advice = hint(reply, "POST")
+    detail = f"a test notice was not accepted ({said}: {why})"
+    return Finding("notify", State.FAULT, f"{detail}; {advice}" if advice else detail)
 
 
 async def provider_findings(config: Config) -> list[Finding]:

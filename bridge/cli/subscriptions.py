@@ -52,7 +52,12 @@ def subscribe(
         str | None, typer.Option(metavar="LABEL", help="Label to learn durations by.")
     ] = None,
     format_: Annotated[
-        str | None, typer.Option("--format", metavar="FORMAT", help="standard or flat.")
+        str | None,
+        typer.Option(
+            "--format",
+            metavar="FORMAT",
+            help="standard, flat, form, query, or a chat robot's name.",
+        ),
     ] = None,
     include_raw: Annotated[
         bool, typer.Option("--include-raw", help="Send the provider's own body as well.")

@@ -81,6 +81,7 @@ class Asker:
         request = poll_request(
             provider.page, provider.base_url, task_id, params, provider.key
         )
+        request = replace(request, way=provider.way)
         if most_s is not None:
             request = replace(request, timeout_s=min(request.timeout_s, most_s))
         answer = without_key(await self._upstream.ask(request), provider.key)

@@ -23,7 +23,7 @@ reference      `Config` for the documentation
 from bridge.config.changes import changes, removed
 from bridge.config.fields import Address, Network, NodeRole, Retries
 from bridge.config.loading import PageCheck, load
-from bridge.config.models import Callbacks, Config, Log, Polling
+from bridge.config.models import Callbacks, Config, Log, Notify, Polling
 from bridge.config.parties import Client, Limits, Poll, Provider, Role
 from bridge.config.presets import SANDBOX, built_in
 from bridge.config.showing import redacted
@@ -38,6 +38,7 @@ __all__ = [
     "Log",
     "Network",
     "NodeRole",
+    "Notify",
     "PageCheck",
     "Poll",
     "Polling",

@@ -49,6 +49,12 @@ class _Loader(yaml.SafeLoader):
 
     yaml_implicit_resolvers = {}  # noqa: RUF012 - PyYAML declares it so
 
+    def fetch_flow_collection_start(self, token: type[yaml.Token]) -> None:
+        """Looking for keys takes time that grows with the square of the depth."""
+        if self.flow_level > 4 * MAX_DEPTH:
+            raise RecursionError
+        super().fetch_flow_collection_start(token)
+
 
 class _Reading:
     """One pass over one file."""

@@ -17,6 +17,7 @@ from bridge.config.scalar import Plain
 from bridge.config.tree import Tree
 
 PREFIX, FROM_FILE = "BRIDGE_", "_FILE"
+NAMES_A_FILE = "__CA_FILE"  # a key that is called so itself
 
 SHORT = {
     "API_KEY": ("clients", "default", "api_keys"),
@@ -73,7 +74,7 @@ def _take(
     if not name.isascii():  # pydantic gives up on names that are not UTF-8
         tree.fault((), variable, "no such key")
         return
-    if name.endswith(FROM_FILE):
+    if name.endswith(FROM_FILE) and not name.endswith(NAMES_A_FILE):
         name = name.removesuffix(FROM_FILE)
         if environ.get(PREFIX + name):
             tree.fault((), variable, f"{PREFIX}{name} is set as well; keep one of them")

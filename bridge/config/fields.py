@@ -3,23 +3,27 @@
 No message here quotes the value: any of them may be a secret in the wrong place.
 """
 
+import difflib
 import ipaddress
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator
 
-from bridge import duration, rate
+from bridge import duration, notices, rate
+from bridge.authorities import trusting
 from bridge.config.scalar import typed
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Retries = Literal["default", "standard"] | tuple[float, ...]
 
 MOST_RETRIES = 100
+MOST_CA_BYTES = 4 * 1024 * 1024
 
 _HOST = re.compile(
     r"[a-z0-9_](?:[a-z0-9_-]{0,62})(?:\.[a-z0-9_][a-z0-9_-]{0,62})*", re.ASCII
@@ -79,6 +83,38 @@ def _seconds(given: Any) -> float:
         return duration.seconds(given)
     except ValueError:
         raise ValueError('write a duration like "90s", "2h30m" or "30d"') from None
+
+
+@dataclass(frozen=True, slots=True)
+class Authorities:
+    """Certificates in a file, as they were when the configuration was read."""
+
+    path: str
+    pem: str = field(repr=False)
+
+    def __str__(self) -> str:
+        return self.path
+
+
+def _authorities(given: object) -> Authorities:
+    if isinstance(given, Authorities):
+        return given
+    path = str(given)
+    if not path.isprintable() or len(path) > 255:
+        raise ValueError("write the path of a file, not what is in it")
+    try:
+        with Path(path).open("rb") as file:
+            raw = file.read(MOST_CA_BYTES + 1)
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read: {error.strerror}") from None
+    if len(raw) > MOST_CA_BYTES:
+        raise ValueError(f"{path} is larger than 4 MiB")
+    pem = raw.decode("ascii", "ignore")  # between certificates there may be names
+    try:
+        trusting(pem)
+    except ValueError as error:
+        raise ValueError(f"{path} {error}") from None
+    return Authorities(path, pem)
 
 
 class NodeRole(StrEnum):
@@ -176,6 +212,14 @@ def _named(given: str) -> str:
     return given
 
 
+def _notice(given: str) -> str:
+    if given not in notices.TYPES:
+        near = difflib.get_close_matches(given[:64], notices.TYPES, n=1)
+        known = f"did you mean {near[0]}?" if near else f"known: {', '.join(notices.TYPES)}"
+        raise ValueError(f"no such notice; {known}")
+    return given
+
+
 def _is_host(text: str) -> bool:
     return _HOST.fullmatch(text) is not None or _is_ip(text)
 
@@ -194,8 +238,10 @@ Name = Annotated[str, AfterValidator(_named)]
 Names = Annotated[tuple[Name, ...], Listed]
 ListenAddress = Annotated[Address, PlainValidator(address)]
 BaseUrl = Annotated[str, AfterValidator(_base_url)]
+Notices = Annotated[tuple[Annotated[str, AfterValidator(_notice)], ...], Listed]
 Hosts = Annotated[tuple[Annotated[str, PlainValidator(_host)], ...], Listed]
 Networks = Annotated[tuple[Annotated[Network, PlainValidator(_network)], ...], Listed]
 Requests = Annotated[rate.Rate, PlainValidator(_rate)]
 Schedule = Annotated[Retries, PlainValidator(_retries)]
+CaFile = Annotated[Authorities, PlainValidator(_authorities)]
 Anything = Annotated[dict[str, Any], BeforeValidator(typed)]

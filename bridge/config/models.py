@@ -6,14 +6,14 @@ equal to this page.
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, SecretStr, model_validator
 
 from bridge.config import fields as f
 from bridge.config import secrecy
 from bridge.config.fields import Address, within
-from bridge.config.parties import Client, Provider
+from bridge.config.parties import Client, Provider, Role
 from bridge.config.settings import Settings
 
 Slots = Annotated[int, Field(ge=1, le=10_000)]
@@ -21,8 +21,6 @@ Slots = Annotated[int, Field(ge=1, le=10_000)]
 
 class Callbacks(Settings):
     """How webhooks are sent."""
-
-    later: ClassVar[frozenset[str]] = frozenset({"proxy"})
 
     timeout_s: Annotated[float, within("1s", "5m")] = Field(
         default=20.0,
@@ -43,6 +41,15 @@ class Callbacks(Settings):
         description="Internal networks that may be called back: `[10.0.0.0/8]`.",
     )
     https_only: bool = Field(default=False, description="Refuse callbacks over plain HTTP.")
+    proxy: secrecy.ProxyUrl | None = Field(
+        default=None,
+        description="HTTP proxy that leads outside: `http://user:password@proxy:3128`. "
+        "What is listed above is reached without it.",
+    )
+    ca_file: f.CaFile | None = Field(
+        default=None,
+        description="Further certificate authorities to trust, in PEM.",
+    )
     slots: Slots = Field(default=256, description="Attempts in flight, at most.")
     host_slots: Slots = Field(
         default=16, description="Attempts in flight to one host, at most."
@@ -70,6 +77,36 @@ class Polling(Settings):
         return self
 
 
+class Notify(Settings):
+    """What the operator is told of without asking."""
+
+    url: secrecy.CallbackUrl | None = Field(
+        default=None,
+        description="Where notices go, as webhooks. Not given: nobody is told.",
+    )
+    format: Literal[
+        "standard", "flat", "form", "slack", "discord", "feishu", "dingtalk", "wecom"
+    ] = Field(
+        default="standard",
+        description="Shape of the body: an event, or what a chat robot takes.",
+    )
+    robot_secret: secrecy.ProviderKey | None = Field(
+        default=None, description="What a robot of feishu or dingtalk is signed with."
+    )
+    robot_keyword: Annotated[str, Field(max_length=64)] | None = Field(
+        default=None, description="What a robot of feishu or dingtalk wants in each text."
+    )
+    events: f.Notices = Field(
+        default=("provider.key_refused", "delivery.exhausted", "backlog.late"),
+        description="Which notices are sent; docs/operations.md lists them.",
+    )
+    signing_secret: secrecy.SigningSecrets | None = Field(
+        default=None,
+        description="`whsec_…`, one or several. Not given: those of the first client with "
+        "`role: operator`.",
+    )
+
+
 class Log(Settings):
     """What is written to standard error."""
 
@@ -85,8 +122,6 @@ class Log(Settings):
 
 class Config(Settings):
     """Everything `serve` needs to know."""
-
-    later: ClassVar[frozenset[str]] = frozenset({"notify"})
 
     listen: f.ListenAddress = Field(
         default=Address("127.0.0.1", 8080),
@@ -125,6 +160,9 @@ class Config(Settings):
     )
     callbacks: Callbacks = Field(default=Callbacks(), description="How webhooks are sent.")
     polling: Polling = Field(default=Polling(), description="How polls are sent.")
+    notify: Notify = Field(
+        default=Notify(), description="What you are told of without asking."
+    )
     retention_s: Annotated[float, within("1d")] = Field(
         default=30 * 86_400.0,
         alias="retention",
@@ -142,20 +180,27 @@ class Config(Settings):
         description="A second address that serves `/metrics` without a key.",
     )
 
-    @model_validator(mode="before")
-    @classmethod
-    def _silent(cls, given: Any) -> Any:
-        """`notify` without a URL asks for nothing, and so may stand in the file already."""
-        notify = given.get("notify") if isinstance(given, Mapping) else None
-        if isinstance(notify, Mapping) and not notify.get("url"):
-            return {key: value for key, value in given.items() if key != "notify"}
-        return given
-
     @model_validator(mode="after")
     def _one_node(self) -> Self:
         if len(set(self.roles)) < len(f.NodeRole) and not self.shared:
             raise ValueError("roles: an SQLite database has one node, which does it all")
         return self
+
+    @model_validator(mode="after")
+    def _provable(self) -> Self:
+        if self.notify.url is not None and not self.notice_secrets:
+            raise ValueError(
+                "notify.signing_secret: needed, as there is no client with role: operator "
+                "whose secret would sign notices; `poll-bridge secret new` makes one"
+            )
+        return self
+
+    @property
+    def notice_secrets(self) -> tuple[SecretStr, ...]:
+        """What notices to the operator are signed with."""
+        operators = (one for one in self.clients.values() if one.role is Role.OPERATOR)
+        ours = next((one.signing_secrets for one in operators), ())
+        return self.notify.signing_secret or ours
 
     @property
     def shared(self) -> bool:

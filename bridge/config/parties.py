@@ -130,6 +130,14 @@ class Provider(Settings):
         description="How long a subscription that does not say waits for an end. "
         "Not given: as the page says.",
     )
+    proxy: secrecy.ProxyUrl | None = Field(
+        default=None,
+        description="HTTP proxy to it: `http://user:password@proxy:3128`.",
+    )
+    ca_file: f.CaFile | None = Field(
+        default=None,
+        description="Further certificate authorities to trust, in PEM.",
+    )
     params: Annotated[Mapping[str, str], Field(max_length=64)] = Field(
         default={},
         description="Values for the page's variables (region, app, …) where a caller "

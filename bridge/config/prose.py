@@ -6,7 +6,6 @@ from pydantic import ValidationError
 
 from bridge.config.environment import PREFIX, SHORT
 from bridge.config.keys import meant
-from bridge.config.models import Callbacks, Config
 from bridge.config.tree import NOT_A_GROUP, Path, variable
 
 MISSING = {
@@ -15,9 +14,6 @@ MISSING = {
     "api_keys": "give at least 16 random characters (`openssl rand -hex 16`)",
     "signing_secrets": "`poll-bridge secret new` makes one",
 }
-
-LATER: set[Path] = {(key,) for key in Config.later}
-LATER |= {("callbacks", key) for key in Callbacks.later}
 
 _WORDS = {
     "bool_parsing": "must be true or false",
@@ -55,8 +51,6 @@ def _variable(path: Path) -> str:
 
 
 def _unknown(path: Path) -> str:
-    if path in LATER:
-        return "not in this version of poll-bridge; remove it"
     if path == ("port",):
         return 'no such key; set listen to "host:port", or the environment variable PORT'
     return "; ".join(part for part in ("no such key", meant(path)) if part)

@@ -13,6 +13,7 @@ from bridge.config.fields import Listed, web_url
 
 MIN_API_KEY, MIN_ENCRYPTION_KEY, MAX_SECRET = 16, 32, 1024
 POSTGRES = re.compile(r"postgres(ql)?://\S+")
+CREDENTIALS = r"([A-Za-z0-9._~!$&'()*+,;=%-]+(:[A-Za-z0-9._~!$&'()*+,;=%-]*)?)?"
 MIN_DIFFERENT = 6  # letters: "xxxxxxxxxxxxxxxx" is a placeholder, not a secret
 
 
@@ -54,6 +55,22 @@ def _callback_url(given: SecretStr) -> SecretStr:
     return given
 
 
+def _proxy_url(given: SecretStr) -> SecretStr:
+    url = given.get_secret_value()
+    scheme, _, rest = url.partition("://")
+    credentials, _, place = rest.rpartition("@")
+    try:
+        web_url(f"{scheme}://{place}", query=False)
+    except ValueError:
+        place = "/"
+    if not re.fullmatch("[^/?#@]+/?", place) or not re.fullmatch(CREDENTIALS, credentials):
+        raise ValueError(
+            'write "http://user:password@proxy:3128", or https://; percent-encode what is '
+            "no letter or digit in user and password"
+        )
+    return SecretStr(url.rstrip("/"))
+
+
 def _postgres_url(given: SecretStr) -> SecretStr:
     if not POSTGRES.fullmatch(given.get_secret_value()):
         raise ValueError('write "postgresql://user:password@host/database"')
@@ -84,5 +101,6 @@ EncryptionKeys = Annotated[tuple[_EncryptionKey, ...], Listed, _Some]
 SigningSecrets = Annotated[tuple[_SigningSecret, ...], Listed, _Some]
 ProviderKey = Annotated[SecretStr, AfterValidator(_provider_key)]
 CallbackUrl = Annotated[SecretStr, AfterValidator(_callback_url)]
+ProxyUrl = Annotated[SecretStr, AfterValidator(_proxy_url)]
 PostgresUrl = Annotated[SecretStr, AfterValidator(_postgres_url)]
 DatabaseUrl = Annotated[SecretStr, AfterValidator(_database_url)]

@@ -1,7 +1,7 @@
 """What all groups of settings have in common."""
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
@@ -11,10 +11,6 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    later: ClassVar[frozenset[str]] = (
-        frozenset()
-    )  # keys of a version to come, null till then
-
     @model_validator(mode="before")
     @classmethod
     def _absent(cls, given: Any) -> Any:
@@ -23,6 +19,5 @@ class Settings(BaseModel):
         if not isinstance(given, Mapping):
             return given
         known = {field.alias or name for name, field in cls.model_fields.items()}
-        known |= cls.later
         empty = (None, "")
         return {k: v for k, v in given.items() if k not in known or v not in empty}

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
-from bridge.config.fields import Address
+from bridge.config.fields import Address, Authorities
 from bridge.config.models import Config
 from bridge.config.settings import Settings
 from bridge.duration import text
@@ -51,7 +51,9 @@ def _value(value: Any) -> Any:
         return {name: _value(each) for name, each in value.items()}
     if isinstance(value, tuple):
         return [text(each) if isinstance(each, float) else _value(each) for each in value]
-    if isinstance(value, Address | Rate | StrEnum | IPv4Network | IPv6Network):
+    if isinstance(
+        value, Address | Authorities | Rate | StrEnum | IPv4Network | IPv6Network
+    ):
         return str(value)
     return value
 

@@ -13,6 +13,7 @@ from bridge.model import AttemptOutcome
 from bridge.net.body import Unreadable
 from bridge.net.guard import AddressForbidden
 from bridge.net.resolver import DnsFailure
+from bridge.net.tunnel import FAULTS, ProxyFault, TunnelRefused
 
 # What a request may end in. ValueError: a header or a URL that cannot be written, which is
 # checked where they come in, but must not stop the program should it slip through.
@@ -47,6 +48,8 @@ KINDS: tuple[tuple[tuple[type[Exception], ...], AttemptOutcome, str], ...] = (
 
 def failure(error: Exception) -> tuple[AttemptOutcome, str]:
     """The outcome that `error`, one of FAILURES, stands for, and one line for people."""
+    if isinstance(error, ProxyFault):
+        return AttemptOutcome.PROXY_ERROR, str(error)
     if isinstance(error, aiohttp.ClientConnectorError):
         return _no_connection(error.os_error)
     for kinds, outcome, words in KINDS:
@@ -63,6 +66,10 @@ def _no_connection(error: OSError) -> tuple[AttemptOutcome, str]:
             return AttemptOutcome.ADDRESS_FORBIDDEN, str(error)
         case DnsFailure():
             return AttemptOutcome.DNS_ERROR, str(error)
+        case TunnelRefused():
+            ours = error.status in FAULTS
+            kind = AttemptOutcome.PROXY_ERROR if ours else AttemptOutcome.CONNECT_ERROR
+            return kind, str(error)
         case ssl.SSLCertVerificationError():
             return AttemptOutcome.TLS_ERROR, f"certificate refused: {error.verify_message}"
         case ssl.SSLError():

@@ -7,19 +7,23 @@ resolver about IP literals, and a name may change its answer between two questio
 
 import socket
 import ssl
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import aiohttp
-from aiohappyeyeballs import AddrInfoType
 from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
+from bridge.authorities import trusting
 from bridge.callback import literal_address
+from bridge.model import DIRECT, Way
 from bridge.net.addresses import Network, forbidden
 from bridge.net.body import ACCEPT_ENCODING
+from bridge.net.connector import Tunnelled, Untold
 from bridge.net.resolver import Resolver
+from bridge.net.sockets import opener
+from bridge.net.tunnel import Proxy
 
 # More addresses than this of one name are vetted but not tried: each costs a socket.
 ADDRESSES_TRIED = 8
@@ -29,14 +33,6 @@ KEEP_ALIVE_S = 4.5
 # A connection that is not there by then is given up a little before the whole request is,
 # so that we know nothing was sent.
 CONNECT_SHARE = 0.9
-# After this the kernel gives up what a peer does not take in. Without it, a peer that never
-# reads keeps our socket, and all that is left to send, for ever after we closed it.
-UNSENT_MS = 30_000
-TCP_OPTIONS = tuple(
-    (getattr(socket, name), value)
-    for name, value in (("TCP_USER_TIMEOUT", UNSENT_MS),)
-    if hasattr(socket, name)  # Linux
-)
 MAX_FIELD_BYTES = 16_384
 MAX_FIELDS = 100
 
@@ -53,12 +49,13 @@ class AddressForbidden(OSError):
 
 
 class Egress:
-    """The way out: two sessions, made and closed as an async context manager.
+    """The way out: two sessions for each way, closed as an async context manager.
 
     `allow_hosts` are names or IP addresses reached whatever their address is; all others
     must be public or in `allow_networks`. `limit` is how many connections each session
-    may have at once. `ca_file` adds to the certificate authorities of the system. The
-    resolver stays the caller's to close.
+    may have at once. `way` is how all are reached for whom no other is said: what is
+    inside by either list never goes through its proxy. The resolver stays the caller's
+    to close.
     """
 
     def __init__(
@@ -69,7 +66,7 @@ class Egress:
         allow_networks: Sequence[Network],
         limit: int,
         user_agent: str,
-        ca_file: str | None = None,
+        way: Way = DIRECT,
         keep_alive_s: float = KEEP_ALIVE_S,
     ) -> None:
         self._resolver = resolver
@@ -78,14 +75,13 @@ class Egress:
         self._limit = limit
         self._headers = {"User-Agent": user_agent, "Accept-Encoding": ACCEPT_ENCODING}
         self._keep_alive_s = keep_alive_s
-        self._tls = ssl.create_default_context()
-        self._tls.set_alpn_protocols(["http/1.1"])
-        if ca_file is not None:
-            self._tls.load_verify_locations(ca_file)
+        self._way = way
+        self._tls: dict[str | None, ssl.SSLContext] = {}
+        self._sessions: dict[tuple[Way, bool], aiohttp.ClientSession] = {}
 
     async def __aenter__(self) -> Self:
-        self._guarded = self._session(Guarded(self._resolver, self._allowed))
-        self._inside = self._session(Inside(self._resolver, self._inside_hosts))
+        for inside in (False, True):  # now, and not in the time of somebody's request
+            self._at(self._way, inside)
         return self
 
     async def __aexit__(
@@ -94,17 +90,29 @@ class Egress:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        await self._guarded.close()
-        await self._inside.close()
+        for session in self._sessions.values():
+            await session.close()
 
     def allow(self, hosts: Collection[str]) -> None:
         """From now on these are the hosts that are reached whatever their address is."""
         self._inside_hosts.clear()
         self._inside_hosts.update(map(_same_spelling, hosts))
 
-    def session_for(self, host: str) -> aiohttp.ClientSession:
-        """The session that may talk to `host`. Never let it follow a redirect."""
-        return self._inside if _same_spelling(host) in self._inside_hosts else self._guarded
+    def session_for(self, host: str, way: Way = DIRECT) -> aiohttp.ClientSession:
+        """The session that may talk to `host`. Never let it follow a redirect.
+
+        Those of a way that a reload took away stay, idle, to the end: few, and whoever has
+        a request there is not cut off.
+        """
+        way = self._way if way is DIRECT else way
+        return self._at(way, _same_spelling(host) in self._inside_hosts)
+
+    def _at(self, way: Way, inside: bool) -> aiohttp.ClientSession:
+        found = self._sessions.get((way, inside))
+        if found is None:
+            found = self._session(self._connector(way, inside))
+            self._sessions[way, inside] = found
+        return found
 
     async def request(
         self,
@@ -114,6 +122,7 @@ class Egress:
         headers: Mapping[str, str],
         body: bytes | None,
         timeout_s: float,
+        way: Way = DIRECT,
     ) -> aiohttp.ClientResponse:
         """Send one request, byte for byte as given, and return when the headers are there.
 
@@ -122,7 +131,7 @@ class Egress:
         POST is never repeated. Raises one of `failure.FAILURES`.
         """
         target = URL(url, encoded=True)
-        return await self.session_for(target.raw_host or "").request(
+        return await self.session_for(target.raw_host or "", way).request(
             method,
             target,
             headers=headers,
@@ -140,15 +149,36 @@ class Egress:
         if _same_spelling(host) not in self._inside_hosts:
             _refuse_forbidden(addresses, self._allowed)
 
-    def _session(self, resolver: "Guarded | Inside") -> aiohttp.ClientSession:
-        connector = aiohttp.TCPConnector(
-            resolver=resolver,
-            use_dns_cache=False,
-            socket_factory=_opener(resolver.vet),
-            ssl=self._tls,
-            limit=self._limit,
-            keepalive_timeout=self._keep_alive_s,
+    def _connector(self, way: Way, inside: bool) -> aiohttp.TCPConnector:
+        guard = (
+            Inside(self._resolver, self._inside_hosts)
+            if inside
+            else Guarded(self._resolver, self._allowed)
         )
+        tls = self._tls.get(way.authorities) or trusting(way.authorities)
+        self._tls[way.authorities] = tls  # reading all authorities takes a while
+        common: dict[str, Any] = {
+            "use_dns_cache": False,
+            "ssl": tls,
+            "limit": self._limit,
+            "keepalive_timeout": self._keep_alive_s,
+            "socket_factory": opener(guard.vet),
+        }
+        if way.proxy is None or (inside and not way.by_name):
+            return aiohttp.TCPConnector(resolver=guard, **common)
+        opened = opener(lambda _address: None)
+        proxy = Proxy(way.proxy, resolver=self._resolver, tls=tls, opened=opened)
+        if way.by_name:
+            return Tunnelled(
+                proxy,
+                vet=lambda _host: None,
+                direct=lambda _host: False,
+                resolver=Untold(),
+                **common,
+            )
+        return Tunnelled(proxy, vet=guard.vet, direct=forbidden, resolver=guard, **common)
+
+    def _session(self, connector: aiohttp.TCPConnector) -> aiohttp.ClientSession:
         return aiohttp.ClientSession(
             connector=connector,
             headers=self._headers,
@@ -225,17 +255,3 @@ def _results(
         )
         for address in addresses[:ADDRESSES_TRIED]
     ]
-
-
-def _opener(vet: Callable[[str], None]) -> Callable[[AddrInfoType], socket.socket]:
-    """What aiohttp calls for every connection, with the address it is about to use."""
-
-    def opened(info: AddrInfoType) -> socket.socket:
-        family, kind, protocol, _, address = info
-        vet(address[0])
-        fresh = socket.socket(family, kind, protocol)
-        for option in TCP_OPTIONS:
-            fresh.setsockopt(socket.IPPROTO_TCP, *option)
-        return fresh
-
-    return opened

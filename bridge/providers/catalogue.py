@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
+from functools import cache
 from importlib.resources import files
 from typing import Any, get_args
 
@@ -14,6 +15,8 @@ from bridge.providers.page import Incoherent, Page
 
 Path = tuple[str | int, ...]
 
+# In C where PyYAML has it: pages are read at each start of each command.
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _PRESETS = files("bridge.providers") / "presets"
 
 
@@ -55,14 +58,16 @@ def schema() -> dict[str, Any]:
     return Page.model_json_schema()
 
 
-def _tree(name: str) -> dict[str, Any]:
+@cache
+def _tree(name: str) -> Mapping[str, Any]:
     """A preset's YAML, laid over the preset it extends."""
     if name not in preset_names():
         near = get_close_matches(name, preset_names(), n=1)
         names = ", ".join(preset_names())
         hint = f"did you mean {near[0]!r}?" if near else f"there are: {names}"
         raise PageError((("preset",), f"there is no preset {name!r}; {hint}"))
-    tree: dict[str, Any] = yaml.safe_load((_PRESETS / f"{name}.yaml").read_text("utf-8"))
+    text = (_PRESETS / f"{name}.yaml").read_text("utf-8")
+    tree: dict[str, Any] = yaml.load(text, _LOADER)  # noqa: S506 - both are safe ones
     extends = tree.pop("extends", None)
     return _merged(_tree(extends), tree) if extends else tree
 

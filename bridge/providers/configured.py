@@ -7,6 +7,7 @@ from bridge.cadence import PollPolicy
 from bridge.config import Config
 from bridge.config import Provider as Settings
 from bridge.errors import ConfigError
+from bridge.model import DIRECT, Way
 from bridge.providers.catalogue import page_of
 from bridge.providers.page import Page
 from bridge.providers.provider import Provider
@@ -54,6 +55,18 @@ def provider_of(
         key=key,
         policy=policy_of(page),
         rate=page.rate_limit,
+        way=way_of(settings),
+    )
+
+
+def way_of(settings: Settings) -> Way:
+    """Its host is the operator's, or a preset's: the proxy may look the name up."""
+    if settings.proxy is None and settings.ca_file is None:
+        return DIRECT
+    return Way(
+        proxy=settings.proxy.get_secret_value() if settings.proxy else None,
+        authorities=settings.ca_file.pem if settings.ca_file else None,
+        by_name=True,
     )
 
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from bridge.cadence import PollPolicy
+from bridge.model import DIRECT, Way
 from bridge.providers.page import Page
 from bridge.rate import Rate
 
@@ -16,3 +17,4 @@ class Provider:
     key: str | None = field(repr=False)  # None: callers bring their own
     policy: PollPolicy
     rate: Rate | None  # requests of one credential
+    way: Way = DIRECT

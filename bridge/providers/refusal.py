@@ -7,7 +7,7 @@ and in how soon asking again makes sense.
 from typing import Any
 from urllib.parse import urlsplit
 
-from bridge.model import Answer, Observation, PollOutcome, Status
+from bridge.model import Answer, AttemptOutcome, Observation, PollOutcome, Status
 from bridge.providers.body import NOTHING, detail, is_html
 from bridge.providers.failure import without_request_id
 from bridge.providers.lookup import first_word
@@ -80,6 +80,9 @@ def foreign_task(http: int, retry_after_s: float | None) -> Observation:
 
 def no_answer(answer: Answer) -> Observation:
     """What it comes to if no answer was had, or none that could be read to its end."""
+    if answer.failure == AttemptOutcome.PROXY_ERROR:
+        text = answer.detail or "the proxy does not work"
+        return Observation(outcome=PollOutcome.TRANSIENT, detail=text, ours=True)
     if answer.too_large:
         outcome, text = PollOutcome.ANSWER_TOO_LARGE, "the answer is too large"
     else:

@@ -12,6 +12,8 @@
     reactions   how a simulated receiver answers, by its path
     proof       whether a webhook is proven, by somebody else's verifier if there is one
     receiver    an HTTP server that keeps and verifies the webhooks it gets
+    robots      chat robots: proof, keyword, size and rate, as their services have them
+    chats       these behind an HTTP server
     demo        a whole bridge between the two, and a verdict on it
 
 Used by the `sandbox` provider, `poll-bridge demo`, tests and benchmarks.

@@ -14,7 +14,9 @@ from bridge.store.claims import Claims, Pick
 from bridge.store.driver import check_driver
 from bridge.store.facade import Store
 from bridge.store.meta import Reached
+from bridge.store.noticing import To as NoticesTo
 from bridge.store.reading import DeliveryFilter, Page, SubscriptionFilter
+from bridge.store.replaying import After, Replays
 from bridge.store.starting import AWAY_S
 from bridge.store.steps import Database
 from bridge.store.subscribing import Subscribed
@@ -23,12 +25,15 @@ from bridge.vault import Vault
 
 __all__ = [
     "AWAY_S",
+    "After",
     "Claims",
     "DeliveryFilter",
     "Doubt",
+    "NoticesTo",
     "Page",
     "Pick",
     "Reached",
+    "Replays",
     "Store",
     "Subscribed",
     "SubscriptionFilter",

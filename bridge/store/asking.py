@@ -7,13 +7,16 @@ from bridge.store.steps import Row, Step, ask
 
 
 def ask_for_attempt(
-    key: str, sequence: int, client: str | None, *, now: float
+    key: str, sequence: int, client: str | None, *, now: float, hook: str = ""
 ) -> Step[bool]:
     """Owe one extra attempt, now; False if there is no such delivery.
 
     Raises RequestError where an attempt would contradict what the client asked for.
     """
-    for row in (yield ask("find_delivery", key=key, sequence=sequence, client=client)):
+    found = yield ask("find_delivery", key=key, sequence=sequence, hook=hook, client=client)
+    for row in found:
+        if row["removed_at"] is not None:
+            raise RequestError("delivery_not_retryable", "its hook was removed")
         for locked in (yield ask("lock_delivery", delivery_id=row["id"])):
             yield from check_retryable(row["id"], DeliveryState(locked["state"]))
             yield from owe_by_hand(row, now)
@@ -34,9 +37,11 @@ def check_retryable(delivery_id: int, state: DeliveryState) -> Step[None]:
 
 def owe_by_hand(delivery: Row, now: float) -> Step[None]:
     """Not in a lane of its own, where it may have to rest: a person wants to see the
-    answer.
+    answer. But a robot's limits hold for everybody.
     """
     yield ask("reopen_destination", destination_id=delivery["destination_id"], now=now)
-    lane_id = yield from put_lane(delivery["client"], delivery["host"])
+    lane_id: int = delivery["home_id"]
+    if delivery["robot_id"] is None:
+        lane_id = yield from put_lane(delivery["client"], delivery["host"])
     yield ask("ask_attempt", delivery_id=delivery["id"], lane_id=lane_id, now=now)
     yield ask("advance_first", lane_id=lane_id, at=now)

@@ -1,6 +1,7 @@
 """What the database must not know: sealed on the way in, opened on the way out."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from typing import Any, TypeVar, cast
 
 import orjson
@@ -8,7 +9,7 @@ import structlog
 
 from bridge import portable
 from bridge.errors import SealBroken
-from bridge.model import Destination, Observation
+from bridge.model import Destination, Observation, Robot
 from bridge.store.answers import from_plain, to_plain
 from bridge.vault import Fingerprints, Vault
 
@@ -30,17 +31,25 @@ class Box:
         return orjson.loads(self.vault.open(sealed, place))
 
     def seal_destination(self, destination: Destination) -> bytes:
-        return self.seal(
-            {
-                "url": destination.url,
-                "host": destination.host,
-                "headers": dict(destination.headers),
-            },
-            "destination",
-        )
+        plain: dict[str, Any] = {
+            "url": destination.url,
+            "host": destination.host,
+            "headers": dict(destination.headers),
+        }
+        if destination.robot is not None:
+            plain["robot"] = asdict(destination.robot)
+        return self.seal(plain, "destination")
 
     def open_destination(self, sealed: bytes) -> Destination:
-        return Destination(**self.open(sealed, "destination"))
+        plain = self.open(sealed, "destination")
+        robot = plain.pop("robot", None)
+        return Destination(**plain, robot=Robot(**robot) if robot else None)
+
+    def fingerprint_destination(self, client: str, destination: Destination) -> bytes:
+        """Of a robot, what it is told by counts as well."""
+        headers = orjson.dumps(dict(destination.headers), option=orjson.OPT_SORT_KEYS)
+        robot = [orjson.dumps(asdict(destination.robot))] if destination.robot else []
+        return self.fingerprints.of("destination", client, destination.url, headers, *robot)
 
     def seal_key(self, key: str | None) -> bytes | None:
         return None if key is None else self.seal(key, "credential")

@@ -47,6 +47,7 @@ class Kind(NamedTuple):
     lanes: str
     lane: Callable[[Row], Lane]
     retry: bool = False
+    behind: bool = False
 
 
 def look(kinds: Sequence[Kind], now: float, window: Window) -> Step[Ready]:
@@ -56,7 +57,7 @@ def look(kinds: Sequence[Kind], now: float, window: Window) -> Step[Ready]:
     next_at: list[float] = []
     for kind in kinds:
         for owner in (yield ask(kind.owners, now=now)):
-            name, side = owner["name"], (owner["name"], kind.retry)
+            name, side = owner["name"], (owner["name"], kind.retry + kind.behind)
             limit = window.of(side)
             if owner["next_at"] is not None:
                 next_at.append(owner["next_at"])

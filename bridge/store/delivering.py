@@ -1,6 +1,6 @@
 """Steps of delivering: record what an attempt came to."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -58,8 +58,25 @@ def record_attempt(
         rest = yield from give_up(claimed, verdict, now)
     if verdict.throttled:
         return (yield from throttle(claimed, verdict, now))
-    yield ask("calm_lanes", lane_id=claimed.lane_id, destination_id=claimed.destination_id)
     return rest
+
+
+def record_attempts(
+    box: Box,
+    told: Sequence[tuple[ClaimedDelivery, Verdict]],
+    reply: Reply,
+    *,
+    now: float,
+) -> Step[list[Rest]]:
+    """Several that one message told of: all of them, or none."""
+    rests: list[Rest] = []
+    told = sorted(told, key=lambda one: one[0].delivery_id)
+    for claimed, _ in told:  # all before any lane, as others take them
+        yield ask("lock_delivery", delivery_id=claimed.delivery_id)
+    for claimed, verdict in told:
+        rest = yield from record_attempt(box, claimed, reply, verdict, now=now)
+        rests += [rest] if rest else []
+    return rests
 
 
 def throttle(claimed: ClaimedDelivery, verdict: Verdict, now: float) -> Step[Rest | None]:
@@ -77,6 +94,8 @@ def throttle(claimed: ClaimedDelivery, verdict: Verdict, now: float) -> Step[Res
         until = now + retry.rest_s(throttles, verdict)
         throttles = lane["throttles"] + counts
         yield ask("pause_lane", lane_id=lane["id"], paused_until=until, throttles=throttles)
+        if lane["robot_id"] is not None:
+            yield ask("mute_robot", robot_id=lane["robot_id"], until=until)
         return None
     yield from suspect(lane, claimed, verdict, now)
     own_id = yield from put_lane(lane["client"], lane["host"], destination_id)
@@ -178,7 +197,9 @@ def give_up(claimed: ClaimedDelivery, verdict: Verdict, now: float) -> Step[Rest
 
 
 def close_destination(claimed: ClaimedDelivery, now: float) -> Step[Rest | None]:
-    """Nothing more goes to this URL with these headers of this client."""
+    """Nothing more goes to this URL with these headers of this client, and no hook of its
+    stays.
+    """
     yield ask("lock_destination", destination_id=claimed.destination_id)
     closed = yield ask(
         "close_destination",
@@ -188,6 +209,7 @@ def close_destination(claimed: ClaimedDelivery, now: float) -> Step[Rest | None]
     )
     if not closed:
         return None
+    yield ask("remove_hooks_of", destination_id=claimed.destination_id, now=now)
     return (yield from drop_gone(claimed.destination_id, now=now))
 
 

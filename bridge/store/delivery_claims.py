@@ -2,15 +2,23 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
+import orjson
+
+from bridge import events, formats, portable
 from bridge.errors import SealBroken
 from bridge.ids import message_id
 from bridge.lanes import Lane, Ready, Window
 from bridge.model import ClaimedDelivery, Destination
+from bridge.robots import together
+from bridge.store import hooks
 from bridge.store.box import Box, log
 from bridge.store.claims import ELSEWHERE_S, Claims, Kind, Pick, look
 from bridge.store.delivering import mark_lost
-from bridge.store.rows import extras_of
+from bridge.store.replaying import Place, beside, put_replay_lane
+from bridge.store.robots import Robot, free_robot, leave_robot
+from bridge.store.rows import extras_of, hook_id
 from bridge.store.steps import Query, Row, Step, ask
 
 # What a claim writes for each attempt, and with which parameters.
@@ -28,7 +36,7 @@ def first_lane(row: Row) -> Lane:
         row["client"],
         row["host"],
         ready_at=row["ready_at"],
-        probing=bool(row["probing"]),
+        probing=row["probing"],
     )
 
 
@@ -36,9 +44,14 @@ def retry_lane(row: Row) -> Lane:
     return replace(first_lane(row), retry=True)
 
 
+def replay_lane(row: Row) -> Lane:
+    return replace(retry_lane(row), behind=True)
+
+
 LANES = (
     Kind("first_owners", "ready_first_lanes", first_lane),
     Kind("retry_owners", "ready_retry_lanes", retry_lane, retry=True),
+    Kind("replay_owners", "ready_replay_lanes", replay_lane, retry=True, behind=True),
 )
 
 
@@ -62,19 +75,18 @@ def claim_deliveries(
     taken = set(in_flight)
     moved: dict[tuple[int, bool], float | None] = {}
     for pick in picks:
-        if not (yield ask("due_lane", lane_id=pick.lane.id)):
+        taken_lane = yield from free_lane(pick.lane.id, now)
+        if taken_lane is None:
             moved[pick.lane.place] = now + ELSEWHERE_S
             continue
-        rows = yield ask(
-            "due_deliveries",
-            lane_id=pick.lane.id,
-            retry=int(pick.lane.retry),
-            now=now,
-            limit=pick.count,
-        )
-        up = yield from awake(rows, pick.lane, taken, now)
+        rows = yield from due(pick, taken_lane.robot, now)
+        up = yield from awake(rows, pick.lane, taken_lane.place, taken, now)
         found = [claimed(box, row, pick.lane, now) for row in up]
         yield from log_attempts(found, until=now + lease_s)
+        if robot := taken_lane.robot:
+            found = together(found, robot.room(pick.count, now))
+            spent = sum(one.readable for one in found)
+            yield from leave_robot(robot, pick.lane.id, spent, now)
         items += found
         for left in (yield ask("leave_lane", lane_id=pick.lane.id)):
             moved[pick.lane.id, False] = left["first_ready_at"]
@@ -83,16 +95,58 @@ def claim_deliveries(
     return Claims(items, moved)
 
 
-def awake(rows: Sequence[Row], lane: Lane, taken: set[int], now: float) -> Step[list[Row]]:
-    """Those of `rows` that may be attempted; each other is moved out of their way."""
+class Free(NamedTuple):
+    """A lane that nobody else claims from: whose it is, and the robot it leads to."""
+
+    place: int
+    robot: Robot | None
+
+
+def free_lane(lane_id: int, now: float) -> Step[Free | None]:
+    for row in (yield ask("due_lane", lane_id=lane_id)):
+        place = row["destination_id"]
+        if place < 0:
+            yield ask("rest_beside", lane_id=lane_id, beside=beside(place), now=now)
+        if row["robot_id"] is None:
+            return Free(place, None)
+        robot = yield from free_robot(row["robot_id"])
+        return Free(place, robot) if robot else None
+    return None
+
+
+def due(pick: Pick, robot: Robot | None, now: float) -> Step[Sequence[Row]]:
+    """What is due in a lane, as much as may begin now."""
+    room = pick.count if robot is None else robot.room(pick.count, now)
+    rows = yield ask(
+        "due_deliveries",
+        lane_id=pick.lane.id,
+        retry=int(pick.lane.retry),
+        now=now,
+        limit=room if robot is None else robot.rows(room),
+    )
+    return rows if robot is None else robot.chosen(rows, room)
+
+
+def awake(
+    rows: Sequence[Row], lane: Lane, place: int, taken: set[int], now: float
+) -> Step[list[Row]]:
+    """Those of `rows` that may be attempted; each other is moved out of their way. `place`:
+    which destination's lane it is.
+    """
     found: list[Row] = []
     busy: list[dict[str, float]] = []
     for row in rows:
         if row["gone_at"] is not None:
             yield ask("drop_schedule", delivery_id=row["delivery_id"])
             yield ask("drop_gone_delivery", delivery_id=row["delivery_id"], now=now)
+        elif row["removed_at"] is not None:
+            yield ask("drop_schedule", delivery_id=row["delivery_id"])
+            yield ask("drop_hook_delivery", delivery_id=row["delivery_id"], now=now)
         elif row["home_id"] != lane.id and not row["manual"]:
-            yield from send_home(row, now)
+            yield from send_home(row, row["home_id"], now)
+        elif row["manual"] and row["retry"] and beside(row["home_of"]) != place:
+            home = Place(row["client"], lane.key, row["home_of"], row["home_robot"])
+            yield from send_home(row, (yield from put_replay_lane(home)), now)
         elif row["delivery_id"] in taken or (row["busy_until"] or now) > now:
             busy.append({"schedule_id": row["id"], "next_at": now + BUSY_RECHECK_S})
         else:
@@ -105,11 +159,11 @@ def awake(rows: Sequence[Row], lane: Lane, taken: set[int], now: float) -> Step[
     return found
 
 
-def send_home(row: Row, now: float) -> Step[None]:
+def send_home(row: Row, lane_id: int, now: float) -> Step[None]:
     """To the lane that its destination has now."""
-    yield ask("move_delivery", schedule_id=row["id"], lane_id=row["home_id"])
+    yield ask("move_delivery", schedule_id=row["id"], lane_id=lane_id)
     advance = "advance_retry" if row["retry"] else "advance_first"
-    yield ask(advance, lane_id=row["home_id"], at=now)
+    yield ask(advance, lane_id=lane_id, at=now)
 
 
 def log_attempts(claims: Sequence[ClaimedDelivery], *, until: float) -> Step[None]:
@@ -134,6 +188,9 @@ def log_attempts(claims: Sequence[ClaimedDelivery], *, until: float) -> Step[Non
 def claimed(box: Box, row: Row, lane: Lane, now: float) -> ClaimedDelivery:
     destination, secrets, body = unsealed(box, row, lane.key)
     subscription_id = f"sub_{row['key']}"
+    delivery_id = message_id(subscription_id, row["sequence"], hook_id(row))
+    if row["hook"] is not None and body:
+        body = for_hook(body, delivery_id, row["method"])
     return ClaimedDelivery(
         schedule_id=row["id"],
         delivery_id=row["delivery_id"],
@@ -145,7 +202,7 @@ def claimed(box: Box, row: Row, lane: Lane, now: float) -> ClaimedDelivery:
         conflicts=row["conflicts"],
         seen_lost=bool(row["lost"]) or row["claimed_at"] is not None,
         created_at=row["created_at"],
-        message_id=message_id(subscription_id, row["sequence"]),
+        message_id=delivery_id,
         subscription_id=subscription_id,
         client=row["client"],
         lane_id=lane.id,
@@ -166,9 +223,27 @@ def unsealed(box: Box, row: Row, host: str) -> tuple[Destination, tuple[str, ...
     try:
         return (
             box.open_destination(row["destination"]),
-            tuple(extras_of(box, row["wish"])["signing_secrets"]),
+            secrets_of(box, row),
             box.open_body(row["body"]),
         )
     except SealBroken as error:
         log.error("row.unreadable", error=str(error))
         return Destination(url="", host=host), (), b""
+
+
+def secrets_of(box: Box, row: Row) -> tuple[str, ...]:
+    """Empty: the client's. Raises SealBroken."""
+    if row["hook"] is not None:
+        return hooks.secrets_of(box, row["hook_sealed"])
+    return tuple(extras_of(box, row["wish"])["signing_secrets"])
+
+
+def for_hook(body: bytes, message_id: str, method: str) -> bytes:
+    """The event under the id of this delivery. Metadata that no URL has room for, which a
+    subscription with method GET could not have had, is left out.
+    """
+    event = events.addressed(orjson.loads(body), message_id)
+    data = event["data"]
+    if method == "GET" and not formats.metadata_fits(data["metadata"]):
+        event["data"] = {**data, "metadata": {}}
+    return portable.encode(event)

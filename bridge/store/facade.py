@@ -5,6 +5,7 @@ import string
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
+from bridge.breaker import Breaker
 from bridge.cadence import History, PollPolicy
 from bridge.errors import RequestError
 from bridge.lanes import Ready, Window
@@ -12,23 +13,29 @@ from bridge.model import (
     ClaimedDelivery,
     ClaimedPoll,
     Delivery,
+    Hook,
+    HookWish,
     IdempotencyKey,
     Observation,
     Reply,
     Subscription,
     Wish,
 )
+from bridge.notices import Notice, Seen
 from bridge.retry import Verdict
 from bridge.store import (
     asking,
-    delivering,
+    breaking,
     delivery_claims,
     durations,
+    hooks,
     meta,
+    noticing,
     poll_claims,
     polling,
     reading,
     rekeying,
+    replaying,
     riders,
     starting,
     subscribing,
@@ -38,9 +45,12 @@ from bridge.store import (
 from bridge.store.bounded import Bounded
 from bridge.store.box import Box
 from bridge.store.claims import Claims, Pick
+from bridge.store.delivering import Rest
 from bridge.store.durations import Kind
+from bridge.store.hooks import Added
 from bridge.store.reading import DeliveryFilter, Page, SubscriptionFilter
 from bridge.store.rekeying import Cursor
+from bridge.store.replaying import After, Replays
 from bridge.store.riders import Ride
 from bridge.store.spacing import Pace
 from bridge.store.steps import Database
@@ -249,31 +259,83 @@ class Store:
 
     async def record_attempt(
         self, claimed: ClaimedDelivery, reply: Reply, verdict: Verdict, *, now: float
-    ) -> None:
-        rest = await self.database.write(
-            delivering.record_attempt, self._box, claimed, reply, verdict, now=now
+    ) -> Breaker | None:
+        """Returns what it has made of the breaker of its client and host."""
+        recorded = await self.database.write(
+            breaking.record, self._box, claimed, reply, verdict, now=now
         )
+        rest = recorded.rest
         while rest is not None:
             rest = await self.database.write(rest)
+        return recorded.breaker
+
+    async def record_attempts(
+        self,
+        told: Sequence[tuple[ClaimedDelivery, Verdict]],
+        reply: Reply,
+        *,
+        now: float,
+    ) -> Breaker | None:
+        """As `record_attempt`, of several that one message told of."""
+        rests, breaker = await self.database.write(
+            breaking.record_several, self._box, told, reply, now=now
+        )
+        for rest in rests:
+            left: Rest | None = rest
+            while left is not None:
+                left = await self.database.write(left)
+        return breaker
 
     async def ask_for_attempt(
-        self, key: str, sequence: int, client: str | None, *, now: float
+        self, key: str, sequence: int, client: str | None, *, now: float, hook: str = ""
     ) -> bool:
-        """Owe one extra attempt; False if there is no such delivery.
+        """Owe one extra attempt; False if there is no such delivery. `hook`: the key of the
+        hook it is for, if it is for one.
 
-        Raises RequestError if the delivery was stopped, superseded or filtered, and while
-        an attempt that was asked for is being made.
+        Raises RequestError if the delivery was stopped, superseded or filtered, if its hook
+        was removed, and while an attempt that was asked for is being made.
         """
         return await self.database.write(
-            asking.ask_for_attempt, key, sequence, client, now=now
+            asking.ask_for_attempt, key, sequence, client, now=now, hook=hook
         )
 
+    async def find_replays(
+        self,
+        wanted: DeliveryFilter,
+        *,
+        began_at: float,
+        limit: int,
+        after: After = replaying.BEGINNING,
+    ) -> Replays:
+        """Some of the deliveries that one extra attempt each may be asked for. `wanted` has
+        a state and an end of its time.
+        """
+        return await self.database.scan(
+            replaying.find_replays, wanted, began_at=began_at, after=after, limit=limit
+        )
+
+    async def replay(
+        self, ids: Sequence[int], state: str, *, began_at: float, now: float
+    ) -> int:
+        """Owe one extra attempt to each of a chunk that is still in that state and is owed
+        none; to how many.
+        """
+        owed = await self.database.write(
+            replaying.replay, ids, state, began_at=began_at, now=now
+        )
+        if self.database.shared:
+            for each in set(ids) - owed:  # others may be at it: wait for them, one by one
+                owed |= await self.database.write(
+                    replaying.replay, [each], state, began_at=began_at, now=now, wait=True
+                )
+        return len(owed)
+
     async def delivery(
-        self, key: str, sequence: int, client: str | None
+        self, key: str, sequence: int, client: str | None, hook: str = ""
     ) -> Delivery | None:
         """With its attempts."""
         return await self.database.read(
-            reading.read_delivery, self._box, key, sequence, client
+            reading.read_delivery, self._box, key, sequence, client, hook
         )
 
     async def deliveries(
@@ -281,6 +343,38 @@ class Store:
     ) -> Page:
         return await self.database.scan(
             reading.list_deliveries, self._box, wanted, limit=limit, before=before
+        )
+
+    async def add_hook(
+        self, wish: HookWish, *, now: float, most: int, full: RequestError
+    ) -> Added:
+        """Raises `full` if this is no repeat and the client has `most` hooks already."""
+        return await self.database.write(
+            hooks.add, self._box, wish, self._mint(), now=now, most=most, full=full
+        )
+
+    async def hook(self, key: str, client: str | None) -> Hook | None:
+        return await self.database.read(hooks.read, self._box, key, client)
+
+    async def hooks(
+        self, client: str | None, *, limit: int, before: int = reading.NEWEST
+    ) -> Page:
+        return await self.database.scan(
+            hooks.page, self._box, client, limit=limit, before=before
+        )
+
+    async def remove_hook(self, key: str, client: str | None, *, now: float) -> bool:
+        """Remove it and drop what it is owed; False if there is none, nor was of late."""
+        removed = await self.database.write(hooks.remove, key, client, now=now)
+        rest = removed.rest
+        while rest is not None:
+            rest = await self.database.write(rest)
+        return removed.found
+
+    async def notice(self, to: noticing.To, seen: Seen, *, now: float) -> Sequence[Notice]:
+        """Owe the operator what is new since anybody last looked; what that is."""
+        return await self.database.write(
+            noticing.look, self._box, to, seen, now=now, mint=self._mint
         )
 
     async def begin(self, *, now: float) -> int:

@@ -12,6 +12,7 @@ from bridge.store.steps import Row, Rows, Step, ask
 from bridge.store.telling import (
     CHUNK,
     Told,
+    affordable,
     close,
     rest_if_idle,
     tell_end,
@@ -67,7 +68,8 @@ def tell_poll(
     rows: Rows = ()
     if move.updated or move.closes:
         rows = yield ask("listeners", watch_id=claimed.watch_id, after=after, limit=CHUNK)
-    for row in rows:
+    some = affordable(rows)
+    for row in some:
         listener = listener_of(box, row)
         waits = listener.closing_at is not None  # for this last look at its task
         deadline_at = listener.deadline_at if waits else math.inf
@@ -77,8 +79,8 @@ def tell_poll(
             yield from tell_update(box, listener, seen, now=now)
     if ended:
         yield from rest_if_idle(claimed.watch_id, claimed.credential_id)
-    if len(rows) == CHUNK:
-        return Told(ended, rows[-1]["id"])
+    if len(rows) == CHUNK or len(some) < len(rows):
+        return Told(ended, some[-1]["id"])
     yield from record_observation(claimed, seen, now)
     return Told(ended)
 
@@ -230,7 +232,9 @@ def tell_forgotten(box: Box, watch_id: int, *, now: float) -> Step[Told]:
 
 def tell_some(box: Box, watch_id: int, seen: Observation, now: float) -> Step[Told]:
     rows = yield ask("listeners", watch_id=watch_id, after=0, limit=CHUNK)
+    some = affordable(rows)
     keys: list[str] = []
-    for row in rows:
+    for row in some:
         keys += yield from tell_end(box, listener_of(box, row), seen, now=now)
-    return Told(keys, rows[-1]["id"] if len(rows) == CHUNK else None)
+    more = len(rows) == CHUNK or len(some) < len(rows)
+    return Told(keys, some[-1]["id"] if more else None)

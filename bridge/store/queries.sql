@@ -134,6 +134,16 @@ SELECT id FROM lanes WHERE client = :client AND host = :host AND destination_id 
 INSERT INTO lanes (client, host, destination_id) VALUES (:client, :host, :destination_id)
 ON CONFLICT (client, host, destination_id) DO NOTHING;
 
+-- name: find_robot(fingerprint)
+SELECT id FROM robots WHERE fingerprint = :fingerprint;
+
+-- name: add_robot(fingerprint, kind)!
+INSERT INTO robots (fingerprint, kind) VALUES (:fingerprint, :kind)
+ON CONFLICT (fingerprint) DO NOTHING;
+
+-- name: lead_lane(lane_id, robot_id)!
+UPDATE lanes SET robot_id = :robot_id WHERE id = :lane_id;
+
 -- name: find_destination(fingerprint)
 SELECT id, sealed FROM destinations WHERE fingerprint = :fingerprint;
 
@@ -158,11 +168,50 @@ VALUES (:key, :client, :identity, :watch_id, :destination_id, :events, :method, 
     :include_raw, :sealed, 'active', :now, :deadline_at, :deadline_at)
 RETURNING id;
 
+-- Standing hooks
+
+-- name: find_equal_hook(identity)
+SELECT id, key, destination_id FROM hooks WHERE identity = :identity;
+
+-- name: count_hooks(client)
+SELECT count(*) AS hooks FROM hooks WHERE client = :client AND removed_at IS NULL;
+
+-- name: add_hook(key, client, identity, destination_id, events, provider, method, format, sealed, now)!
+INSERT INTO hooks
+    (key, client, identity, destination_id, events, provider, method, format, sealed, created_at)
+VALUES (:key, :client, :identity, :destination_id, :events, :provider, :method, :format, :sealed, :now);
+
+-- name: find_hook(key, client)
+SELECT id, destination_id, removed_at FROM hooks
+WHERE key = :key AND client <> '' AND (CAST(:client AS TEXT) IS NULL OR client = :client);
+
+-- name: view_hook(hook_id)
+SELECT h.key, h.client, h.events, h.provider, h.method, h.format, h.sealed, h.created_at,
+    t.sealed AS destination
+FROM hooks h JOIN destinations t ON t.id = h.destination_id
+WHERE h.id = :hook_id;
+
+-- name: page_of_hooks(client, before, limit)
+SELECT id FROM hooks
+WHERE id < :before AND removed_at IS NULL AND client <> ''
+    AND (CAST(:client AS TEXT) IS NULL OR client = :client)
+ORDER BY id DESC LIMIT :limit;
+
+-- name: remove_hook(hook_id, now)!
+UPDATE hooks SET removed_at = :now, identity = NULL WHERE id = :hook_id AND removed_at IS NULL;
+
+-- What others are at, the next claim drops.
+-- name: hook_deliveries(hook_id, destination_id, limit)
+SELECT d.id FROM deliveries d
+WHERE d.destination_id = :destination_id AND d.hook_id = :hook_id AND d.state IN ('waiting', 'retrying')
+LIMIT :limit
+/*+ FOR NO KEY UPDATE OF d SKIP LOCKED */;
+
 -- Stop
 
 -- name: find_subscription(key, client)
 SELECT id, key, client, watch_id, state FROM subscriptions
-WHERE key = :key AND (CAST(:client AS TEXT) IS NULL OR client = :client);
+WHERE key = :key AND client <> '' AND (CAST(:client AS TEXT) IS NULL OR client = :client);
 
 -- name: stop_subscription(subscription_id, now)
 UPDATE subscriptions
@@ -183,7 +232,7 @@ JOIN subscriptions s ON s.id = d.subscription_id LIMIT :limit;
 -- name: drop_deliveries(subscription_id, now, state)
 UPDATE deliveries SET state = :state, updated_at = :now
 WHERE subscription_id = :subscription_id AND state IN ('waiting', 'retrying')
-RETURNING id;
+RETURNING id, hook_id;
 
 -- name: drop_schedule(delivery_id)!
 DELETE FROM delivery_schedule WHERE delivery_id = :delivery_id;
@@ -398,7 +447,8 @@ DELETE FROM poll_schedule WHERE watch_id = :watch_id RETURNING claim_no, polled_
 -- name: listeners(watch_id, after, limit)
 SELECT s.id, s.key, s.client, s.destination_id, s.events, s.include_raw, s.sealed, s.created_at,
     s.deadline_at, s.updates, s.closing_at, d.lane_id, d.gone_at, w.provider, w.task_id, w.model,
-    w.status, w.progress, w.submitted_at
+    w.status, w.progress, w.submitted_at,
+    (SELECT count(*) FROM hooks h WHERE h.client = s.client AND h.removed_at IS NULL) AS hooks
 FROM subscriptions s
 JOIN watches w ON w.id = s.watch_id
 LEFT JOIN destinations d ON d.id = s.destination_id
@@ -415,9 +465,17 @@ RETURNING id;
 INSERT INTO events (subscription_id, sequence, type, at, body)
 VALUES (:subscription_id, :sequence, :type, :now, :body);
 
--- name: add_delivery(subscription_id, sequence, destination_id, state, now)
-INSERT INTO deliveries (subscription_id, sequence, destination_id, state, created_at, updated_at)
-VALUES (:subscription_id, :sequence, :destination_id, :state, :now, :now)
+-- name: hooks_of(client, provider)
+SELECT h.id, h.events, h.destination_id, t.lane_id
+FROM hooks h JOIN destinations t ON t.id = h.destination_id
+WHERE h.client = :client AND h.removed_at IS NULL
+    AND (h.provider IS NULL OR h.provider = :provider)
+ORDER BY h.id;
+
+-- name: add_delivery(subscription_id, sequence, hook_id, destination_id, state, now)
+INSERT INTO deliveries
+    (subscription_id, sequence, hook_id, destination_id, state, created_at, updated_at)
+VALUES (:subscription_id, :sequence, :hook_id, :destination_id, :state, :now, :now)
 RETURNING id;
 
 -- name: schedule_delivery(delivery_id, manual, lane_id, retry, next_at, failures)!
@@ -512,29 +570,72 @@ WHERE client = :owner AND first_ready_at <= :now ORDER BY first_ready_at LIMIT :
 
 -- name: retry_owners(now)
 WITH RECURSIVE owner (name) AS (
-    SELECT min(client) FROM lanes WHERE retry_ready_at IS NOT NULL
+    SELECT min(client) FROM lanes WHERE retry_ready_at IS NOT NULL AND destination_id >= 0
     UNION ALL
-    SELECT (SELECT min(client) FROM lanes WHERE client > owner.name AND retry_ready_at IS NOT NULL)
+    SELECT (SELECT min(client) FROM lanes WHERE client > owner.name AND retry_ready_at IS NOT NULL AND destination_id >= 0)
     FROM owner WHERE owner.name IS NOT NULL
 )
 SELECT name,
-    (SELECT min(retry_ready_at) FROM lanes WHERE client = name AND retry_ready_at <= :now) AS ready_at,
-    (SELECT min(retry_ready_at) FROM lanes WHERE client = name AND retry_ready_at > :now) AS next_at
+    (SELECT min(retry_ready_at) FROM lanes WHERE client = name AND destination_id >= 0 AND retry_ready_at <= :now) AS ready_at,
+    (SELECT min(retry_ready_at) FROM lanes WHERE client = name AND destination_id >= 0 AND retry_ready_at > :now) AS next_at
 FROM owner WHERE name IS NOT NULL;
 
 -- name: ready_retry_lanes(owner, now, limit)
 SELECT id, client, host, retry_ready_at AS ready_at, probing FROM lanes
-WHERE client = :owner AND retry_ready_at <= :now ORDER BY retry_ready_at LIMIT :limit;
+WHERE client = :owner AND destination_id >= 0 AND retry_ready_at <= :now ORDER BY retry_ready_at LIMIT :limit;
+
+-- Lanes of replays (bridge/store/replaying.py).
+
+-- name: replay_owners(now)
+WITH RECURSIVE owner (name) AS (
+    SELECT min(client) FROM lanes WHERE retry_ready_at IS NOT NULL AND destination_id < 0
+    UNION ALL
+    SELECT (SELECT min(client) FROM lanes WHERE client > owner.name AND retry_ready_at IS NOT NULL AND destination_id < 0)
+    FROM owner WHERE owner.name IS NOT NULL
+)
+SELECT name,
+    (SELECT min(retry_ready_at) FROM lanes WHERE client = name AND destination_id < 0 AND retry_ready_at <= :now) AS ready_at,
+    (SELECT min(retry_ready_at) FROM lanes WHERE client = name AND destination_id < 0 AND retry_ready_at > :now) AS next_at
+FROM owner WHERE name IS NOT NULL;
+
+-- name: ready_replay_lanes(owner, now, limit)
+SELECT id, client, host, retry_ready_at AS ready_at, probing FROM lanes
+WHERE client = :owner AND destination_id < 0 AND retry_ready_at <= :now ORDER BY retry_ready_at LIMIT :limit;
 
 -- name: due_lane(lane_id)
-SELECT id FROM lanes WHERE id = :lane_id
+SELECT id, destination_id, robot_id FROM lanes WHERE id = :lane_id
 /*+ FOR NO KEY UPDATE SKIP LOCKED */;
+
+-- name: due_robot(robot_id)
+SELECT kind, full_at, muted_until FROM robots WHERE id = :robot_id
+/*+ FOR NO KEY UPDATE SKIP LOCKED */;
+
+-- name: spend_robot(robot_id, full_at)!
+UPDATE robots SET full_at = :full_at WHERE id = :robot_id;
+
+-- name: mute_robot(robot_id, until)!
+UPDATE robots SET muted_until = :until WHERE id = :robot_id AND muted_until < :until;
+
+-- name: rest_lane(lane_id, until)!
+UPDATE lanes SET paused_until = :until WHERE id = :lane_id AND paused_until < :until;
+
+-- A lane of replays (bridge/store/replaying.py) rests while the one beside it does.
+-- name: rest_beside(lane_id, beside, now)!
+UPDATE lanes
+SET (paused_until, probing) = (SELECT b.paused_until, b.probing FROM lanes b
+    WHERE b.client = lanes.client AND b.host = lanes.host AND b.destination_id = :beside)
+WHERE id = :lane_id AND EXISTS (SELECT 1 FROM lanes b
+    WHERE b.client = lanes.client AND b.host = lanes.host AND b.destination_id = :beside
+        AND b.paused_until > :now AND b.paused_until > lanes.paused_until);
 
 -- name: due_deliveries(lane_id, retry, now, limit)
 SELECT s.id, s.delivery_id, s.manual, s.retry, s.claim_no, s.failures, s.conflicts, s.claimed_at,
     d.subscription_id, d.sequence, d.destination_id, d.attempts, d.lost, d.created_at, e.type, e.body,
-    u.key, u.client, u.method, u.format, u.sealed AS wish, t.sealed AS destination,
-    t.lane_id AS home_id, t.gone_at,
+    u.key, u.client, coalesce(h.method, u.method) AS method, coalesce(h.format, u.format) AS format,
+    u.sealed AS wish, t.sealed AS destination, t.lane_id AS home_id, t.gone_at,
+    h.key AS hook, h.sealed AS hook_sealed, h.removed_at,
+    (SELECT destination_id FROM lanes WHERE id = t.lane_id) AS home_of,
+    (SELECT robot_id FROM lanes WHERE id = t.lane_id) AS home_robot,
     (SELECT max(o.next_at) FROM delivery_schedule o
      WHERE o.delivery_id = s.delivery_id AND o.id <> s.id AND o.claimed_at IS NOT NULL) AS busy_until
 FROM delivery_schedule s
@@ -542,6 +643,7 @@ JOIN deliveries d ON d.id = s.delivery_id
 JOIN events e ON e.subscription_id = d.subscription_id AND e.sequence = d.sequence
 JOIN subscriptions u ON u.id = d.subscription_id
 JOIN destinations t ON t.id = d.destination_id
+LEFT JOIN hooks h ON h.id = d.hook_id
 WHERE s.lane_id = :lane_id AND s.retry = :retry AND s.next_at <= :now
     AND (SELECT paused_until FROM lanes WHERE id = :lane_id) <= :now
 ORDER BY s.next_at LIMIT :limit
@@ -606,16 +708,21 @@ WHERE delivery_id = :delivery_id AND number = :number;
 
 -- A 2xx is recorded whatever else happened meanwhile.
 -- name: settle_delivery(delivery_id, state, outcome, hint, now)!
-UPDATE deliveries SET state = :state, last_outcome = :outcome, hint = :hint, updated_at = :now
+UPDATE deliveries
+SET state = :state, last_outcome = :outcome, hint = :hint, updated_at = :now,
+    given_up_at = CASE WHEN :state IN ('exhausted', 'gone')
+        THEN CASE WHEN state = :state THEN coalesce(given_up_at, :now) ELSE :now END END
 WHERE id = :delivery_id AND (state <> 'accepted' OR :state = 'accepted');
 
 -- name: drop_owed_attempts(delivery_id, schedule_id)!
 DELETE FROM delivery_schedule
 WHERE delivery_id = :delivery_id AND (id = :schedule_id OR manual = 0 OR claimed_at IS NULL);
 
+-- What was given up stays so while attempts by hand fail: since when it is, is kept.
 -- name: note_attempt(delivery_id, outcome, hint, lost, now)!
 UPDATE deliveries
 SET last_outcome = :outcome, hint = :hint, updated_at = :now,
+    given_up_at = CASE WHEN state IN ('exhausted', 'gone') THEN coalesce(given_up_at, updated_at) END,
     lost = CASE WHEN :lost > 0 THEN 1 ELSE lost END
 WHERE id = :delivery_id;
 
@@ -632,7 +739,7 @@ UPDATE deliveries SET state = 'retrying' WHERE id = :delivery_id AND state = 'wa
 DELETE FROM delivery_schedule WHERE id = :schedule_id AND claim_no = :claim_no RETURNING id;
 
 -- name: destination_lane(destination_id)
-SELECT l.id, l.client, l.host, l.destination_id, l.paused_until, l.throttles
+SELECT l.id, l.client, l.host, l.destination_id, l.paused_until, l.throttles, l.robot_id
 FROM destinations t JOIN lanes l ON l.id = t.lane_id WHERE t.id = :destination_id;
 
 -- name: move_destination(destination_id, lane_id)!
@@ -657,14 +764,60 @@ RETURNING suspect_id;
 
 -- name: pause_lane(lane_id, paused_until, throttles)!
 UPDATE lanes
-SET probing = 1, throttles = :throttles,
+SET probing = 1, throttles = :throttles, silences = 0, silent_id = NULL, opened_at = NULL,
     paused_until = CASE WHEN paused_until > :paused_until THEN paused_until ELSE :paused_until END
 WHERE id = :lane_id;
 
--- name: calm_lanes(lane_id, destination_id)!
-UPDATE lanes SET suspect_id = NULL, probing = 0, throttles = 0
+-- A lane that was throttled is free at once; one that was silent lets more and more go.
+-- name: calm_lanes(lane_id, destination_id, answered, whole)
+UPDATE lanes
+SET suspect_id = NULL, throttles = 0,
+    probing = CASE WHEN opened_at IS NULL AND probing = 1 THEN 0
+        WHEN :answered = 0 OR probing = 0 THEN probing
+        WHEN probing >= :whole THEN 0 ELSE probing + 1 END,
+    silences = CASE WHEN :answered = 0 THEN silences ELSE 0 END,
+    silent_id = CASE WHEN :answered = 0 THEN silent_id END,
+    opened_at = CASE WHEN :answered = 0 THEN opened_at END
 WHERE id IN (:lane_id, (SELECT lane_id FROM destinations WHERE id = :destination_id))
-    AND (suspect_id IS NOT NULL OR probing = 1);
+    AND (suspect_id IS NOT NULL OR probing = 1 AND opened_at IS NULL
+        OR :answered = 1 AND (probing > 0 OR silences > 0))
+RETURNING probing;
+
+-- name: count_silence(destination_id, begun_at)
+UPDATE lanes
+SET silences = silences + 1,
+    silent_id = CASE WHEN silences = 0 OR silent_id = :destination_id THEN :destination_id END
+WHERE id = (SELECT lane_id FROM destinations WHERE id = :destination_id) AND paused_until <= :begun_at
+RETURNING id, client, host, destination_id, silences, silent_id;
+
+-- name: forget_silence(lane_id)!
+UPDATE lanes
+SET silences = 0, silent_id = NULL, opened_at = NULL,
+    probing = CASE WHEN opened_at IS NULL THEN probing ELSE 0 END
+WHERE id = :lane_id;
+
+-- name: open_lane(lane_id, until, silences, now)!
+UPDATE lanes
+SET probing = 1, silences = :silences, opened_at = coalesce(opened_at, :now),
+    paused_until = CASE WHEN paused_until > :until THEN paused_until ELSE :until END
+WHERE id = :lane_id;
+
+-- name: other_destination(lane_id, destination_id)
+SELECT id FROM destinations WHERE lane_id = :lane_id AND id <> :destination_id LIMIT 1;
+
+-- Of those that have waited longest in a lane, so many at most, the ones that are that old.
+-- name: old_deliveries(lane_id, retry, before, limit)
+SELECT d.id, s.id AS schedule_id, s.claim_no
+FROM deliveries d JOIN delivery_schedule s ON s.delivery_id = d.id
+WHERE d.created_at < :before AND s.id IN (
+    SELECT id FROM delivery_schedule
+    WHERE lane_id = :lane_id AND retry = :retry AND manual = 0 AND claimed_at IS NULL
+    ORDER BY next_at LIMIT :limit)
+/*+ FOR NO KEY UPDATE OF d, s SKIP LOCKED */;
+
+-- name: give_up_delivery(delivery_id, state, hint, now)!
+UPDATE deliveries SET state = :state, hint = :hint, updated_at = :now, given_up_at = :now
+WHERE id = :delivery_id AND state IN ('waiting', 'retrying');
 
 -- Waits for whoever is just subscribing to it, to see when that was.
 -- name: lock_destination(destination_id)
@@ -675,9 +828,16 @@ SELECT id FROM destinations WHERE id = :destination_id
 -- of what they asked for.
 -- name: close_destination(destination_id, now, begun_at)
 UPDATE destinations SET gone_at = :now
-WHERE id = :destination_id AND reopened_at <= :begun_at AND :begun_at >= (
-    SELECT created_at FROM subscriptions WHERE destination_id = :destination_id ORDER BY id DESC LIMIT 1)
+WHERE id = :destination_id AND reopened_at <= :begun_at
+    AND :begun_at >= coalesce((SELECT created_at FROM subscriptions
+        WHERE destination_id = :destination_id ORDER BY id DESC LIMIT 1), 0)
+    AND :begun_at >= coalesce((SELECT max(created_at) FROM hooks
+        WHERE destination_id = :destination_id AND removed_at IS NULL), 0)
 RETURNING id;
+
+-- name: remove_hooks_of(destination_id, now)!
+UPDATE hooks SET removed_at = :now, identity = NULL
+WHERE destination_id = :destination_id AND removed_at IS NULL;
 
 -- What others are at, who may be told the same and wait for this step, they settle, or the
 -- next claim drops it.
@@ -691,18 +851,24 @@ LIMIT :limit
 UPDATE deliveries SET state = 'gone', updated_at = :now
 WHERE id = :delivery_id AND state IN ('waiting', 'retrying');
 
+-- name: drop_hook_delivery(delivery_id, now)!
+UPDATE deliveries SET state = 'stopped', updated_at = :now
+WHERE id = :delivery_id AND state IN ('waiting', 'retrying');
+
 -- name: release_claims(now)
 UPDATE delivery_schedule SET next_at = :now, claimed_at = NULL
 WHERE claimed_at IS NOT NULL
 RETURNING delivery_id, lane_id, retry;
 
--- name: find_delivery(key, sequence, client)
-SELECT d.id, d.destination_id, l.host, s.client
+-- name: find_delivery(key, sequence, hook, client)
+SELECT d.id, d.destination_id, l.host, s.client, l.id AS home_id, l.robot_id, h.removed_at
 FROM deliveries d
 JOIN subscriptions s ON s.id = d.subscription_id
 JOIN destinations t ON t.id = d.destination_id
 JOIN lanes l ON l.id = t.lane_id
-WHERE s.key = :key AND d.sequence = :sequence AND (CAST(:client AS TEXT) IS NULL OR s.client = :client);
+LEFT JOIN hooks h ON h.id = d.hook_id
+WHERE s.key = :key AND d.sequence = :sequence AND coalesce(h.key, '') = :hook
+    AND (CAST(:client AS TEXT) IS NULL OR s.client = :client);
 
 -- name: asked_attempt(delivery_id)
 SELECT claimed_at FROM delivery_schedule WHERE delivery_id = :delivery_id AND manual = 1;
@@ -710,7 +876,63 @@ SELECT claimed_at FROM delivery_schedule WHERE delivery_id = :delivery_id AND ma
 -- name: ask_attempt(delivery_id, lane_id, now)!
 INSERT INTO delivery_schedule (delivery_id, manual, lane_id, retry, next_at)
 VALUES (:delivery_id, 1, :lane_id, 0, :now)
-ON CONFLICT (delivery_id, manual) DO NOTHING;
+ON CONFLICT (delivery_id, manual) DO UPDATE
+SET lane_id = excluded.lane_id, retry = 0, next_at = excluded.next_at
+WHERE delivery_schedule.retry = 1 AND delivery_schedule.claimed_at IS NULL;
+
+-- Replay: what may be attempted once more, oldest first, and is not waiting for that already.
+-- A 410 that came since it began stands.
+
+-- name: replays(client, state, host, since, after, until, began_at, limit)
+SELECT d.id, d.created_at FROM deliveries d
+JOIN subscriptions s ON s.id = d.subscription_id
+JOIN destinations t ON t.id = d.destination_id
+JOIN lanes l ON l.id = t.lane_id
+WHERE d.state = :state AND (d.created_at, d.id) > (:since, :after) AND d.created_at < :until
+    AND s.state <> 'stopped' AND (t.gone_at IS NULL OR t.gone_at <= :began_at)
+    AND (CAST(:client AS TEXT) IS NULL OR l.client = :client)
+    AND (CAST(:host AS TEXT) IS NULL OR l.host = :host)
+    AND NOT EXISTS (SELECT 1 FROM hooks h WHERE h.id = d.hook_id AND h.removed_at IS NOT NULL)
+    AND NOT EXISTS (SELECT 1 FROM delivery_schedule q WHERE q.delivery_id = d.id AND q.manual = 1)
+ORDER BY d.created_at, d.id LIMIT :limit;
+
+-- name: replays_of_subscription(subscription_id, state, host, since, after, until, began_at, limit)
+SELECT d.id, d.created_at FROM deliveries d
+JOIN subscriptions s ON s.id = d.subscription_id
+JOIN destinations t ON t.id = d.destination_id
+JOIN lanes l ON l.id = t.lane_id
+WHERE d.subscription_id = :subscription_id AND (CAST(:state AS TEXT) IS NULL OR d.state = :state)
+    AND (d.created_at, d.id) > (:since, :after) AND d.created_at < :until
+    AND s.state <> 'stopped' AND (t.gone_at IS NULL OR t.gone_at <= :began_at)
+    AND (CAST(:host AS TEXT) IS NULL OR l.host = :host)
+    AND NOT EXISTS (SELECT 1 FROM hooks h WHERE h.id = d.hook_id AND h.removed_at IS NOT NULL)
+    AND NOT EXISTS (SELECT 1 FROM delivery_schedule q WHERE q.delivery_id = d.id AND q.manual = 1)
+ORDER BY d.created_at, d.id LIMIT :limit;
+
+-- `ids` are the keys of a JSON object. What others are at is left out, for it may be in a
+-- crowd of which they wait for another.
+-- name: take_replays(ids, state)
+SELECT d.id, d.destination_id, l.client, l.host, l.destination_id AS home_of, l.robot_id
+FROM json_each(:ids /*+ ::json */) j CROSS JOIN deliveries d
+JOIN subscriptions s ON s.id = d.subscription_id
+JOIN destinations t ON t.id = d.destination_id
+JOIN lanes l ON l.id = t.lane_id
+WHERE d.id = CAST(j.key AS BIGINT) AND d.state = :state AND s.state <> 'stopped'
+    AND NOT EXISTS (SELECT 1 FROM hooks h WHERE h.id = d.hook_id AND h.removed_at IS NOT NULL)
+/*+ FOR NO KEY UPDATE OF d SKIP LOCKED */;
+
+-- name: reopen_replayed(destination_id, began_at)!
+UPDATE destinations
+SET gone_at = NULL,
+    reopened_at = CASE WHEN reopened_at > :began_at THEN reopened_at ELSE :began_at END
+WHERE id = :destination_id AND (gone_at IS NULL OR gone_at <= :began_at);
+
+-- name: owe_replays(ids, lane_id, now)
+INSERT INTO delivery_schedule (delivery_id, manual, lane_id, retry, next_at)
+SELECT CAST(j.key AS BIGINT), 1, CAST(:lane_id AS BIGINT), 1, CAST(:now AS DOUBLE PRECISION)
+FROM json_each(:ids /*+ ::json */) j WHERE true
+ON CONFLICT (delivery_id, manual) DO NOTHING
+RETURNING delivery_id;
 
 -- Durations
 
@@ -758,7 +980,7 @@ ORDER BY s.id DESC LIMIT :limit;
 
 -- name: page_of_all(state, status, outcome, provider, before, limit)
 SELECT s.id FROM subscriptions s JOIN watches w ON w.id = s.watch_id
-WHERE s.id < :before
+WHERE s.id < :before AND s.client <> ''
     AND (CAST(:state AS TEXT) IS NULL OR s.state = :state)
     AND (CAST(:status AS TEXT) IS NULL OR CASE WHEN s.state = 'ended' THEN s.status ELSE w.status END = :status)
     AND (CAST(:outcome AS TEXT) IS NULL OR s.outcome = :outcome)
@@ -782,10 +1004,13 @@ WHERE s.id = :subscription_id;
 
 -- The end's delivery if there is one, else the newest update's.
 -- name: newest_delivery(subscription_id)
-SELECT d.sequence, d.state, d.attempts, d.last_outcome, d.hint,
+SELECT d.sequence, d.state, d.attempts, d.last_outcome, d.hint, l.opened_at, l.paused_until,
     (SELECT min(next_at) FROM delivery_schedule
      WHERE delivery_id = d.id AND claimed_at IS NULL) AS next_at
-FROM deliveries d WHERE d.subscription_id = :subscription_id
+FROM deliveries d
+JOIN destinations t ON t.id = d.destination_id
+JOIN lanes l ON l.id = t.lane_id
+WHERE d.subscription_id = :subscription_id AND d.hook_id = 0
 ORDER BY CASE WHEN d.sequence = 0 THEN 0 ELSE 1 END, d.sequence DESC LIMIT 1;
 
 -- name: page_of_deliveries(client, state, host, since, until, before, limit)
@@ -800,6 +1025,19 @@ WHERE d.id < :before
     AND (CAST(:until AS DOUBLE PRECISION) IS NULL OR d.created_at < :until)
 ORDER BY d.id DESC LIMIT :limit;
 
+-- name: page_of_state(client, state, host, since, at, before, top, limit)
+SELECT d.id FROM deliveries d
+JOIN destinations t ON t.id = d.destination_id
+JOIN lanes l ON l.id = t.lane_id
+WHERE d.state = :state AND d.created_at >= :since AND (d.created_at, d.id) < (:at, :before)
+    AND d.id < :top
+    AND (CAST(:client AS TEXT) IS NULL OR l.client = :client)
+    AND (CAST(:host AS TEXT) IS NULL OR l.host = :host)
+ORDER BY d.created_at DESC, d.id DESC LIMIT :limit;
+
+-- name: made_at(delivery_id)
+SELECT created_at FROM deliveries WHERE id = :delivery_id;
+
 -- name: page_of_subscription(subscription_id, state, host, since, until, before, limit)
 SELECT d.id FROM deliveries d
 JOIN destinations t ON t.id = d.destination_id
@@ -813,7 +1051,10 @@ ORDER BY d.id DESC LIMIT :limit;
 
 -- name: view_delivery(delivery_id)
 SELECT d.id, d.sequence, d.state, d.attempts, d.last_outcome, d.hint, d.created_at, d.updated_at,
-    s.key, s.client, e.type, t.sealed AS destination, l.host,
+    CASE WHEN d.state IN ('exhausted', 'gone') THEN coalesce(d.given_up_at, d.updated_at) END AS given_up_at,
+    (SELECT http_status FROM attempts WHERE delivery_id = d.id AND finished_at IS NOT NULL
+     ORDER BY number DESC LIMIT 1) AS last_http_status,
+    s.key, h.key AS hook, s.client, e.type, t.sealed AS destination, l.host, l.opened_at, l.paused_until,
     (SELECT min(next_at) FROM delivery_schedule
      WHERE delivery_id = d.id AND claimed_at IS NULL) AS next_at
 FROM deliveries d
@@ -821,6 +1062,7 @@ JOIN subscriptions s ON s.id = d.subscription_id
 JOIN events e ON e.subscription_id = d.subscription_id AND e.sequence = d.sequence
 JOIN destinations t ON t.id = d.destination_id
 JOIN lanes l ON l.id = t.lane_id
+LEFT JOIN hooks h ON h.id = d.hook_id
 WHERE d.id = :delivery_id;
 
 -- name: attempts(delivery_id)
@@ -857,15 +1099,19 @@ SELECT DISTINCT provider FROM credentials c
 WHERE EXISTS (SELECT 1 FROM poll_schedule p WHERE p.credential_id = c.id);
 
 -- name: owing_clients()
-SELECT DISTINCT l.client FROM delivery_schedule q JOIN lanes l ON l.id = q.lane_id;
+SELECT DISTINCT l.client FROM delivery_schedule q JOIN lanes l ON l.id = q.lane_id
+WHERE l.client <> '';
 
 -- name: backlog(now)
 SELECT (SELECT count(*) FROM poll_schedule) AS watches,
     (SELECT count(*) FROM delivery_schedule) AS deliveries,
-    (SELECT min(next_at) FROM delivery_schedule WHERE next_at <= :now) AS oldest_delivery_at,
+    (SELECT min(next_at) FROM delivery_schedule
+     WHERE next_at <= :now AND (manual = 0 OR retry = 0)) AS oldest_delivery_at,
     (SELECT min(next_at) FROM poll_schedule
      WHERE next_at <= :now AND closing_at IS NULL) AS oldest_poll_at,
-    (SELECT count(*) FROM deliveries WHERE state = 'exhausted') AS exhausted;
+    (SELECT count(*) FROM deliveries WHERE state = 'exhausted') AS exhausted,
+    (SELECT count(*) FROM lanes WHERE opened_at IS NOT NULL
+        AND (first_at IS NOT NULL OR retry_at IS NOT NULL)) AS silent_hosts;
 
 -- Sweep: what must not exist
 
@@ -879,13 +1125,14 @@ LIMIT :limit;
 -- name: unchecked_subscriptions(limit)
 SELECT id, deadline_at FROM subscriptions WHERE state = 'active' AND check_at IS NULL LIMIT :limit;
 
+-- Of hooks nobody can tell later which there were then; they are told with the end.
 -- name: untold_ends(limit)
 SELECT s.id, s.finished_at, s.destination_id, s.events, t.lane_id, t.gone_at, e.type
 FROM subscriptions s
 JOIN events e ON e.subscription_id = s.id AND e.sequence = 0
 JOIN destinations t ON t.id = s.destination_id
 WHERE s.state = 'ended' AND NOT EXISTS (
-    SELECT 1 FROM deliveries d WHERE d.subscription_id = s.id AND d.sequence = 0)
+    SELECT 1 FROM deliveries d WHERE d.subscription_id = s.id AND d.sequence = 0 AND d.hook_id = 0)
 LIMIT :limit;
 
 -- name: unscheduled_deliveries(limit)
@@ -928,6 +1175,55 @@ WHERE CASE WHEN q.retry = 0 THEN l.first_at IS NULL OR l.first_at > q.at
     ELSE l.retry_at IS NULL OR l.retry_at > q.at END
 LIMIT :limit;
 
+-- Notices: what the operator is told of. They are events of a subscription that nobody made,
+-- of the client '', which was stopped before it began and never gets old; where they go is
+-- that client's hook.
+
+-- name: notice_owner()
+SELECT id, key FROM subscriptions WHERE client = '';
+
+-- name: add_notice_owner(key, watch_id, now)!
+INSERT INTO subscriptions
+    (key, client, watch_id, events, method, format, include_raw, state, created_at, deadline_at, finished_at)
+VALUES (:key, '', :watch_id, '', 'POST', 'standard', 0, 'stopped', :now, :now, 1e300);
+
+-- name: remove_other_hooks(client, hook_id, now)!
+UPDATE hooks SET removed_at = :now, identity = NULL
+WHERE client = :client AND removed_at IS NULL AND id <> :hook_id;
+
+-- The state is looked at last: an index finds those of a time among all of a state as well.
+-- name: exhausted_since(since, until, limit)
+SELECT d.sequence, s.key, h.key AS hook, s.client, l.host
+FROM deliveries d
+JOIN subscriptions s ON s.id = d.subscription_id
+JOIN destinations t ON t.id = d.destination_id
+JOIN lanes l ON l.id = t.lane_id
+LEFT JOIN hooks h ON h.id = d.hook_id
+WHERE d.state || '' = 'exhausted' AND d.given_up_at >= :since AND d.given_up_at < :until AND s.client <> ''
+ORDER BY d.given_up_at LIMIT :limit;
+
+-- name: gone_since(since, until, limit)
+SELECT l.client, l.host FROM destinations t JOIN lanes l ON l.id = t.lane_id
+WHERE t.gone_at >= :since AND t.gone_at < :until AND l.client <> ''
+ORDER BY t.gone_at LIMIT :limit;
+
+-- name: old_notices(before, limit)
+SELECT e.subscription_id, e.sequence FROM subscriptions s JOIN events e ON e.subscription_id = s.id
+WHERE s.client = '' AND e.at < :before AND NOT EXISTS (
+    SELECT 1 FROM deliveries d JOIN delivery_schedule q ON q.delivery_id = d.id
+    WHERE d.subscription_id = e.subscription_id AND d.sequence = e.sequence)
+LIMIT :limit;
+
+-- name: delete_notice_attempts(subscription_id, sequence)!
+DELETE FROM attempts WHERE delivery_id IN (
+    SELECT id FROM deliveries WHERE subscription_id = :subscription_id AND sequence = :sequence);
+
+-- name: delete_notice_deliveries(subscription_id, sequence)!
+DELETE FROM deliveries WHERE subscription_id = :subscription_id AND sequence = :sequence;
+
+-- name: delete_notice(subscription_id, sequence)!
+DELETE FROM events WHERE subscription_id = :subscription_id AND sequence = :sequence;
+
 -- Prune: what is finished and old
 
 -- name: old_subscriptions(before, limit)
@@ -959,7 +1255,8 @@ DELETE FROM watches WHERE id = :watch_id
 
 -- name: delete_destination(destination_id)!
 DELETE FROM destinations WHERE id = :destination_id
-    AND NOT EXISTS (SELECT 1 FROM subscriptions WHERE destination_id = :destination_id);
+    AND NOT EXISTS (SELECT 1 FROM subscriptions WHERE destination_id = :destination_id)
+    AND NOT EXISTS (SELECT 1 FROM hooks WHERE destination_id = :destination_id);
 
 -- name: delete_credential(credential_id)!
 DELETE FROM credentials WHERE id = :credential_id
@@ -971,6 +1268,9 @@ DELETE FROM lanes WHERE id IN (
     WHERE l.id = :lane_id AND NOT EXISTS (SELECT 1 FROM destinations WHERE lane_id = o.id)
         AND NOT EXISTS (SELECT 1 FROM delivery_schedule WHERE lane_id = o.id));
 
+-- name: delete_robots()!
+DELETE FROM robots WHERE NOT EXISTS (SELECT 1 FROM lanes WHERE robot_id = robots.id);
+
 -- name: forget_answers(now, limit)
 UPDATE watches SET answer = NULL, memory_until = NULL WHERE id IN (
     SELECT id FROM watches WHERE memory_until < :now AND untold = 0 LIMIT :limit) RETURNING id;
@@ -979,6 +1279,16 @@ UPDATE watches SET answer = NULL, memory_until = NULL WHERE id IN (
 DELETE FROM idempotency WHERE (client, route, key) IN (
     SELECT client, route, key FROM idempotency WHERE created_at < :before LIMIT :limit)
 RETURNING subscription_key;
+
+-- name: old_hooks(before, limit)
+SELECT h.id, h.destination_id, t.lane_id
+FROM hooks h JOIN destinations t ON t.id = h.destination_id
+WHERE h.removed_at < :before AND NOT EXISTS (
+    SELECT 1 FROM deliveries d WHERE d.hook_id = h.id AND d.hook_id <> 0)
+LIMIT :limit;
+
+-- name: delete_hook(hook_id)!
+DELETE FROM hooks WHERE id = :hook_id;
 
 -- Rekey: each column of sealed bytes, in the order of its key. Single keys have no sequence.
 
@@ -1002,6 +1312,13 @@ WHERE id > :after AND sealed IS NOT NULL ORDER BY id LIMIT :limit;
 
 -- name: reseal_subscription(id, sequence, sealed)!
 UPDATE subscriptions SET sealed = :sealed WHERE id = :id AND CAST(:sequence AS BIGINT) IS NOT NULL;
+
+-- name: sealed_hooks(after, sequence, limit)
+SELECT id, CAST(:sequence AS BIGINT) AS sequence, sealed AS sealed FROM hooks
+WHERE id > :after ORDER BY id LIMIT :limit;
+
+-- name: reseal_hook(id, sequence, sealed)!
+UPDATE hooks SET sealed = :sealed WHERE id = :id AND CAST(:sequence AS BIGINT) IS NOT NULL;
 
 -- name: sealed_answers(after, sequence, limit)
 SELECT id, CAST(:sequence AS BIGINT) AS sequence, answer AS sealed FROM watches

@@ -1,11 +1,13 @@
 """Steps that read: subscriptions and deliveries as the API shows them."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from bridge.events import ENDS, expand
+from bridge.hints import WAITS
 from bridge.ids import END, message_id
 from bridge.model import (
     Attempt,
@@ -21,7 +23,7 @@ from bridge.model import (
     SubscriptionState,
 )
 from bridge.store.box import Box, opened
-from bridge.store.rows import NO_EXTRAS, extras_of
+from bridge.store.rows import NO_EXTRAS, extras_of, hook_id
 from bridge.store.steps import Row, Rows, Step, ask
 
 NEWEST = 2**62  # an id above any other: where a list without a cursor begins
@@ -164,8 +166,8 @@ def summary_of(row: Row) -> Step[DeliverySummary]:
             attempts=delivery["attempts"],
             last_outcome=delivery["last_outcome"]
             and AttemptOutcome(delivery["last_outcome"]),
-            hint=delivery["hint"],
-            next_attempt_at=delivery["next_at"],
+            hint=hint_of(delivery),
+            next_attempt_at=next_attempt_at(delivery),
         )
     return DeliverySummary(id=message_id(f"sub_{row['key']}", END), state=state_before(row))
 
@@ -180,9 +182,10 @@ def state_before(row: Row) -> DeliveryState:
 
 
 def read_delivery(
-    box: Box, key: str, sequence: int, client: str | None
+    box: Box, key: str, sequence: int, client: str | None, hook: str = ""
 ) -> Step[Delivery | None]:
-    for found in (yield ask("find_delivery", key=key, sequence=sequence, client=client)):
+    rows = yield ask("find_delivery", key=key, sequence=sequence, hook=hook, client=client)
+    for found in rows:
         [row] = yield ask("view_delivery", delivery_id=found["id"])
         log = yield ask("attempts", delivery_id=found["id"])
         return delivery_of(box, row, tuple(attempt_of(box, one) for one in log))
@@ -209,6 +212,8 @@ def page_of_deliveries(wanted: DeliveryFilter, before: int, limit: int) -> Step[
         "before": before,
         "limit": limit,
     }
+    if wanted.subscription_key is None and wanted.state is not None:
+        return (yield from page_of_state(wanted, before, limit))
     if wanted.subscription_key is None:
         return (yield ask("page_of_deliveries", client=wanted.client, **filters))
     found = yield ask(
@@ -219,12 +224,33 @@ def page_of_deliveries(wanted: DeliveryFilter, before: int, limit: int) -> Step[
     return []
 
 
+def page_of_state(wanted: DeliveryFilter, before: int, limit: int) -> Step[Rows]:
+    """By time, for those of one state may be few among very many."""
+    edge, top = (math.inf if wanted.until is None else wanted.until, -1), before
+    for row in (yield ask("made_at", delivery_id=before)):
+        edge, top = min(edge, (row["created_at"], before)), NEWEST
+    return (
+        yield ask(
+            "page_of_state",
+            client=wanted.client,
+            state=wanted.state,
+            host=wanted.host,
+            since=wanted.since or 0.0,
+            at=edge[0],
+            before=edge[1],
+            top=top,
+            limit=limit,
+        )
+    )
+
+
 def delivery_of(box: Box, row: Row, log: tuple[Attempt, ...] = ()) -> Delivery:
     subscription_id = f"sub_{row['key']}"
     destination = opened(box.open_destination, row["destination"])
     return Delivery(
-        id=message_id(subscription_id, row["sequence"]),
+        id=message_id(subscription_id, row["sequence"], hook_id(row)),
         subscription_id=subscription_id,
+        hook_id=hook_id(row),
         client=row["client"],
         type=row["type"],
         callback_url=destination.url if destination else None,
@@ -232,12 +258,28 @@ def delivery_of(box: Box, row: Row, log: tuple[Attempt, ...] = ()) -> Delivery:
         state=DeliveryState(row["state"]),
         attempts=row["attempts"],
         last_outcome=row["last_outcome"] and AttemptOutcome(row["last_outcome"]),
-        hint=row["hint"],
+        hint=hint_of(row),
         created_at=row["created_at"],
         updated_at=row["updated_at"],
-        next_attempt_at=row["next_at"],
+        next_attempt_at=next_attempt_at(row),
+        last_http_status=row["last_http_status"],
+        given_up_at=row["given_up_at"],
         log=log,
     )
+
+
+def hint_of(row: Row) -> str | None:
+    """Of a delivery: what its last attempt taught, and why it waits if its host does."""
+    resting = row["opened_at"] is not None and DeliveryState(row["state"]).pending
+    words = (row["hint"], WAITS if resting else None)
+    return " ".join(filter(None, words)) or None
+
+
+def next_attempt_at(row: Row) -> float | None:
+    """Not before the rest of a host is over that does not answer."""
+    if row["next_at"] is None or row["opened_at"] is None:
+        return row["next_at"] and float(row["next_at"])
+    return max(float(row["next_at"]), float(row["paused_until"]))
 
 
 def attempt_of(box: Box, row: Row) -> Attempt:

@@ -22,6 +22,7 @@ PLACES = (
     Place("sealed_credentials", "reseal_credential", "credential"),
     Place("sealed_destinations", "reseal_destination", "destination"),
     Place("sealed_subscriptions", "reseal_subscription", "subscription"),
+    Place("sealed_hooks", "reseal_hook", "hook"),
     Place("sealed_answers", "reseal_answer", "answer"),
     Place("sealed_events", "reseal_event", "event"),
     Place("sealed_attempts", "reseal_attempt", "attempt"),

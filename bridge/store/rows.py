@@ -18,6 +18,8 @@ class Listener:
 
     id: int
     key: str
+    client: str
+    hooks: int  # how many the client has
     provider: str
     task_id: str
     model: str | None
@@ -41,6 +43,8 @@ def listener_of(box: Box, row: Row) -> Listener:
     return Listener(
         id=row["id"],
         key=row["key"],
+        client=row["client"],
+        hooks=row["hooks"],
         provider=row["provider"],
         task_id=row["task_id"],
         model=row["model"] or extras["model"],
@@ -73,3 +77,8 @@ def extras_of(box: Box, sealed: bytes | None) -> Mapping[str, Any]:
         return NO_EXTRAS
     extras: dict[str, Any] = box.open(sealed, "subscription")
     return extras
+
+
+def hook_id(row: Row) -> str | None:
+    """Of a delivery; None: it goes to the subscription's own destination."""
+    return None if row["hook"] is None else f"hook_{row['hook']}"

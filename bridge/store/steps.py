@@ -7,6 +7,7 @@ query. So the logic is written once and no driver knows it.
 """
 
 from collections.abc import Callable, Generator, Mapping, Sequence
+from functools import cache
 from importlib import resources
 from typing import Any, NamedTuple, ParamSpec, Protocol, TypeVar
 
@@ -70,8 +71,9 @@ def ask(query: str, /, **params: Any) -> Query:
     return Query(query, params)
 
 
-def statements() -> dict[str, str]:
-    """The text of each query of queries.sql, by name."""
+@cache
+def statements() -> Mapping[str, str]:
+    """The text of each query of queries.sql, by name. Read once, for it takes long."""
     text = resources.files("bridge.store").joinpath("queries.sql").read_text("utf-8")
     queries = aiosql.from_str(text, "aiosqlite")
     names = (name for name in queries.available_queries if not name.endswith("_cursor"))

@@ -8,6 +8,7 @@ import orjson
 from bridge.errors import RequestError
 from bridge.model import (
     DeliveryState,
+    HookWish,
     IdempotencyKey,
     Observation,
     Subscription,
@@ -20,6 +21,7 @@ from bridge.store.claims import share_of
 from bridge.store.delivering import put_lane
 from bridge.store.meta import configured
 from bridge.store.reading import read_subscription
+from bridge.store.robots import lead_to_robot
 from bridge.store.rows import listener, listener_of
 from bridge.store.steps import Row, Step, ask
 from bridge.store.telling import drop_pending, rest_if_idle, tell_end
@@ -264,12 +266,11 @@ def answer_from_memory(
         yield from tell_end(box, listener_of(box, row), seen, now=now)
 
 
-def put_destination(box: Box, wish: Wish) -> Step[int]:
+def put_destination(box: Box, wish: Wish | HookWish) -> Step[int]:
     """Its id; what of it does not open any more is kept anew."""
     destination = wish.destination
     assert destination is not None  # noqa: S101 - the caller has looked
-    headers = orjson.dumps(dict(destination.headers), option=orjson.OPT_SORT_KEYS)
-    fingerprint = box.fingerprints.of("destination", wish.client, destination.url, headers)
+    fingerprint = box.fingerprint_destination(wish.client, destination)
     found = yield ask("find_destination", fingerprint=fingerprint)
     if not found:
         lane_id = yield from put_lane(wish.client, destination.host)
@@ -280,6 +281,7 @@ def put_destination(box: Box, wish: Wish) -> Step[int]:
             sealed=box.seal_destination(destination),
         )
         found = yield ask("find_destination", fingerprint=fingerprint)
+        yield from lead_to_robot(box, wish.client, destination, found[0]["id"])
     destination_id: int = found[0]["id"]
     if opened(box.open_destination, found[0]["sealed"]) is None:
         sealed = box.seal_destination(destination)

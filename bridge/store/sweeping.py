@@ -1,19 +1,14 @@
 """Steps of the sweep, which finds what must not exist, and repairs it."""
 
 from bridge import events
+from bridge.ids import END
 from bridge.model import DeliveryState
 from bridge.store.box import Box, opened
 from bridge.store.claims import share_of
+from bridge.store.owing import PATIENCE_S, add_delivery, schedule
 from bridge.store.rows import listener, listener_of
 from bridge.store.steps import Row, Step, ask
-from bridge.store.telling import (
-    CHUNK,
-    PATIENCE_S,
-    rest_if_idle,
-    schedule,
-    tell_end,
-    wipe_unused_key,
-)
+from bridge.store.telling import CHUNK, rest_if_idle, tell_end, wipe_unused_key
 
 AMISS = (
     "unwatched_subscriptions",
@@ -125,14 +120,8 @@ def owe_end(row: Row, now: float) -> Step[None]:
     wanted = row["type"] in events.expand(row["events"].split(" "))
     state = DeliveryState.WAITING if wanted else DeliveryState.FILTERED
     state = DeliveryState.GONE if wanted and row["gone_at"] is not None else state
-    [delivery] = yield ask(
-        "add_delivery",
-        subscription_id=row["id"],
-        sequence=0,
-        destination_id=row["destination_id"],
-        state=state.value,
-        now=now,
-    )
+    event, to = (row["id"], END), (0, row["destination_id"])
+    delivery_id = yield from add_delivery(event, to, state, now)
     if state.pending:
         at = now + PATIENCE_S
-        yield from schedule(delivery["id"], row["lane_id"], at=at, retry=False)
+        yield from schedule(delivery_id, row["lane_id"], at=at, retry=False)

@@ -8,10 +8,10 @@ from bridge import events, portable
 from bridge.ids import END
 from bridge.model import DeliveryState, Observation, Outcome
 from bridge.store.box import Box
+from bridge.store.owing import Places, owe
 from bridge.store.rows import Listener
-from bridge.store.steps import Row, Step, ask
+from bridge.store.steps import Row, Rows, Step, ask
 
-PATIENCE_S = 2.0  # a first attempt is never earlier than this after the 202
 CHUNK = 500  # of one transaction, so that a crowd never holds up anybody for long
 
 
@@ -85,8 +85,8 @@ def tell_update(
         progress=seen.progress,
     )
     yield from add_event(box, listener, sequence, event, now)
-    place = yield from supersede(listener.id, now)
-    yield from owe(listener, sequence, event["type"], now, place)
+    places = yield from supersede(listener.id, now)
+    yield from owe(listener, sequence, event["type"], now, places)
 
 
 def add_event(
@@ -102,65 +102,30 @@ def add_event(
     )
 
 
-def owe(
-    listener: Listener, sequence: int, type_: str, now: float, place: Row | None = None
-) -> Step[None]:
-    """A delivery, due now or at the `place` of the one it supersedes."""
-    if listener.destination_id is None:
-        return
-    state = owed_state(listener, type_)
-    [delivery] = yield ask(
-        "add_delivery",
-        subscription_id=listener.id,
-        sequence=sequence,
-        destination_id=listener.destination_id,
-        state=state.value,
-        now=now,
-    )
-    if state.pending:
-        assert listener.lane_id is not None  # noqa: S101 - every destination has one
-        at = place["next_at"] if place else now
-        yield from schedule(
-            delivery["id"],
-            listener.lane_id,
-            at=max(at, listener.created_at + PATIENCE_S),
-            retry=bool(place and place["retry"]),
-            failures=place["failures"] if place else 0,
-        )
+def affordable(rows: Rows) -> Rows:
+    """As many of these listeners, one at least, as are owed no more than a chunk: each has
+    a delivery of its own, and one for each of its client's hooks.
+    """
+    owed = 0
+    for number, row in enumerate(rows):
+        owed += 1 + row["hooks"]
+        if number and owed > CHUNK:
+            return rows[:number]
+    return rows
 
 
-def schedule(
-    delivery_id: int, lane_id: int, *, at: float, retry: bool, failures: int = 0
-) -> Step[None]:
-    yield ask(
-        "schedule_delivery",
-        delivery_id=delivery_id,
-        manual=0,
-        lane_id=lane_id,
-        retry=int(retry),
-        next_at=at,
-        failures=failures,
-    )
-    yield ask("advance_retry" if retry else "advance_first", lane_id=lane_id, at=at)
-
-
-def owed_state(listener: Listener, type_: str) -> DeliveryState:
-    if type_ not in events.expand(listener.events):
-        return DeliveryState.FILTERED
-    return DeliveryState.GONE if listener.gone else DeliveryState.WAITING
-
-
-def supersede(subscription_id: int, now: float) -> Step[Row | None]:
-    """Drop an update still owed; its place in the schedule, if none is in flight."""
-    place = None
+def supersede(subscription_id: int, now: float) -> Step[Places]:
+    """Drop updates still owed; the place in the schedule of each that is not in flight."""
+    places: dict[int, Row] = {}
     dropped = yield ask(
         "drop_deliveries", subscription_id=subscription_id, state="superseded", now=now
     )
     for delivery in dropped:
         for row in (yield ask("superseded_schedule", delivery_id=delivery["id"])):
-            place = row if row["claimed_at"] is None else None
+            if row["claimed_at"] is None:
+                places[delivery["hook_id"]] = row
         yield ask("drop_schedule", delivery_id=delivery["id"])
-    return place
+    return places
 
 
 def drop_pending(subscription_id: int, state: DeliveryState, now: float) -> Step[None]:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from bridge.cadence import PollPolicy
 from bridge.model import Observation, PollOutcome
+from bridge.store import hooks, noticing
 from bridge.store.box import Box
 from bridge.store.rows import listener, listener_of
 from bridge.store.steps import Row, Rows, Step, ask
@@ -38,7 +39,7 @@ class Doubt(NamedTuple):
 class Deadlines:
     ended: list[str]  # keys of subscriptions
     polled: bool  # a watch has become due
-    more: bool  # the chunk was full
+    more: bool  # some are left
 
 
 def check_deadlines(
@@ -81,7 +82,8 @@ def check_deadlines(
         else:
             overdue.append(row)
     ended = yield from end_by_our_word(box, overdue, now)
-    return Deadlines(ended, polled, more=len(rows) == CHUNK)
+    more = len(rows) == CHUNK or len(ended) < len(overdue)
+    return Deadlines(ended, polled, more)
 
 
 def key_is_lost(row: Row) -> bool:
@@ -98,7 +100,10 @@ def spare_of(row: Row) -> float:
 
 
 def end_by_our_word(box: Box, rows: Iterable[Row], now: float) -> Step[list[str]]:
-    """End these subscriptions as the last answer about their watch allows."""
+    """End these subscriptions as the last answer about their watch allows; none of those
+    any more who would be owed more than a chunk together with the others.
+    """
+    owed = 0
     watches: dict[int, list[Row]] = {}
     for row in rows:
         watches.setdefault(row["watch_id"], []).append(row)
@@ -109,6 +114,9 @@ def end_by_our_word(box: Box, rows: Iterable[Row], now: float) -> Step[list[str]
             last = PollOutcome(row["outcome"] or PollOutcome.UNREACHABLE)
             seen, word = Observation(outcome=last), own_outcome(last)
             for found in (yield from listener(watch_id, row["id"])):
+                owed += 1 + found["hooks"]
+                if owed > CHUNK and ended:
+                    continue
                 ended += yield from close(box, listener_of(box, found), word, seen, now=now)
         yield from rest_if_idle(watch_id, watch["credential_id"])
     return ended
@@ -143,6 +151,7 @@ def prune(*, before: float, shared: bool) -> Step[int]:
     """Delete one chunk of what finished before `before`; how many subscriptions."""
     if shared and not (yield from alone()):
         return 0
+    yield from noticing.clear_out(before=before)
     rows = yield ask("old_subscriptions", before=before, limit=CHUNK)
     for row in rows:
         yield ask("delete_attempts", subscription_id=row["id"])
@@ -154,6 +163,8 @@ def prune(*, before: float, shared: bool) -> Step[int]:
         if row["destination_id"] is not None:
             yield ask("delete_destination", destination_id=row["destination_id"])
             yield ask("delete_lane", lane_id=row["lane_id"])
+    if rows:
+        yield ask("delete_robots")
     return len(rows)
 
 
@@ -169,4 +180,5 @@ def forget(*, now: float, idempotency_before: float, shared: bool) -> Step[int]:
         return 0
     answers = yield ask("forget_answers", now=now, limit=CHUNK)
     keys = yield ask("forget_keys", before=idempotency_before, limit=CHUNK)
+    yield from hooks.clear_out(now=now)
     return len(answers) + len(keys)

@@ -12,7 +12,7 @@ from bridge import callback, duration, formats
 from bridge.api import body, form, idempotency, models, query, subscribing, views, wishing
 from bridge.api.auth import Caller
 from bridge.api.deliveries import READERS
-from bridge.api.models import SubscribeBody
+from bridge.api.models import HookBody, SubscribeBody
 from bridge.api.subscriptions import FILTERS
 from bridge.model import (
     Attempt,
@@ -20,6 +20,7 @@ from bridge.model import (
     Delivery,
     DeliveryState,
     DeliverySummary,
+    Hook,
     LastPoll,
     Outcome,
     PollOutcome,
@@ -68,6 +69,17 @@ DELIVERY = Delivery(
     created_at=1,
     updated_at=1,
     next_attempt_at=None,
+)
+HOOK = Hook(
+    id="hook_a",
+    client="shop",
+    url="https://app.example/",
+    events=("task.ended",),
+    provider=None,
+    method="POST",
+    format="standard",
+    created_at=1,
+    minted_secret=None,
 )
 ATTEMPT = Attempt(
     number=1,
@@ -134,6 +146,17 @@ def test_every_field_of_a_delivery_is_listed_and_no_other() -> None:
     view = views.delivery_view(DELIVERY, CLIENT)
     assert list(named("field", 2)) == [*view, "attempts"]
     assert list(named("field of an attempt")) == list(views.attempt_view(ATTEMPT))
+
+
+def test_every_field_of_a_hook_is_listed_and_no_other() -> None:
+    """
+    A no-code tool's app is written by this table.
+    """
+    assert set(named("field of POST /hooks")) == set(HookBody.model_fields)
+    answer = re.search(r'```json\n(\{"id": "hook_.*?)```', PAGE, re.DOTALL)
+    assert answer is not None
+    shown = set(re.findall(r'"(\w+)": ', answer[1])) - {"warnings", "signing_secret"}
+    assert shown == set(views.hook_view(HOOK, CLIENT))
 
 
 @pytest.mark.parametrize(

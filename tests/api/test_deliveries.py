@@ -25,16 +25,19 @@ async def test_a_delivery_is_shown_with_its_attempts(api: Api, delivery: str) ->
     assert shown == {
         "id": delivery,
         "subscription_id": f"sub_{delivery[4:-2]}",
+        "hook_id": None,
         "type": "task.succeeded",
         "callback_url": CALLBACK,
         "host": "app.example.com",
         "state": "retrying",
         "attempt_count": 1,
         "last_outcome": "refused",
+        "last_http_status": 500,
         "hint": shown["hint"],
         "created_at": "2027-01-15T08:00:05Z",
         "updated_at": "2027-01-15T08:00:05Z",
         "next_attempt_at": shown["next_attempt_at"],
+        "given_up_at": None,
         "attempts": [
             {
                 "number": 1,

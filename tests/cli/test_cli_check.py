@@ -7,6 +7,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 
 from bridge.cli.findings import (
@@ -14,6 +15,7 @@ from bridge.cli.findings import (
     State,
     database_finding,
     judged,
+    notice_finding,
     provider_findings,
     sync_finding,
 )
@@ -26,6 +28,7 @@ from bridge.model import Answer, Observation, PollOutcome, PollRequest
 from bridge.providers.configured import configured
 from bridge.simulator.demo.child import free_port
 from bridge.simulator.provider import ProviderSimulator
+from bridge.simulator.receiver import ReceiverSimulator
 from bridge.simulator.words import Dialect
 from bridge.store.migrate import migrate
 from tests.cli.commands import Bridge, invoke, locked, told
@@ -196,6 +199,44 @@ async def test_a_good_database_opens_and_waits_for_the_disk(tmp_path: Path) -> N
     found = await found_in(config(tmp_path))
     assert found == Finding("database", State.OK, "opens, and waits for the disk")
     assert sync_finding(False).state is State.FAULT
+
+
+def notifying(folder: Path, url: str | None) -> Config:
+    secret = {"signing_secret": ENOUGH["BRIDGE_SIGNING_SECRET"]}
+    given = {"notify": {"url": url, **secret}, "callbacks": {"allow_hosts": ["127.0.0.1"]}}
+    return load(given, ENOUGH, folder)
+
+
+async def test_a_test_notice_is_sent_signed_and_judged(tmp_path: Path) -> None:
+    """The night when the first real one is due is a bad time to find out."""
+    secrets = [ENOUGH["BRIDGE_SIGNING_SECRET"]]
+    async with ReceiverSimulator(SystemClock(), secrets=secrets) as receiver:
+        good = await notice_finding(notifying(tmp_path, f"{receiver.url}/ok"))
+        bad = await notice_finding(notifying(tmp_path, f"{receiver.url}/no-such-path"))
+    assert (good.state, good.detail) == (State.OK, "a test notice was accepted (200)")
+    assert (bad.state, "(404" in bad.detail) == (State.FAULT, True)
+    sent = receiver.requests[0]
+    event = orjson.loads(sent.body)
+    assert (sent.fault, event["test"], event["id"]) == (None, True, sent.webhook_id)
+    assert event["type"] == "provider.key_refused"
+    assert "a test of poll-bridge" in event["data"]["message"]
+
+
+async def test_a_test_notice_that_goes_nowhere_is_a_fault(tmp_path: Path) -> None:
+    nowhere = f"http://127.0.0.1:{free_port()}/secret-path"
+    found = await notice_finding(notifying(tmp_path, nowhere))
+    assert found.state is State.FAULT
+    assert "no answer" in found.detail
+    assert "secret-path" not in found.detail
+    unset = await notice_finding(notifying(tmp_path, None))
+    assert (unset.state, "not set" in unset.detail) == (State.FAULT, True)
+
+
+def test_a_notice_that_nobody_would_get_gives_a_code(tmp_path: Path) -> None:
+    """Asked for, it is part of what must work."""
+    result = invoke("check", "--offline", "--notify", env=ENOUGH)
+    assert result.exit_code == 1
+    assert "notify.url is not set" in result.stdout
 
 
 def test_what_is_wrong_first_gives_the_code(tmp_path: Path) -> None:

@@ -14,16 +14,18 @@ import pytest
 from typer.testing import Result
 
 from bridge.cli.files import reading
-from bridge.store import Store, open_store
+from bridge.notices import TYPES, Seen
+from bridge.store import NoticesTo, Store, open_store
 from bridge.store.contents import Contents
 from bridge.store.postgres.filling import differences
 from bridge.vault import Vault
 from tests.cli.commands import invoke, locked, started
 from tests.conftest import FakeClock
 from tests.settings import ENCRYPTION_KEY, ENOUGH
+from tests.store.hooking import hooked, remove
 from tests.store.in_flight import Flight, landed, taken_off
 from tests.store.postgres import connected
-from tests.store.scene import Scene
+from tests.store.scene import Scene, destination
 
 MADE = "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'"
 BLOCKED = """SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'
@@ -78,6 +80,28 @@ async def test_a_bridge_goes_on_where_its_work_was_moved_to(
     assert content(path) == before
     async with opened(postgres) as store:
         await landed(store, clock, flight)
+
+
+async def test_hooks_and_notices_go_on_where_they_were_moved_to(
+    path: Path, postgres: str, clock: FakeClock
+) -> None:
+    """What they are owed, and whose they are."""
+    ops = NoticesTo(destination=destination("ops"), format="standard", types=TYPES)
+    late = Seen(late={"polls": 900.0})
+    async with opened(f"sqlite:///{path}") as store:
+        scene = Scene(store, clock)
+        hook = await hooked(scene)
+        key = await scene.ended(destination=None)
+        assert len(await store.notice(ops, late, now=scene.now)) == 1
+    assert (await move(postgres)).exit_code == 0
+    async with opened(postgres) as store:
+        scene = Scene(store, clock)
+        assert await store.notice(ops, late, now=scene.now) == [], "it was told"
+        told = {each.type: each.message_id for each in await scene.claim_deliveries()}
+        assert told["task.succeeded"] == f"msg_{key}_0_{hook}"
+        assert told.keys() == {"task.succeeded", "backlog.late"}
+        assert await remove(scene, hook)
+        assert await store.sweep(now=scene.now) == 0
 
 
 async def test_people_are_told_the_counts_and_what_comes_next(

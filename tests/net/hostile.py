@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from bridge.model import DIRECT, Way
 from bridge.net.addresses import Network
 from bridge.net.guard import Egress
 from bridge.net.resolver import Resolver
@@ -239,6 +240,7 @@ async def way_out(
     allow_networks: Sequence[Network] = (LOOPBACK,),
     limit: int = 100,
     ca_file: str | None = None,
+    way: Way = DIRECT,
     keep_alive_s: float = 5,
 ) -> AsyncIterator[Egress]:
     """An Egress whose names are `names`; it must leave no task behind."""
@@ -253,13 +255,17 @@ async def way_out(
             allow_networks=allow_networks,
             limit=limit,
             user_agent="poll-bridge/test (self-hosted)",
-            ca_file=ca_file,
+            way=Way(authorities=pem(ca_file)) if ca_file else way,
             keep_alive_s=keep_alive_s,
         ) as egress:
             yield egress
         await resolver.close()
     left = [task for task in asyncio.all_tasks() - before if not serves(task)]
     assert not left
+
+
+def pem(path: str) -> str:
+    return Path(path).read_text()
 
 
 def serves(task: asyncio.Task[Any]) -> bool:

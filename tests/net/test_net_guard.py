@@ -9,12 +9,11 @@ import pytest
 from bridge.net.failure import FAILURES, failure
 from bridge.net.guard import (
     ADDRESSES_TRIED,
-    TCP_OPTIONS,
-    UNSENT_MS,
     AddressForbidden,
     Egress,
 )
 from bridge.net.resolver import DnsFailure, Resolver
+from bridge.net.sockets import TCP_OPTIONS, UNSENT_MS
 from tests.net.hostile import (
     LOOPBACK,
     OK,

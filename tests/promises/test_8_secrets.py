@@ -298,15 +298,52 @@ async def test_what_goes_well_leaves_nothing_to_read(world: World) -> None:
     await check_nothing_to_read(world)
 
 
+async def test_a_standing_hook_leaves_nothing_to_read(world: World) -> None:
+    """Its URL is a secret of some tool's, and it has a signing secret of its own."""
+    marks, node = world.marks, world.node
+    asked = {
+        "url": world.receiver + path_of(marks, "hook", to="/ok"),
+        "headers": {"X-Token": marks("hook: header")},
+        "signing_secret": marks.secret("hook: signing secret"),
+    }
+    made = await node.call("POST", "/hooks", json=asked)
+    minted = await node.call("POST", "/hooks", json={"url": asked["url"]})
+    assert (made.status, minted.status) == (201, 201)
+    marks.made["hook: minted secret"] = minted.json["signing_secret"]
+    body = {"provider": "amux", "task_id": "hooked"}
+    key = (await node.call("POST", "/subscribe", json=body)).json["id"][4:]
+    for hook in (made.json["id"], minted.json["id"]):
+        await accepted(node, f"/deliveries/msg_{key}_0_{hook[5:]}")
+        for method in ("GET", "DELETE"):
+            answer = await node.call(method, f"/hooks/{hook}", key=KEYS["blog"])
+            assert (answer.status, readable(world, answer)) == (404, [])
+    assert (await node.call("GET", "/hooks", key=KEYS["blog"])).json["items"] == []
+    await check_nothing_to_read(world)
+
+
+async def accepted(node: Node, path: str) -> None:
+    async with asyncio.timeout(60):
+        while True:
+            found = await node.call("GET", path)
+            if found.status == 200 and found.json["state"] == "accepted":
+                return
+            await SystemClock().wait(asyncio.Event(), 0.05)
+
+
 async def test_a_receiver_that_repeats_our_request_is_shown_to_its_owner_only(
     world: World,
 ) -> None:
     """Its answer is kept for whoever has to mend it; it holds whatever we have sent."""
     marks = world.marks
     wanted = {"echo": 1, "redirect": 1, "refuse": 2}
+    robot = {"secret": marks("robot secret"), "keyword": marks("robot keyword")}
+    fields: dict[str, Any] = {"refuse": {"format": "dingtalk", "robot": robot}}
     ids = {
         name: await world.subscribe(
-            name, path_of(marks, name, to=f"/{name}"), **secretive(marks, name)
+            name,
+            path_of(marks, name, to=f"/{name}"),
+            **secretive(marks, name),
+            **fields.get(name, {}),
         )
         for name in wanted
     }
@@ -375,6 +412,19 @@ BAD: Mapping[str, Mapping[str, Any]] = {
     "a header that is a list": {"headers": {"X-Token": ["{mark}"]}},
     "headers as text": {"headers": "X-Token: {mark}"},
     "metadata as text": {"metadata": "{mark}"},
+    "a robot's secret of two words": {
+        "format": "feishu",
+        "robot": {"secret": "{mark} {mark}"},
+    },
+    "a robot's secret that is a list": {
+        "format": "feishu",
+        "robot": {"secret": ["{mark}"]},
+    },
+    "a robot's secret by another name": {
+        "format": "feishu",
+        "robot": {"{mark}": "{mark}"},
+    },
+    "a robot's secret where there is none": {"robot": {"secret": "{mark}"}},
     "a field nobody knows": {"apiKey": "{mark}"},
     "no provider": {"provider": None, "provider_api_key": "{mark}"},
     "an unknown provider": {"provider": "amuxx", "provider_api_key": "{mark}"},

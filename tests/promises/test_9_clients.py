@@ -123,6 +123,28 @@ async def test_equal_requests_and_keys_of_two_clients_have_nothing_in_common(
     assert (status, again["id"]) == (202, made[1][1]["id"])  # as the first time
 
 
+async def test_hooks_hear_of_their_own_client_only(api: Api) -> None:
+    """One URL, a shared chat channel's: what one client does with its hook is its own."""
+    url = f"{api.node.receiver.url}/ok"
+    made = {
+        client: (await api(client, "POST", "/hooks", json={"url": url}))[1]["id"]
+        for client in ("shop", "blog")
+    }
+    assert made["shop"] != made["blog"]
+    for method in ("GET", "DELETE"):
+        assert (await api("blog", method, f"/hooks/{made['shop']}"))[0] == 404
+    _, ended = await api.subscribe("shop", "no-url-0s", callback_url=None)
+    await api.node.turn(5)
+    hooked = f"msg_{ended['id'][4:]}_0_{made['shop'][5:]}"
+    assert [one.headers["webhook-id"] for one in api.node.receiver.requests] == [hooked]
+    assert (await api("blog", "GET", f"/deliveries/{hooked}"))[0] == 404
+    assert (await api("blog", "GET", "/deliveries"))[1]["items"] == []
+    await api("blog", "DELETE", f"/hooks/{made['blog']}")
+    await api.subscribe("shop", "no-url-0s", callback_url=None, metadata={"n": 2})
+    await api.node.turn(5)
+    assert len(api.node.receiver.requests) == 2
+
+
 async def test_a_full_client_leaves_others_their_room(api: Api) -> None:
     """Three at a time each: the fourth of one is refused, the first of another is not."""
     answers = [await api.subscribe("shop", f"t{n}") for n in range(4)]

@@ -44,7 +44,7 @@ DOWN_S = 1.0
 SUBSCRIPTIONS = 5_000
 CALLERS = 24
 HEALED_S = 150.0
-NO_DATABASE = "database: postgresql: "  # what a node says that finds none and leaves
+NO_DATABASE = "database: "  # what a node says that finds none, or loses it, and leaves
 REFUSED = (*IN_FLIGHT, (503, "store_unavailable"))
 POLL = {"first": "500ms", "min": "400ms", "interval": "800ms", "max": "1s"}
 

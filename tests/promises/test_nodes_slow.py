@@ -1,16 +1,20 @@
 """Nodes that share a database leave each other's slow answers alone."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from bridge.model import ClaimedPoll
+from bridge.store.poll_claims import keep_polls
 from tests.conftest import FakeClock
 from tests.store.postgres import Server
 from tests.world import World, config_with
 
 SLOW_S = 30.0  # more than the gap of five seconds
+PATIENCE_S = 0.5  # with what is not to happen
 
 
 @pytest.fixture
@@ -91,3 +95,34 @@ async def test_an_answer_that_was_kept_from_others_does_not_delay_the_next_poll(
     while clock.now() < due and not await claimed(other):
         clock.advance(0.1)
     assert clock.now() < due + 0.2
+
+
+async def test_an_answer_that_comes_while_it_is_being_kept_has_the_last_word(
+    nodes: tuple[World, World], clock: FakeClock
+) -> None:
+    """Or the next poll would be as far away as nobody else was to ask."""
+    one, other = nodes
+    await one.subscribe("t")
+    clock.advance(2.0)
+    [item] = await claimed(one)
+    clock.advance(item.next_at - clock.now() - 0.5)
+    one.upstream = one.providers
+    reached, go = asyncio.Event(), asyncio.Event()
+    database = one.store.database
+    write = database.write
+
+    async def late(step: Any, *args: Any, **kwargs: Any) -> Any:
+        if step is keep_polls:
+            reached.set()
+            await go.wait()
+        return await write(step, *args, **kwargs)
+
+    setattr(database, "write", late)  # noqa: B010 - a database that is slow is no mock
+    async with asyncio.TaskGroup() as group:
+        group.create_task(claimed(one))
+        await reached.wait()
+        answered = group.create_task(one.poller._poll(item))
+        await asyncio.wait({answered}, timeout=PATIENCE_S)
+        go.set()
+    clock.advance(item.next_at - clock.now() + 0.1)
+    assert len(await claimed(other)) == 1

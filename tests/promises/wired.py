@@ -8,7 +8,7 @@ from typing import Any
 
 from bridge.assembly import Bridge, Current, callback_egress, parts, provider_egress
 from bridge.callback import destination
-from bridge.config import Config
+from bridge.config import Config, Notify
 from bridge.model import Delivery, Subscription
 from bridge.net.resolver import Resolver
 from bridge.providers.configured import configured
@@ -121,12 +121,14 @@ async def wired(
     *,
     database: str | None = None,
     provider_url: str | None = None,
+    notify: Mapping[str, Any] | None = None,
     **settings: Any,
 ) -> AsyncIterator[Wired]:
     """`names` is all there is in the DNS; `settings` are those of `config`; `database` is a
     URL, an SQLite file in the folder by default.
 
-    `provider_url` may put another server in the place of the simulated provider.
+    `provider_url` may put another server in the place of the simulated provider. With
+    `notify` the receiver is told notices, at `/notices`.
     """
     async with AsyncExitStack() as stack:
         enter = stack.enter_async_context
@@ -135,6 +137,9 @@ async def wired(
         receiver = await enter(ReceiverSimulator(clock, secrets=secrets, independent=False))
         dns = await enter(name_server(names or {}))
         chosen = config(provider_url or provider.url, **settings)
+        if notify is not None:
+            told = Notify.model_validate({"url": f"{receiver.url}/notices", **notify})
+            chosen = chosen.model_copy(update={"notify": told})
         current = Current(chosen, configured(chosen))
         url = database or f"sqlite:///{folder / 'bridge.db'}"
         store, _ = await enter(open_counted(url))

@@ -827,3 +827,18 @@ async def test_an_unknown_lane_gives_nothing(scene: Scene) -> None:
 
     gone = Lane(10**6, "shop", "gone.test")
     assert not await scene.claim_deliveries(choose=lambda _: each([gone]))
+
+
+async def test_a_fault_of_our_own_proxy_calms_no_lane(scene: Scene) -> None:
+    """It is no word of the receiver: the two URLs that are throttled stand side by side."""
+    for path in ("a", "b"):
+        for task_id in ("1", "2"):
+            await scene.add(task_id, destination=destination(path))
+    await scene.poll(succeeded())
+    a, _a, b, _b = await scene.claim_deliveries()
+    await scene.hear(a, slow_down(1.0))
+    await scene.hear(b, Reply(outcome=AttemptOutcome.PROXY_ERROR))
+    await scene.hear(_b, slow_down(9.0))
+    await scene.add("fine", destination=destination("c"))
+    await scene.poll(succeeded())
+    assert await scene.claim_deliveries() == []

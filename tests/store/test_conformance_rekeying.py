@@ -9,6 +9,7 @@ from bridge.store.box import Box
 from bridge.store.rekeying import Cursor
 from bridge.vault import Vault
 from tests.conftest import ENCRYPTION_KEY
+from tests.store.hooking import SECRET, hooked
 from tests.store.scene import (
     ACCEPTED,
     BROKEN,
@@ -79,6 +80,19 @@ async def test_after_a_rekey_the_new_key_alone_opens_everything(
     assert (await scene.claim_poll()).own_key == "sk-own"
     assert (await scene.subscribe("b", provider_key="sk-own")).created is False
     assert active
+
+
+async def test_hooks_go_on_with_the_new_key_alone(scene: Scene, reopened: Reopened) -> None:
+    """Their secrets and URLs are sealed as well."""
+    hook = await hooked(scene)
+    await scene.ended(destination=None)
+    await rekey_all(await reopened(BOTH))
+    scene.store = await reopened(NEW)
+    found = await scene.store.hook(hook, "shop")
+    assert found is not None
+    assert found.url == "https://tool.test/standing"
+    claimed = await scene.claim_delivery()
+    assert (claimed.readable, claimed.signing_secrets) == (True, (SECRET,))
 
 
 async def test_fingerprints_survive_a_rekey(scene: Scene, reopened: Reopened) -> None:

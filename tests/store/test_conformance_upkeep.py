@@ -261,6 +261,7 @@ async def test_the_backlog_is_told_with_its_age(scene: Scene) -> None:
         "oldest_poll_at": None,
         "oldest_delivery_at": None,
         "exhausted": 0,
+        "silent_hosts": 0,
     }
     await scene.add("a", first_poll_s=1.0)
     await scene.add("b", first_poll_s=2.0)

@@ -28,6 +28,7 @@ from bridge.store.postgres.advancing import Advances
 from bridge.store.postgres.dialect import statements, translated
 from bridge.store.postgres.holding import held
 from bridge.store.postgres.migrating import apply
+from bridge.store.postgres.transaction import WRITE, Kind
 from bridge.store.steps import Query, Rows, Step, ask
 from bridge.vault import Vault
 from tests.conftest import ENCRYPTION_KEY, START
@@ -470,6 +471,53 @@ async def test_a_lost_connection_is_survived(postgres: Postgres, url: str) -> No
         await lost
     await postgres.write(put, b="new")
     assert await postgres.read(get, "a") == "old"
+
+
+async def test_a_connection_may_be_lost_between_two_statements(
+    postgres: Postgres, url: str
+) -> None:
+    """The pool has taken it back before the step finds out."""
+
+    async def work(connection: asyncpg.Connection) -> None:
+        await lose(connection, url)
+        await connection.execute("SELECT 1")
+
+    with pytest.raises(StoreUnavailable, match=r"^the connection was lost$"):
+        await postgres._transaction(Kind.of(WRITE, 1.0), work)
+    await postgres.write(put, b="new")
+
+
+async def test_a_connection_may_be_lost_after_the_commit(
+    postgres: Postgres, url: str
+) -> None:
+    """What is told once more then is told by the sweep at last; the step is done."""
+
+    async def work(connection: asyncpg.Connection) -> str:
+        await lose(connection, url)
+        await postgres._tell_again(connection, advances)
+        return "done"
+
+    advances = Advances()
+    put_off = advances.held_back(no_rows)
+    await put_off(ask("advance_first", lane_id=1, at=0.0))
+    assert await postgres._connected(work) == "done"
+
+
+async def no_rows(query: Query) -> Rows:
+    return []
+
+
+async def lose(connection: asyncpg.Connection, url: str) -> None:
+    async with connected(url) as other:
+        await other.execute("SELECT pg_terminate_backend($1)", connection.get_server_pid())
+    await until(lambda: taken_back(connection))
+
+
+async def taken_back(connection: asyncpg.Connection) -> bool:
+    await asyncio.sleep(0)
+    with suppress(asyncpg.InterfaceError):
+        return bool(connection.is_closed())
+    return True
 
 
 async def test_a_server_that_restarts_is_found_again(own: Server) -> None:

@@ -18,12 +18,16 @@ from bridge.model import (
     Reply,
     SubscriptionState,
 )
+from bridge.notices import TYPES, Seen
 from bridge.store import (
     Doubt,
+    NoticesTo,
     Subscribed,
     asking,
-    delivering,
+    breaking,
+    hooks,
     meta,
+    noticing,
     polling,
     subscribing,
     upkeep,
@@ -34,6 +38,7 @@ from bridge.transition import Move
 from bridge.vault import Vault
 from tests.conftest import ENCRYPTION_KEY
 from tests.store.held import END, done_or_blocked, held
+from tests.store.hooking import FULL, add_hook, hook_wish, hooked, remove
 from tests.store.postgres import Server, connected
 from tests.store.scene import (
     ACCEPTED,
@@ -64,7 +69,7 @@ async def other(server: Server) -> AsyncIterator[asyncpg.Connection]:
 def heard(scene: Scene, claimed: ClaimedDelivery, reply: Reply) -> tuple[Any, ...]:
     """The step that records it, and what it is given but for the time."""
     verdict = retry.decide(claimed, reply, schedule=scene.schedule, now=scene.now, dice=0.0)
-    return delivering.record_attempt, scene.store._box, claimed, reply, verdict
+    return breaking.record, scene.store._box, claimed, reply, verdict
 
 
 async def test_who_are_told_410_at_once_do_not_wait_for_each_other(scene: Scene) -> None:
@@ -122,6 +127,70 @@ async def test_a_url_that_was_told_gone_just_before_is_reopened(scene: Scene) ->
     async with held(database, adds, *adding(scene, "new"), now=scene.now) as added:
         await scene.hear(attempt, GONE)
     await the_end_is_owed(scene, added.result())
+
+
+async def test_a_hook_that_is_made_while_its_url_is_told_gone_stays(
+    scene: Scene, other: asyncpg.Connection
+) -> None:
+    """The tool was switched on again; the 410 is to an attempt from before."""
+    same = destination("old")
+    await scene.ended("old", destination=same)
+    scene.later(3.0)
+    attempt = await scene.claim_delivery()
+    scene.later(1.0)
+    wish = hook_wish(destination=same)
+    add = partial(hooks.add, most=9, full=FULL)
+    made = (add, scene.store._box, wish, "anew")
+    async with held(scene.store.database, END, *made, now=scene.now):
+        gone = asyncio.create_task(scene.hear(attempt, GONE))
+        await done_or_blocked(gone, other)
+    await gone
+    assert await scene.store.hook("anew", "shop") is not None
+    key = await scene.ended("new", destination=None)
+    assert (await scene.claim_delivery()).message_id == f"msg_{key}_0_anew"
+
+
+async def test_a_hook_that_is_removed_while_it_is_told_hears_nothing(scene: Scene) -> None:
+    """Whoever tells has seen it; the claim sees that it is gone."""
+    hook = await hooked(scene)
+    key = await scene.add(destination=None)
+    scene.later(2.0)
+    watch_id = (await scene.claim_poll()).watch_id
+    step = partial(polling.record_end, memory_until=scene.now)
+    told = (step, scene.store._box, watch_id, succeeded())
+    async with held(scene.store.database, "add_delivery", *told, now=scene.now):
+        assert await remove(scene, hook)
+    assert not await scene.claim_deliveries()
+    [listed] = await scene.list_deliveries()
+    assert (listed.id, listed.state) == (f"msg_{key}_0_{hook}", DeliveryState.STOPPED)
+
+
+async def test_of_equal_hooks_that_are_made_at_once_there_is_one(
+    scene: Scene, other: asyncpg.Connection
+) -> None:
+    """Through two nodes, because the answer of the first was slow."""
+    add = partial(hooks.add, most=9, full=FULL)
+    first = (add, scene.store._box, hook_wish(), "first")
+    async with held(scene.store.database, END, *first, now=scene.now):
+        second = asyncio.create_task(add_hook(scene))
+        await done_or_blocked(second, other)
+    again = await second
+    assert (again.created, again.hook.id) == (False, "hook_first")
+
+
+async def test_of_nodes_that_tell_the_operator_at_once_one_does(
+    scene: Scene, other: asyncpg.Connection
+) -> None:
+    """Each has seen the same; the second waits, and finds it told."""
+    to = NoticesTo(destination=destination("ops"), format="standard", types=TYPES)
+    seen = Seen(down={"amux": scene.now}, late={"polls": 900.0})
+    look = partial(noticing.look, mint=scene.store._mint)
+    first = (look, scene.store._box, to, seen)
+    async with held(scene.store.database, END, *first, now=scene.now):
+        second = asyncio.create_task(scene.store.notice(to, seen, now=scene.now))
+        await done_or_blocked(second, other)
+    assert await second == []
+    assert len(await scene.claim_deliveries()) == 2
 
 
 def adding(scene: Scene, task_id: str, **changes: Any) -> tuple[Any, ...]:

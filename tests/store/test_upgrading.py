@@ -1,6 +1,7 @@
 """A newer program on the database of an older one, with work under way."""
 
 import os
+import re
 import sqlite3
 import stat
 from collections.abc import AsyncIterator
@@ -16,9 +17,32 @@ from bridge.vault import Vault
 from tests.conftest import ENCRYPTION_KEY, FakeClock
 from tests.store.in_flight import landed, taken_off
 from tests.store.postgres import Server, connected
+from tests.store.scene import Scene
 
 OLD, LATEST = 1, len(migrations())
+DELIVERIES = """id, subscription_id, sequence, destination_id, state, attempts,
+    last_outcome, hint, lost, created_at, updated_at"""
+FORMER = [
+    one for one in split(migrations()[0]) if re.search(r" (TABLE|ON) deliveries ", one)
+]
 BACK = (  # from the latest schema to the old one
+    "DROP INDEX lanes_open",
+    "ALTER TABLE lanes DROP COLUMN opened_at",
+    "ALTER TABLE lanes DROP COLUMN silent_id",
+    "ALTER TABLE lanes DROP COLUMN silences",
+    "DROP INDEX lanes_replay",
+    "DROP INDEX lanes_retry",
+    "CREATE INDEX lanes_retry ON lanes (client, retry_ready_at)"
+    " WHERE retry_ready_at IS NOT NULL",
+    "DROP INDEX deliveries_state",
+    "DROP INDEX deliveries_given_up",
+    "CREATE INDEX deliveries_exhausted ON deliveries (updated_at)"
+    " WHERE state = 'exhausted'",
+    "ALTER TABLE deliveries DROP COLUMN given_up_at",
+    "DROP INDEX destinations_gone",
+    "DROP INDEX lanes_robot",
+    "ALTER TABLE lanes DROP COLUMN robot_id",
+    "DROP TABLE robots",
     "DROP INDEX poll_schedule_shares",
     "ALTER TABLE poll_schedule DROP COLUMN alone",
     "ALTER TABLE poll_schedule DROP COLUMN hinted_at",
@@ -30,8 +54,20 @@ BACK = (  # from the latest schema to the old one
     "DROP TABLE nodes",
     "DROP TABLE jobs",
 )
+SQLITE_BACK = (
+    *BACK,
+    f"CREATE TABLE kept AS SELECT {DELIVERIES} FROM deliveries",  # noqa: S608 - above
+    "DROP TABLE deliveries",
+    *FORMER,
+    "INSERT INTO deliveries SELECT * FROM kept",
+    "DROP TABLE kept",
+    "DROP TABLE hooks",
+)
 POSTGRES_BACK = (
     *BACK,
+    "ALTER TABLE deliveries DROP COLUMN hook_id",
+    "ALTER TABLE deliveries ADD UNIQUE (subscription_id, sequence)",
+    "DROP TABLE hooks",
     "ALTER TABLE delivery_schedule DROP CONSTRAINT delivery_schedule_lane_id_fkey",
 )
 POSTGRES_COLUMNS = """SELECT table_name, column_name, ordinal_position, data_type
@@ -71,7 +107,7 @@ def tables_of(connection: sqlite3.Connection) -> list[tuple[str, str]]:
 def take_back(path: Path) -> None:
     """As the older program would have left it."""
     with raw(path) as connection:
-        for statement in BACK:
+        for statement in SQLITE_BACK:
             connection.execute(statement)
         connection.execute(f"PRAGMA user_version = {OLD}")
         found = tables_of(connection)
@@ -212,3 +248,25 @@ async def test_a_failed_migration_leaves_no_copy(path: Path) -> None:
             pass
     assert schema_of(path) == OLD
     assert not list(path.parent.glob("*before*"))
+
+
+async def test_ids_of_deliveries_are_not_given_again_after_an_upgrade(
+    path: Path, clock: FakeClock
+) -> None:
+    """A result that comes after its row was deleted fits no other. And what refers to the
+    rows that were copied still does.
+    """
+    async with opened(f"sqlite:///{path}") as store:
+        await taken_off(store, clock)
+    take_back(path)
+    with raw(path) as connection:
+        connection.execute("UPDATE sqlite_sequence SET seq = 99 WHERE name = 'deliveries'")
+        before = connection.execute(f"SELECT {DELIVERIES} FROM deliveries").fetchall()  # noqa: S608
+    async with opened(f"sqlite:///{path}") as store:
+        scene = Scene(store, clock)
+        await scene.ended("later")
+    with raw(path) as connection:
+        after = connection.execute(f"SELECT {DELIVERIES} FROM deliveries").fetchall()  # noqa: S608
+        assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
+    assert (after[:-1], after[-1][0]) == (before, 100)
+    assert len(before) > 2

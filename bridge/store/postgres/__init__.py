@@ -161,7 +161,7 @@ class Postgres:
                 await transact(connection, self._write, tell)
         except faults.ERRORS as error:
             log.warning("lane.not_told", error=faults.told(error))
-            connection.terminate()
+            terminate(connection)
 
     async def _transaction(self, kind: Kind, work: Work[T]) -> T:
         return await self._connected(lambda one: transact(one, kind, work))
@@ -185,7 +185,7 @@ class Postgres:
     async def _drop(self, connection: asyncpg.Connection, error: BaseException) -> None:
         """Close a connection that is in doubt, and all that lead to the wrong server."""
         if not isinstance(error, Exception) or faults.lost(error):
-            connection.terminate()
+            terminate(connection)
         if isinstance(error, Exception) and faults.elsewhere(error):
             await self._pool.expire_connections()
 
@@ -212,6 +212,12 @@ async def open_postgres(
             **options(url, timeout_s=timeout_s, named=named),
         )
     return Postgres(pool, named=named, timeout_s=timeout_s)
+
+
+def terminate(connection: asyncpg.Connection) -> None:
+    """Also one that the pool has taken back because it was lost."""
+    with suppress(asyncpg.InterfaceError):
+        connection.terminate()
 
 
 async def leave(connection: asyncpg.Connection) -> None:

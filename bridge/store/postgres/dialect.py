@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import cache
 from importlib import resources
 from typing import Any, NamedTuple
 
@@ -22,8 +23,9 @@ class Statement(NamedTuple):
         return [params[name] for name in self.order]
 
 
-def statements() -> dict[str, Statement]:
-    """Each query of queries.sql, by name."""
+@cache
+def statements() -> Mapping[str, Statement]:
+    """Each query of queries.sql, by name. Read once, for it takes long."""
     text = resources.files("bridge.store").joinpath("queries.sql").read_text("utf-8")
     return translated(text)
 

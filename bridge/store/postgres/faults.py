@@ -14,6 +14,7 @@ ERRORS = (
 # Classes of SQLSTATE: the connection, resources, the operator, the system, damage; and at
 # the next connect after a change: the role, the database.
 OUT_OF_ORDER = ("08", "53", "57", "58", "XX", "28", "3D")
+TAKEN_BACK = "has been released back to the pool"  # asyncpg's word for a lost connection
 READ_ONLY = "25006"  # a standby, a demoted primary, or a database that was made read-only
 STOPPED = ("25P03", "25P04", "55P03")  # a time limit of the server's has passed
 # Another transaction was in the way: a deadlock, or it wrote, or deleted, a row first.
@@ -60,4 +61,6 @@ def told(error: Exception) -> str:
     >>> told(TimeoutError()), told(OSError("is starting up\\nDETAIL:  not consistent yet"))
     ('the database did not answer in time', 'is starting up')
     """
+    if TAKEN_BACK in str(error):
+        return "the connection was lost"
     return str(error).partition("\n")[0] or "the database did not answer in time"

@@ -1,0 +1,81 @@
+"""`replay`: one attempt more of each of many deliveries, by a running bridge."""
+
+import sys
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import typer
+
+from bridge.cli.deliveries import Client, Host, Since, Subscription, Until, filters
+from bridge.cli.exits import CommandFailed, UsageFault
+from bridge.cli.options import ApiKey, Json, Url
+from bridge.cli.output import as_json, note, program, say
+
+REPLAY_S = 600.0  # for very many; what was taken by then stays taken
+
+
+def replay(
+    *,
+    state: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="STATE",
+            help="exhausted, gone, presumed, accepted, retrying or waiting; may be "
+            "repeated. Default: exhausted.",
+        ),
+    ] = None,
+    since: Since = None,
+    until: Until = None,
+    host: Host = None,
+    subscription: Subscription = None,
+    client: Client = None,
+    limit: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, help="At most so many, the oldest first."),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count them.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    url: Url = None,
+    api_key: ApiKey = None,
+    json: Json = False,
+) -> None:
+    """Send many webhooks once more: those that were given up, or others."""
+    import asyncio
+
+    chosen = filters(since, until, host, subscription, client)
+    wanted = {**chosen, "state": state or None, "limit": limit}
+    body = {name: value for name, value in wanted.items() if value is not None}
+    counted: int | None = None
+    if dry_run or not yes:
+        counted = asyncio.run(replayed(url, api_key, body | {"dry_run": True}))
+    if not dry_run and (yes or confirmed(counted or 0)):
+        counted = asyncio.run(replayed(url, api_key, body))
+    if json:
+        say(as_json({"count": counted}))
+    else:
+        say(f"{'would be' if dry_run else 'are'} tried once more: {counted}")
+    if counted and not dry_run:
+        note(f"to see them: {program()} deliveries")
+
+
+def confirmed(count: int) -> bool:
+    """Whether there is anything to do; the user has said yes. Raises CommandFailed."""
+    if not count:
+        return False
+    note(f"Try {count} deliveries once more? [y/N]")  # typer's would write to the output
+    answer = sys.stdin.readline()
+    if not answer:
+        raise UsageFault("--yes: give it where nobody can be asked")
+    if answer.strip().lower() not in ("y", "yes"):
+        raise CommandFailed("nothing was done")
+    return True
+
+
+async def replayed(url: str | None, api_key: str | None, body: Mapping[str, Any]) -> int:
+    """How many there are, or were taken."""
+    from bridge.cli.reaching import reached
+    from bridge.cli.subscriptions import holding
+
+    async with reached(url, api_key) as api:
+        answer = await api.post("/deliveries/retry", body, wait_s=REPLAY_S)
+    return int(holding("count", answer.body)["count"])

@@ -1,0 +1,35 @@
+"""One notice to the operator, sent at once and without the database: a test."""
+
+import secrets
+import time
+
+from bridge import formats, notices, signature
+from bridge.assembly import callback_egress, names
+from bridge.clock import SystemClock
+from bridge.config import Config
+from bridge.model import Reply
+from bridge.noticing import destination_of
+from bridge.portable import encode
+from bridge.webhook import Sender
+
+
+async def tried(config: Config) -> Reply:
+    """What `notify.url` answers. Raises RequestError if it cannot be called at all."""
+    destination = destination_of(config.notify)
+    clock, timeout_s = SystemClock(), config.callbacks.timeout_s
+    type_ = config.notify.events[0] if config.notify.events else notices.LATE
+    owner = f"sub_{secrets.token_hex(11)}"
+    event = notices.event_of(notices.sample(type_), owner, 1, time.time(), test=True)
+    name = config.notify.format
+    made = formats.made(name, "POST", destination, [encode(event)], at=clock.wall())
+    headers = signature.headers(
+        message_id=event["id"],
+        sent_at=clock.wall(),
+        body=made.body or b"",
+        secrets=[one.get_secret_value() for one in config.notice_secrets],
+    )
+    headers["Content-Type"] = made.content_type or formats.JSON
+    async with names(clock) as resolver, callback_egress(config, resolver) as egress:
+        sender = Sender(egress, timeout_s=timeout_s, wall=clock.wall)
+        reply = await sender.send(destination, made.method, made.url, headers, made.body)
+        return formats.judged(name, reply)

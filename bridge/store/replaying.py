@@ -1,0 +1,131 @@
+"""Steps of replaying many deliveries: one extra attempt each, beside what is on schedule.
+
+A replay waits among the retries, which leave room for first attempts, and in a lane beside
+that of its destination: thousands of them never stand before a retry that falls due. It
+rests while that lane does, and moves along when its destination gets another.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import orjson
+
+from bridge.store.delivering import put_lane
+from bridge.store.reading import DeliveryFilter
+from bridge.store.steps import Query, Row, Rows, Step, ask
+
+
+class Place(NamedTuple):
+    """A lane by what names it, and the robot that it leads to."""
+
+    client: str
+    host: str
+    destination_id: int
+    robot_id: int | None
+
+
+class After(NamedTuple):
+    """The delivery after which to go on: when it was made, and its id."""
+
+    made_at: float = 0.0
+    id: int = -1
+
+
+BEGINNING = After()
+
+
+class Replays(NamedTuple):
+    """Deliveries that may be replayed, and where the next of them begin; None: no more."""
+
+    ids: Sequence[int]
+    after: After | None
+
+
+def beside(destination_id: int) -> int:
+    """Where the replays of a lane wait, by what names its place; and the other way round.
+
+    >>> beside(0), beside(7), beside(beside(7))
+    (-1, -8, 7)
+    """
+    return -1 - destination_id
+
+
+def find_replays(
+    wanted: DeliveryFilter, *, began_at: float, after: After, limit: int
+) -> Step[Replays]:
+    """The oldest of them. `wanted` has a state and an end of its time."""
+    rows = yield from rows_of(
+        wanted, max(after, After(wanted.since or 0.0)), began_at, limit
+    )
+    last = After(rows[-1]["created_at"], rows[-1]["id"]) if len(rows) == limit else None
+    return Replays([row["id"] for row in rows], last)
+
+
+def rows_of(
+    wanted: DeliveryFilter, after: After, began_at: float, limit: int
+) -> Step[Rows]:
+    filters = {
+        "state": wanted.state,
+        "host": wanted.host,
+        "since": after.made_at,
+        "after": after.id,
+        "until": wanted.until,
+        "began_at": began_at,
+        "limit": limit,
+    }
+    key, client = wanted.subscription_key, wanted.client
+    if key is None:
+        return (yield ask("replays", client=client, **filters))
+    for row in (yield ask("find_subscription", key=key, client=client)):
+        subscription_id = row["id"]
+        return (
+            yield ask("replays_of_subscription", subscription_id=subscription_id, **filters)
+        )
+    return []
+
+
+def replay(
+    ids: Sequence[int], state: str, *, began_at: float, now: float, wait: bool = False
+) -> Step[set[int]]:
+    """Owe each an extra attempt, if it is still in that state and is owed none; which.
+
+    Those that somebody else is at are left out, unless `wait` says to wait for them.
+    """
+    for delivery_id in ids if wait else ():
+        yield ask("lock_delivery", delivery_id=delivery_id)
+    rows = yield ask("take_replays", ids=keys_of(ids), state=state)
+    # In the order of their ids, as of two replays neither may wait for the other.
+    reopened = sorted({row["destination_id"] for row in rows})
+    if reopened:
+        opening = [{"destination_id": each, "began_at": began_at} for each in reopened]
+        yield Query("reopen_replayed", opening)
+    owed: set[int] = set()
+    for place, found in sorted(by_place(rows).items()):
+        lane_id = yield from put_replay_lane(place)
+        added = yield ask("owe_replays", ids=keys_of(found), lane_id=lane_id, now=now)
+        owed.update(row["delivery_id"] for row in added)
+        yield ask("advance_retry", lane_id=lane_id, at=now)
+    return owed
+
+
+def by_place(rows: Sequence[Row]) -> dict[Place, list[int]]:
+    """Deliveries by the lane beside which their replays wait."""
+    found: defaultdict[Place, list[int]] = defaultdict(list)
+    for row in rows:
+        place = Place(row["client"], row["host"], row["home_of"], row["robot_id"])
+        found[place].append(row["id"])
+    return found
+
+
+def put_replay_lane(place: Place) -> Step[int]:
+    """The id of the lane beside it. A robot's limits hold for replays as well."""
+    lane_id = yield from put_lane(place.client, place.host, beside(place.destination_id))
+    if place.robot_id is not None:
+        yield ask("lead_lane", lane_id=lane_id, robot_id=place.robot_id)
+    return lane_id
+
+
+def keys_of(ids: Sequence[int]) -> str:
+    """As the keys of a JSON object, which both databases read by the same name."""
+    return orjson.dumps({str(each): 0 for each in sorted(ids)}).decode()
