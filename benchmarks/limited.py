@@ -3,13 +3,14 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from heapq import heappop, heappush
+from math import inf
 from random import Random
 from statistics import fmean
 from typing import NamedTuple, Protocol
 
 from benchmarks.durations import lognormal
 from benchmarks.schedules import Learner, planned
-from bridge.cadence import PollPolicy, stretched
+from bridge.cadence import Plan, PollPolicy, stretched
 
 HEADINGS = ("how", "requests/s", "in flight", "polls of a task", "mean lag", "÷ first")
 DURATIONS = lognormal(120.0, 0.4)
@@ -66,12 +67,8 @@ class Queue:
 class Shared:
     """As `Spacing` of `bridge.store.spacing` does it."""
 
-    def __init__(self, policy: PollPolicy, dice: Random) -> None:
-        learner = Learner(policy, news=0.5)
-        for _ in range(PAST):
-            learner.saw(planned(learner.plan)(DURATIONS.drawn(dice), dice))
-        learner.learn()
-        self._plan, self._dice, self._stretch = learner.plan, dice, 1.0
+    def __init__(self, plan: Plan, dice: Random) -> None:
+        self._plan, self._dice, self._stretch = plan, dice, 1.0
 
     def first_s(self) -> float:
         return self._plan.gap_s(0.0, self._dice.random(), self._stretch)
@@ -84,13 +81,25 @@ class Shared:
         return self._plan.gap_s(age_s, self._dice.random(), self._stretch)
 
 
-class Provider:
-    """Tasks arrive at random, and at each turn some of those in flight are asked about."""
+class Arrival(NamedTuple):
+    """A task begins, and will take so long."""
 
-    def __init__(self, limit: Limit, spacing: Spacing, dice: Random) -> None:
-        self._limit, self._spacing, self._dice = limit, spacing, dice
+    born_at: float
+    took_s: float
+
+
+NO_MORE = Arrival(inf, 0.0)
+
+
+class Provider:
+    """At each turn some of the tasks in flight are asked about, `carried` by a request."""
+
+    def __init__(
+        self, spacing: Spacing, arrivals: Iterator[Arrival], carried: int = 1
+    ) -> None:
+        self._spacing, self._arrivals, self._carried = spacing, arrivals, carried
         self._in_flight: list[Task] = []
-        self._arrives_at, self._arrived = 0.0, 0
+        self._next, self._arrived = next(arrivals, NO_MORE), 0
         self.ended: list[tuple[Task, float]] = []
         self.counts: list[int] = []  # of tasks in flight, at each turn
         self.requests = 0
@@ -98,12 +107,12 @@ class Provider:
     def turn(self, now: float) -> None:
         self._arrive(now)
         self.counts.append(len(self._in_flight))
-        if not self._due(now) and self._limit.carried == 1:
+        if not self._due(now) and self._carried == 1:
             return  # a list is sent all the same: many share its cost
         self.requests += 1
         asked = [
             heappop(self._in_flight)
-            for _ in range(min(self._limit.carried, len(self._in_flight)))
+            for _ in range(min(self._carried, len(self._in_flight)))
         ]
         for task in asked:
             self._ask(task, now, short=self._due(now))
@@ -112,13 +121,13 @@ class Provider:
         return bool(self._in_flight) and self._in_flight[0].due_at <= now
 
     def _arrive(self, now: float) -> None:
-        while self._arrives_at <= now:
-            born_at, took_s = self._arrives_at, DURATIONS.drawn(self._dice)
+        while self._next.born_at <= now:
+            born_at, took_s = self._next
             first_at = born_at + self._spacing.first_s()
             task = Task(first_at, self._arrived, born_at, born_at + took_s, born_at)
             heappush(self._in_flight, task)
             self._arrived += 1
-            self._arrives_at += self._dice.expovariate(self._limit.arrivals_per_s)
+            self._next = next(self._arrivals, NO_MORE)
 
     def _ask(self, task: Task, now: float, *, short: bool) -> None:
         due_at = now + self._spacing.gap_s(task, now, short=short)
@@ -129,6 +138,21 @@ class Provider:
             heappush(self._in_flight, task)
 
 
+def at_random(per_s: float, dice: Random) -> Iterator[Arrival]:
+    born_at = 0.0
+    while True:
+        yield Arrival(born_at, DURATIONS.drawn(dice))
+        born_at += dice.expovariate(per_s)
+
+
+def shared(policy: PollPolicy, dice: Random) -> Shared:
+    learner = Learner(policy, news=0.5)
+    for _ in range(PAST):
+        learner.saw(planned(learner.plan)(DURATIONS.drawn(dice), dice))
+    learner.learn()
+    return Shared(learner.plan, dice)
+
+
 class Outcome(NamedTuple):
     requests_per_s: float
     in_flight: float
@@ -137,7 +161,8 @@ class Outcome(NamedTuple):
 
 
 def after(seconds: float, limit: Limit, spacing: Spacing, seed: int) -> Outcome:
-    provider = Provider(limit, spacing, Random(seed))
+    arrivals = at_random(limit.arrivals_per_s, Random(seed))
+    provider = Provider(spacing, arrivals, limit.carried)
     turns = int(seconds * limit.requests_per_s)
     for turn in range(turns):
         provider.turn(turn / limit.requests_per_s)
@@ -154,11 +179,11 @@ def after(seconds: float, limit: Limit, spacing: Spacing, seed: int) -> Outcome:
 def rows(seconds: float) -> Iterator[list[str]]:
     """A queue and what the bridge does; then Ark's tasks one by one, and by lists."""
     queue = after(seconds, TIGHT, Queue(TIGHT.policy), 1)
-    ours = after(seconds, TIGHT, Shared(TIGHT.policy, Random(2)), 1)
+    ours = after(seconds, TIGHT, shared(TIGHT.policy, Random(2)), 1)
     yield cells("10 requests/s, first come first served", queue, queue)
     yield cells("10 requests/s, shared out", ours, queue)
     one, listed = (
-        after(seconds / 2, limit, Shared(ARK, Random(2)), 1)
+        after(seconds / 2, limit, shared(ARK, Random(2)), 1)
         for limit in (ONE_BY_ONE, LISTED)
     )
     yield cells("Ark, 18 requests/s, one by one", one, one)

@@ -123,16 +123,16 @@ class Learner:
 
     def __init__(self, policy: PollPolicy, news: float) -> None:
         self._policy, self.share = policy, news
-        self._history, self._news = History(), History()
-        self.plan = learned(policy, self._history)
+        self.history, self._news = History(), History()
+        self.plan = learned(policy, self.history)
 
     def saw(self, seen: Seen) -> None:
         self._news.ran(0.0, seen.since_s)
         self._news.ended(seen.since_s, seen.until_s)
-        if self._news.count > self.share * self._history.tasks:
+        if self._news.count > self.share * self.history.tasks:
             self.learn()
 
     def learn(self) -> None:
-        self._history.add(self._news)
+        self.history.add(self._news)
         self._news = History()
-        self.plan = learned(self._policy, self._history)
+        self.plan = learned(self._policy, self.history)

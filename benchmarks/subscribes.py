@@ -91,11 +91,14 @@ def subscribing(
     return subscribe
 
 
-def subscribe_request(url: str, number: int, receiver_port: int = node.NOBODY) -> bytes:
+def subscribe_request(
+    url: str, number: int, receiver_port: int = node.NOBODY, **instead: str
+) -> bytes:
     body = {
         "provider": "amux",
         "task_id": node.task_id(number),
         "callback_url": node.hook_url(number, receiver_port),
+        **instead,
     }
     headers = {
         "Authorization": f"Bearer {node.API_KEY}",

@@ -14,6 +14,7 @@ from benchmarks import (
     memory,
     picture,
     polls,
+    requests,
     scale,
     subscribes,
 )
@@ -30,6 +31,7 @@ TINY = {
     fairness: ["--rate", "10", "--hosts", "5", "--backlog", "20"],
     memory: ["--watches", "256", "512"],
     cpu: ["--watches", "1000"],
+    requests: ["--nodes", "2", "--tasks", "4", "--takes", "0.5"],
     # Nodes are processes of their own, and begin later on a machine that is busy.
     scale: [
         "--nodes",
