@@ -43,6 +43,7 @@ class Known:
     addresses: tuple[str, ...]  # empty: `failure` says why
     failure: str
     expires_at: float
+    unasked: bool = False  # no question has left: the next is by another channel
 
 
 class Resolver:
@@ -81,6 +82,8 @@ class Resolver:
         known = self._cache.get(name)
         if known is None or known.expires_at <= self._now():
             known = await self._answer(name)
+            if known.unasked:
+                known = await self._answer(name)
         if not known.addresses:
             raise DnsFailure(known.failure)
         return known.addresses
@@ -114,6 +117,8 @@ class Resolver:
 
     def _remember(self, name: str, answer: asyncio.Future[pycares.AddrInfoResult]) -> Known:
         known = _known(answer, self._now())
+        if known.unasked:
+            self._channel_until = 0.0
         self._cache.pop(name, None)  # so that it goes to the end: the oldest leaves first
         while len(self._cache) >= self._cached_names:
             del self._cache[next(iter(self._cache))]
@@ -138,7 +143,11 @@ class Resolver:
 
 def _known(answer: asyncio.Future[pycares.AddrInfoResult], now: float) -> Known:
     if error := answer.exception():
-        return Known((), str(error.args[-1]).lower(), now + NEGATIVE_TTL_S)
+        # At times c-ares says so at once of a channel that has just been made, and that has
+        # sent nothing anywhere.
+        unasked = error.args[0] == pycares.errno.ARES_ECONNREFUSED
+        expires_at = now + NEGATIVE_TTL_S
+        return Known((), str(error.args[-1]).lower(), expires_at, unasked=unasked)
     nodes = answer.result().nodes
     ttl_s = min(min((node.ttl for node in nodes), default=0), POSITIVE_TTL_S)
     expires_at = now + max(ttl_s, LEAST_TTL_S)
