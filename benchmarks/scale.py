@@ -188,11 +188,12 @@ def give_memory(postgres: PostgresServer) -> None:
     """As docs/scaling.md advises: what is claimed is not looked for outside of it."""
     asyncio.run(told(postgres.get_uri(), f"ALTER SYSTEM SET shared_buffers = '{MEMORY}'"))
     subprocess.run(
-        [postgres.bin_path / "pg_ctl", "restart", "-w", "-D", postgres.pgdata],
+        [postgres.bin_path / "pg_ctl", "stop", "-w", "-D", postgres.pgdata],
         check=True,
         stdout=subprocess.DEVNULL,
         user=postgres.system_user,
     )
+    postgres.ensure_postgres_running()
 
 
 def fresh(postgres: PostgresServer, template: str = "") -> str:

@@ -39,7 +39,7 @@ from tests.promises.wired import wired
 
 MANY = int(os.environ.get("BRIDGE_TEST_HOSTILE", "300"))
 AT_ONCE = 64
-PATIENT_S, BRIEF_S = 2.0, 0.3  # timeouts
+PATIENT_S, BRIEF_S = 6.0, 0.3  # timeouts
 SPARE = 8  # open files: the channels of a resolver, a pooled connection
 FOLDER = Path("/proc/self/fd")  # of Linux: a name for each open file and socket
 HEAD = b"HTTP/1.1 200 OK\r\n"
