@@ -209,7 +209,10 @@ class Dispatcher:
         while True:
             try:
                 now = self._clock.now()
-                return await self._store.record_attempts(told, reply, now=now)
+                if len(told) > 1:
+                    return await self._store.record_attempts(told, reply, now=now)
+                [(claimed, verdict)] = told
+                return await self._store.record_attempt(claimed, reply, verdict, now=now)
             except StoreUnavailable as error:
                 if self.stopping.is_set():
                     raise
