@@ -2,14 +2,13 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from random import Random
-from typing import Protocol
 
 import structlog
 
-from bridge import formats, lanes, retry, signature
+from bridge import lanes, retry
 from bridge.breaker import Breaker
 from bridge.clock import Clock
 from bridge.errors import StoreUnavailable
@@ -20,11 +19,11 @@ from bridge.model import (
     AttemptOutcome,
     ClaimedDelivery,
     DeliveryState,
-    Destination,
     Reply,
 )
 from bridge.retry import Schedule, Verdict
 from bridge.robots import shared
+from bridge.sending import Send, send_signed
 from bridge.slots import Place, Slots
 from bridge.store import Claims, Pick, Store
 from bridge.worker import IDLE_S, Turn, Worker
@@ -37,17 +36,6 @@ UNREADABLE = "not sent: it is sealed with an encryption key that is no longer co
 UNSIGNABLE = "not sent: its client is no longer configured, so nothing could sign it"
 
 log = structlog.get_logger(__name__)
-
-
-class Send(Protocol):
-    async def send(
-        self,
-        destination: Destination,
-        method: str,
-        url: str,
-        headers: Mapping[str, str],
-        body: bytes | None,
-    ) -> Reply: ...
 
 
 class Dispatcher:
@@ -178,29 +166,19 @@ class Dispatcher:
         if not secrets:
             return Reply(outcome=AttemptOutcome.REFUSED, detail=UNSIGNABLE)
         try:
-            return await self._send(claimed, secrets, sender)
+            return await send_signed(
+                sender,
+                claimed.destination,
+                [claimed.body, *(each.body for each in claimed.riders)],
+                format_name=claimed.format,
+                method=claimed.method,
+                message_id=claimed.message_id,
+                secrets=secrets,
+                at=self._clock.wall(),
+            )
         except Exception:
             log.exception("work.failed", loop="dispatcher", message=claimed.message_id)
             return Reply(outcome=AttemptOutcome.UNKNOWN, detail=FAULT)
-
-    async def _send(
-        self, claimed: ClaimedDelivery, secrets: Sequence[str], sender: Send
-    ) -> Reply:
-        to, at = claimed.destination, self._clock.wall()
-        bodies = [claimed.body, *(each.body for each in claimed.riders)]
-        made = formats.made(claimed.format, claimed.method, to, bodies, at=at)
-        headers = signature.headers(
-            message_id=claimed.message_id,
-            sent_at=at,
-            body=made.body or b"",
-            secrets=secrets,
-            query=made.query,
-        )
-        if made.content_type is not None:
-            headers["Content-Type"] = made.content_type
-        sent = {**to.headers, **headers}
-        reply = await sender.send(to, made.method, made.url, sent, made.body)
-        return formats.judged(claimed.format, reply)
 
     async def _record(
         self, told: Sequence[tuple[ClaimedDelivery, Verdict]], reply: Reply

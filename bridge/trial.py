@@ -2,22 +2,10 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from bridge.hints import hint
 from bridge.model import ClaimedDelivery, Destination, Reply
-
-
-class Send(Protocol):
-    async def send(
-        self,
-        destination: Destination,
-        method: str,
-        url: str,
-        headers: Mapping[str, str],
-        body: bytes | None,
-    ) -> Reply: ...
-
+from bridge.sending import Send
 
 Attempt = Callable[[ClaimedDelivery, Send], Awaitable[Reply]]
 

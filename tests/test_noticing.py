@@ -8,15 +8,23 @@ import orjson
 import pytest
 from aiohttp import web
 
-from bridge.model import DeliveryState
-from bridge.notices import LATE_S, TYPES
+from bridge import formats
+from bridge.config import Notify
+from bridge.lanes import Window
+from bridge.model import DeliveryState, Robot
+from bridge.notices import LATE_S, TYPES, Seen
+from bridge.noticing import destination_of
 from bridge.simulator.loopback import Loopback
 from bridge.simulator.receiver import ReceiverSimulator
-from bridge.store import DeliveryFilter
+from bridge.store import DeliveryFilter, NoticesTo, Pick
 from tests.conftest import FakeClock
 from tests.promises.wired import Wired, wired
 
 MINUTE, HOUR = 60.0, 3_600.0
+TO_ROBOT = {
+    "url": "https://hooks.slack.com/services/T/B/x",
+    "signing_secret": ["whsec_" + "c2VjcmV0" * 6],
+}
 EVERYTHING = {"events": TYPES, "signing_secret": "whsec_" + "c2VjcmV0" * 6}
 
 
@@ -185,3 +193,34 @@ async def test_without_a_url_nothing_is_looked_for(
         found = await node.bridge.store.deliveries(DeliveryFilter(client=None), limit=9)
         assert found.items == []
         assert node.receiver.requests == []
+
+
+def test_a_chat_robot_is_told_with_its_secret() -> None:
+    """It is another destination for every secret: a new one begins anew."""
+    robot = {"format": "feishu", "robot_secret": "s3cret", "robot_keyword": "ops"}
+    to = destination_of(Notify.model_validate(TO_ROBOT | robot))
+    assert to.robot == Robot(kind="feishu", secret="s3cret", keyword="ops")
+    assert destination_of(Notify.model_validate(TO_ROBOT)).robot is None
+
+
+async def test_a_notice_is_made_for_a_chat_robot(tmp_path: Path, clock: FakeClock) -> None:
+    """Through its own lane, and by its limit."""
+    notify = TO_ROBOT | {"format": "slack"}
+    async with wired(tmp_path, clock, notify=notify) as node:
+        to = NoticesTo(
+            destination=destination_of(Notify.model_validate(notify)),
+            format="slack",
+            types=TYPES,
+        )
+        await node.bridge.store.notice(
+            to, Seen(late={"polls": 2 * LATE_S}), now=clock.now()
+        )
+        ready = await node.bridge.store.delivery_lanes(now=clock.now(), window=Window())
+        picks = [Pick(lane, 9) for lane in ready.lanes]
+        claims = await node.bridge.store.claim_deliveries(
+            picks, now=clock.now(), lease_s=35
+        )
+        [found] = claims.items
+    made = formats.made(found.format, found.method, found.destination, [found.body], at=0.0)
+    assert made.body is not None
+    assert "polls are 10 minutes late" in orjson.loads(made.body)["text"]

@@ -27,7 +27,7 @@ from bridge.asking import Ask
 from bridge.bell import Bell
 from bridge.clock import SystemClock
 from bridge.config import Config
-from bridge.dispatcher import Dispatcher, Send
+from bridge.dispatcher import Dispatcher
 from bridge.errors import StoreUnavailable, VerificationError
 from bridge.health import Health
 from bridge.metrics import Metrics
@@ -45,6 +45,7 @@ from bridge.pacing import Pacing
 from bridge.poller import Poller
 from bridge.providers.configured import configured
 from bridge.retry import Schedule
+from bridge.sending import Send
 from bridge.signature import mint, verify
 from bridge.store import Reached, Store, open_store
 from bridge.store.sqlite import Sqlite

@@ -135,7 +135,36 @@ Secrets = Annotated[
 Format = Literal[
     "standard", "flat", "form", "query", "slack", "discord", "feishu", "dingtalk", "wecom"
 ]
-RobotFields = Annotated[dict[str, str], AfterValidator(robot_fields)]
+Shape = Annotated[
+    Format, Field(description="Of the body: an event, or what a chat robot takes.")
+]
+Method = Annotated[
+    Literal["POST", "GET"],
+    Field(description="How the webhook is sent; GET, if `format` is `query`."),
+]
+RobotFields = Annotated[
+    dict[str, str],
+    AfterValidator(robot_fields),
+    Field(
+        repr=False,
+        description="`secret` and `keyword` of a chat robot that wants them: feishu, "
+        "dingtalk.",
+    ),
+]
+Headers = Annotated[
+    dict[str, str],
+    at_most(ENTRIES),
+    Field(repr=False, description="Sent along with each webhook."),
+]
+Auth = Annotated[
+    dict[str, str],
+    at_most(ENTRIES),
+    Field(
+        repr=False,
+        description="How the receiver knows us: `type` bearer, basic, header or query, and "
+        "`token`, or `username` and `password`, or `name` and `value`.",
+    ),
+]
 Deadline = Annotated[
     float,
     PlainValidator(deadline),
@@ -153,8 +182,8 @@ class SubscribeBody(BaseModel):
     callback_url: str | None = Field(
         None,
         repr=False,
-        description="Where the webhook goes. Absent: the client's default, else nowhere: "
-        "the end is then read with `wait` or GET.",
+        description="Where the webhook goes. Absent: the client's default, else your hooks "
+        "alone; the end can be read with `wait` or GET.",
     )
     events: Events = Field(
         (events.TASK_ENDED,), description="Which events are sent; `task.ended`: all ends."
@@ -180,28 +209,11 @@ class SubscribeBody(BaseModel):
         None,
         description="When to give up, counted from now. Absent: as the provider's page.",
     )
-    format: Format = Field(
-        "standard",
-        description="Shape of the body: an event, or what a chat robot takes.",
-    )
-    method: Literal["POST", "GET"] = Field(
-        "POST", description="How the callback is called; GET, if `format` is `query`."
-    )
-    robot: RobotFields = Field(
-        default_factory=dict,
-        repr=False,
-        description="`secret` and `keyword` of a chat robot that wants them: feishu, "
-        "dingtalk.",
-    )
-    headers: Annotated[dict[str, str], at_most(ENTRIES)] = Field(
-        default_factory=dict, repr=False, description="Sent along with each webhook."
-    )
-    auth: Annotated[dict[str, str], at_most(ENTRIES)] = Field(
-        default_factory=dict,
-        repr=False,
-        description="How the receiver knows us: `type` bearer, basic, header or query, and "
-        "`token`, or `username` and `password`, or `name` and `value`.",
-    )
+    format: Shape = "standard"
+    method: Method = "POST"
+    robot: RobotFields = {}
+    headers: Headers = {}
+    auth: Auth = {}
     signing_secret: Secrets = Field(
         (), repr=False, description="`whsec_…`, one or several, instead of the client's."
     )
@@ -222,28 +234,11 @@ class HookBody(BaseModel):
         "subscriptions that ask for it themselves.",
     )
     provider: str | None = Field(None, description="Only of this provider. Absent: of all.")
-    format: Format = Field(
-        "standard",
-        description="Shape of the body: an event, or what a chat robot takes.",
-    )
-    method: Literal["POST", "GET"] = Field(
-        "POST", description="How the hook is called; GET, if `format` is `query`."
-    )
-    robot: RobotFields = Field(
-        default_factory=dict,
-        repr=False,
-        description="`secret` and `keyword` of a chat robot that wants them: feishu, "
-        "dingtalk.",
-    )
-    headers: Annotated[dict[str, str], at_most(ENTRIES)] = Field(
-        default_factory=dict, repr=False, description="Sent along with each webhook."
-    )
-    auth: Annotated[dict[str, str], at_most(ENTRIES)] = Field(
-        default_factory=dict,
-        repr=False,
-        description="How the receiver knows us: `type` bearer, basic, header or query, and "
-        "`token`, or `username` and `password`, or `name` and `value`.",
-    )
+    format: Shape = "standard"
+    method: Method = "POST"
+    robot: RobotFields = {}
+    headers: Headers = {}
+    auth: Auth = {}
     signing_secret: Secrets = Field(
         (),
         repr=False,

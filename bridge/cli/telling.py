@@ -3,13 +3,14 @@
 import secrets
 import time
 
-from bridge import formats, notices, signature
+from bridge import notices
 from bridge.assembly import callback_egress, names
 from bridge.clock import SystemClock
 from bridge.config import Config
 from bridge.model import Reply
 from bridge.noticing import destination_of
 from bridge.portable import encode
+from bridge.sending import send_signed
 from bridge.webhook import Sender
 
 
@@ -20,16 +21,14 @@ async def tried(config: Config) -> Reply:
     type_ = config.notify.events[0] if config.notify.events else notices.LATE
     owner = f"sub_{secrets.token_hex(11)}"
     event = notices.event_of(notices.sample(type_), owner, 1, time.time(), test=True)
-    name = config.notify.format
-    made = formats.made(name, "POST", destination, [encode(event)], at=clock.wall())
-    headers = signature.headers(
-        message_id=event["id"],
-        sent_at=clock.wall(),
-        body=made.body or b"",
-        secrets=[one.get_secret_value() for one in config.notice_secrets],
-    )
-    headers["Content-Type"] = made.content_type or formats.JSON
     async with names(clock) as resolver, callback_egress(config, resolver) as egress:
-        sender = Sender(egress, timeout_s=timeout_s, wall=clock.wall)
-        reply = await sender.send(destination, made.method, made.url, headers, made.body)
-        return formats.judged(name, reply)
+        return await send_signed(
+            Sender(egress, timeout_s=timeout_s, wall=clock.wall),
+            destination,
+            [encode(event)],
+            format_name=config.notify.format,
+            method="POST",
+            message_id=event["id"],
+            secrets=[one.get_secret_value() for one in config.notice_secrets],
+            at=clock.wall(),
+        )

@@ -12,7 +12,7 @@ Made when an event is sent; what is kept is always the standard event.
 
 from bridge.formats.answers import judged
 from bridge.formats.level import flat
-from bridge.formats.request import FORMATS, JSON, Made, made, payload
+from bridge.formats.request import FORMATS, Made, made, payload
 from bridge.formats.robots import ROBOTS, SIGNING
 from bridge.formats.url import (
     METADATA_MOST,
@@ -26,7 +26,6 @@ from bridge.formats.url import (
 
 __all__ = [
     "FORMATS",
-    "JSON",
     "METADATA_MOST",
     "QUERY_MOST",
     "ROBOTS",

@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 
 from bridge.api.hooks import MOST
-from bridge.model import AttemptOutcome, Reply
+from bridge.lanes import Window
+from bridge.model import AttemptOutcome, ClaimedDelivery, Reply, Robot
 from bridge.net.guard import AddressForbidden
 from bridge.net.resolver import DnsFailure
-from bridge.store import Store
+from bridge.store import Pick, Store
 from tests.api.acting import ACCEPTED, REFUSED, SUCCEEDED, attempt, poll
 from tests.api.conftest import (
     OPS,
@@ -222,6 +223,61 @@ async def test_a_delivery_to_a_hook_is_listed_shown_and_retried(
     late = await api("POST", f"/deliveries/{delivery_id}/retry")
     assert (late.status, late.code) == (409, "delivery_not_retryable")
     assert (await api("GET", f"/deliveries/{delivery_id}")).json["hook_id"] == hook_id
+
+
+async def claimed(api: Api) -> ClaimedDelivery:
+    """The one attempt that a new subscription without a URL comes to."""
+    await api.subscribe(callback_url=None)
+    store, clock = api.deps.store, api.clock
+    clock.advance(20.0)
+    await poll(store, clock, SUCCEEDED)
+    ready = await store.delivery_lanes(now=clock.now(), window=Window())
+    picks = [Pick(lane, 9) for lane in ready.lanes]
+    claims = await store.claim_deliveries(picks, now=clock.now(), lease_s=35)
+    [found] = claims.items
+    return found
+
+
+async def test_a_hook_may_be_a_chat_robot(api: Api) -> None:
+    """With all it wants to be told by, which is shown to nobody."""
+    told_by = {"secret": "s3cret", "keyword": "video"}
+    made = await hook(api, format="feishu", robot=told_by)
+    assert made.status == 201
+    assert "s3cret" not in str(made.json)
+    found = await claimed(api)
+    robot = Robot(kind="feishu", secret="s3cret", keyword="video")
+    assert (found.format, found.destination.robot) == ("feishu", robot)
+
+
+async def test_a_hook_has_credentials_for_its_receiver(api: Api) -> None:
+    made = await hook(api, auth={"type": "query", "name": "key", "value": "s3cret"})
+    assert made.json["url"] == f"{URL}?key=***"
+    listed = await api("GET", "/hooks")
+    assert "s3cret" not in str(listed.json)
+    assert (await claimed(api)).destination.url == f"{URL}?key=s3cret"
+
+
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        ({"format": "slack", "robot": {"secret": "s3cret"}}, "robot"),
+        ({"format": "slack", "method": "GET"}, "method"),
+        ({"auth": {"type": "bearer"}}, "auth.token"),
+        (
+            {
+                "url": "https://n8n.example/webhook-waiting/7",
+                "events": ["task.ended", "task.updated"],
+            },
+            "events",
+        ),
+    ],
+)
+async def test_a_hook_is_called_by_the_rules_of_subscriptions(
+    api: Api, fields: dict[str, Any], field: str
+) -> None:
+    answer = await hook(api, **fields)
+    assert answer.status == 422
+    assert field in [fault["field"] for fault in answer.json["errors"]]
 
 
 async def test_a_410_removes_a_hook(api: Api, store: Store, clock: NotedClock) -> None:

@@ -26,6 +26,7 @@ from tests.store.scene import (
 UNREACHABLE = Reply(outcome=AttemptOutcome.CONNECT_ERROR)
 BAD_GATEWAY = Reply(outcome=AttemptOutcome.REFUSED, http_status=502)
 FORBIDDEN = Reply(outcome=AttemptOutcome.ADDRESS_FORBIDDEN)
+PROXY = Reply(outcome=AttemptOutcome.PROXY_ERROR, http_status=502)
 
 
 def one_alone(lanes: Sequence[Lane]) -> list[Pick]:
@@ -93,15 +94,41 @@ async def test_nobody_there_has_many_forms(scene: Scene, reply: Reply) -> None:
     assert not await scene.claim_deliveries()
 
 
-@pytest.mark.parametrize("reply", [BROKEN, FORBIDDEN])
+@pytest.mark.parametrize("reply", [BROKEN, FORBIDDEN, PROXY])
 async def test_a_workflow_that_fails_says_nothing_of_its_host(
     scene: Scene, reply: Reply
 ) -> None:
-    """Neither does what we ourselves refuse to call."""
+    """Neither does what we ourselves refuse to call, nor our own proxy."""
     await owed(scene, 2 * OPEN_AFTER)
     for claimed in await scene.claim_deliveries(choose=lambda lanes: each(lanes, 15)):
         assert await hear(scene, claimed, reply) is None
     assert len(await scene.claim_deliveries()) == 5
+
+
+async def test_a_fault_of_the_proxy_is_no_answer_either(scene: Scene) -> None:
+    """Its status is not the receiver's: what was counted so far stays."""
+    await owed(scene, 2 * OPEN_AFTER)
+    claims = await scene.claim_deliveries(choose=lambda lanes: each(lanes, OPEN_AFTER + 1))
+    told = [UNREACHABLE] * (OPEN_AFTER - 1) + [PROXY, UNREACHABLE]
+    heard = [await hear(scene, *one) for one in zip(claims, told, strict=True)]
+    assert heard[-2:] == [None, Breaker.OPENED]
+
+
+async def test_what_one_message_told_of_is_one_attempt_for_its_host(scene: Scene) -> None:
+    """A digest of twelve that nobody answered is not twelve silences."""
+    await owed(scene, 2 * OPEN_AFTER)
+    claims = await scene.claim_deliveries(choose=lambda lanes: each(lanes, OPEN_AFTER))
+    told = [
+        (
+            one,
+            retry.decide(
+                one, UNREACHABLE, schedule=scene.schedule, now=scene.now, dice=0.0
+            ),
+        )
+        for one in claims
+    ]
+    assert await scene.store.record_attempts(told, UNREACHABLE, now=scene.now) is None
+    assert len(await scene.claim_deliveries()) == OPEN_AFTER
 
 
 async def test_one_answer_begins_the_count_anew(scene: Scene) -> None:
