@@ -294,7 +294,8 @@ def callback_egress(config: Config, resolver: Resolver) -> Egress:
         resolver=resolver,
         allow_hosts=config.callbacks.allow_hosts,
         allow_networks=config.callbacks.allow_networks,
-        limit=config.callbacks.slots,
+        # One for each client beside them: its test of a callback waits for no delivery's.
+        limit=config.callbacks.slots + len(config.clients),
         user_agent=USER_AGENT,
         way=callback_way(config.callbacks),
     )

@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cache
 from random import Random
 
@@ -22,7 +23,7 @@ from bridge.model import (
     Reply,
 )
 from bridge.retry import Schedule, Verdict
-from bridge.robots import shared
+from bridge.robots import ALONE_AFTER, shared
 from bridge.sending import Send, send_signed
 from bridge.slots import Place, Slots
 from bridge.store import Claims, Pick, Store
@@ -31,6 +32,8 @@ from bridge.worker import IDLE_S, Turn, Worker
 LEASE_MARGIN_S = 15.0  # beyond the timeout: to record what came of the attempt
 RECORD_AGAIN_S = 1.0
 NOBODY = -1  # the id of no lane
+KEPT = 4  # a part of a host's slots is kept from retries
+RANKS = (0, 1, 2)  # of lanes: first attempts, retries, replays
 FAULT = "a fault in poll-bridge while sending this; its log says more"
 UNREADABLE = "not sent: it is sealed with an encryption key that is no longer configured"
 UNSIGNABLE = "not sent: its client is no longer configured, so nothing could sign it"
@@ -100,16 +103,33 @@ class Dispatcher:
     def _window(self) -> Window:
         """Lanes that are busy may be full, and so may all those to a busy host."""
         busy = Counter(lane.owner for lane in self._in_flight.values())
-        hosts = len({lane.key for lane in self._in_flight.values()})
-        sides = ((client, which) for client in busy for which in range(3))
+        hosts = self._busiest()
+        sides = ((client, which) for client in busy for which in RANKS)
         closed = frozenset(side for side in sides if not self._open_to(side))
-        return Window(busy, hosts, closed)
+        full = {rank: [one for one in hosts if self._is_full(one, rank)] for rank in RANKS}
+        return Window(busy, closed, full=full)
 
     def _open_to(self, side: Side) -> bool:
         """Whether a client may begin an attempt at a host where nothing is in flight."""
-        client, which = side
-        lane = Lane(NOBODY, client, "", retry=which > 0, behind=which > 1)
-        return self._slots.room(lane) > 0
+        client, rank = side
+        return self._slots.room(self._idle(client, "", rank)) > 0
+
+    def _busiest(self) -> Sequence[str]:
+        """Hosts that may be full: that have all slots but those kept from retries."""
+        held = Counter(lane.key for lane in self._in_flight.values())
+        return [
+            host
+            for host, count in held.items()
+            if count >= self._host_most - self._host_most // KEPT
+        ]
+
+    def _is_full(self, host: str, rank: int) -> bool:
+        return self._slots.room(self._idle("", host, rank)) < 1
+
+    @staticmethod
+    def _idle(client: str, host: str, rank: int) -> Lane:
+        """A lane that has nothing in flight."""
+        return Lane(NOBODY, client, host, retry=rank > 0, behind=rank > 1)
 
     def _picks(self, ready: Sequence[Lane]) -> Sequence[Pick]:
         """First attempts before retries, then those who have least in flight, and of these
@@ -135,7 +155,7 @@ class Dispatcher:
         return (
             Place("node", most, most // 4, most // 4, most // 8),
             Place(("client", lane.owner), client, client // 4, client // 4, client // 8),
-            Place(("host", lane.key), host, host // 8, from_retries=host // 4),
+            Place(("host", lane.key), host, host // 8, from_retries=host // KEPT),
         )
 
     async def _deliver(self, claimed: ClaimedDelivery) -> None:
@@ -143,7 +163,7 @@ class Dispatcher:
             reply = shared(await self.attempt(claimed, self._sender), len(claimed.riders))
             now = self._clock.now()
             told = [
-                (each, self._verdict(each, reply, now))
+                (each, self._verdict(each, reply, now, alone=not claimed.riders))
                 for each in (claimed, *claimed.riders)
             ]
             breaker = await self._record(told, reply)
@@ -154,9 +174,19 @@ class Dispatcher:
             self._slots.give_back(self._in_flight.pop(claimed.delivery_id))
             self._riding.difference_update(each.delivery_id for each in claimed.riders)
 
-    def _verdict(self, claimed: ClaimedDelivery, reply: Reply, now: float) -> Verdict:
-        dice = self._dice.random()
-        return retry.decide(claimed, reply, schedule=self._schedule, now=now, dice=dice)
+    def _verdict(
+        self, claimed: ClaimedDelivery, reply: Reply, now: float, *, alone: bool
+    ) -> Verdict:
+        """The final word on a message that told of several is for one of them, and nobody
+        knows which: each is told by itself then, and gets a word of its own.
+        """
+        dice, parted = self._dice.random(), reply.final and not alone
+        if parted:
+            reply = replace(reply, final=False)
+        found = retry.decide(claimed, reply, schedule=self._schedule, now=now, dice=dice)
+        if parted:
+            return replace(found, failures=max(found.failures, ALONE_AFTER))
+        return found
 
     async def attempt(self, claimed: ClaimedDelivery, sender: Send) -> Reply:
         """Whatever goes wrong is a failed attempt, which the schedule counts."""

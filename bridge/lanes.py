@@ -6,7 +6,7 @@ waiting in one never stand before a single row of another. There may be very man
 only those with work due are looked at, and of one owner only the first few.
 """
 
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 
 LOOK = 64  # ready lanes of one owner to look at, beside those that are busy already
@@ -42,19 +42,20 @@ Side = tuple[
 class Window:
     """How many ready lanes of each owner to look at: none of one who may begin nothing.
 
-    Lanes that are busy may have no room left, nor all those to a busy host (`blocked`). So
-    the window is as much wider: whoever waits behind them is seen.
+    Lanes that are busy may have no room left: the window is as much wider, so that whoever
+    waits behind them is seen. Those to a host that is full are not looked at at all, for
+    there may be any number of them.
     """
 
     busy: Mapping[str, int] = field(default_factory=dict)  # lanes at most, by owner
-    blocked: int = 0
     closed: frozenset[Side] = frozenset()
     known: Container[str] | None = None  # owners to look at; None: all there are
+    full: Mapping[int, Collection[str]] = field(default_factory=dict)  # hosts, by rank
 
     def of(self, side: Side) -> int:
         if side in self.closed or (self.known is not None and side[0] not in self.known):
             return 0
-        return LOOK + self.blocked + self.busy.get(side[0], 0)
+        return LOOK + self.busy.get(side[0], 0)
 
 
 @dataclass(frozen=True, slots=True)

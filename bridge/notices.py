@@ -11,7 +11,7 @@ backlog.late             due polls or deliveries wait
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from bridge.ids import event_id, message_id
@@ -94,6 +94,18 @@ class Told:
             if name in seen.down or seen.up.get(name, since) <= since
         }
         return Told((self.refused | set(seen.refused)) - seen.accepted, down)
+
+    def but(self, notice: Notice, before: "Told") -> "Told":
+        """Without what `notice` says, which was not told: so it will be news again."""
+        name = notice.subject
+        if notice.type in (KEY_REFUSED, KEY_ACCEPTED):
+            refused = (self.refused - {name}) | (before.refused & {name})
+            return replace(self, refused=refused)
+        if notice.type in (DOWN, RECOVERED):
+            was = {name: before.down[name]} if name in before.down else {}
+            others = {each: at for each, at in self.down.items() if each != name}
+            return replace(self, down=others | was)
+        return self
 
 
 def news(told: Told, seen: Seen) -> Iterator[Notice]:

@@ -42,7 +42,9 @@ class Noting:
         body: bytes | None,
     ) -> Reply:
         self.method, self.headers, self.body = method, dict(headers), body
-        self.added = url.removeprefix(destination.url).lstrip("?&")
+        # A format may have changed the URL itself: then nothing of it is told.
+        same = url.startswith(destination.url)
+        self.added = url[len(destination.url) :].lstrip("?&") if same else ""
         return await self._sender.send(destination, method, url, headers, body)
 
 

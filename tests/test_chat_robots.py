@@ -224,3 +224,20 @@ async def test_a_digest_says_in_the_log_that_it_was_one(
     for one in several:
         [attempt] = (await world.delivery(one)).log
         assert attempt.detail == "one message told of 12 deliveries"
+
+
+async def test_the_final_word_on_a_digest_is_not_that_on_each(
+    world: World, chats: ChatSimulator
+) -> None:
+    """What the service does not like is one of them: each goes by itself before the end."""
+    robot = ChatRobot("slack")
+    gone = f"{chats.url}/slack/removed"
+    several = [await subscribe(world, robot, gone, f"t{n}") for n in range(3)]
+    await world.pass_time(4.0, 1.0)
+    for one in several:
+        delivery = await world.delivery(one)
+        assert (delivery.state, delivery.attempts) == (DeliveryState.RETRYING, 1)
+    await world.pass_time(30.0, 1.0)
+    for one in several:
+        delivery = await world.delivery(one)
+        assert (delivery.state, delivery.attempts) == (DeliveryState.EXHAUSTED, 2)

@@ -121,6 +121,8 @@ def test_an_unknown_key_names_the_one_meant(tmp_path: Path, key: str, meant: str
     ("text", "told"),
     [
         ("notify: {url: ops.example.com}", "https://host/path"),
+        ("notify: {url: 'http://127.1/x'}", "notify.url: "),
+        ("notify: {url: 'https://ops.example.com/a\\b'}", "notify.url: "),
         ("notify: {events: [provider.dwon]}", "did you mean provider.down?"),
         ("notify: {events: [task.failed]}", "known: provider.key_refused"),
         ("notify: {format: xml}", "standard"),

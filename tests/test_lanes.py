@@ -64,11 +64,11 @@ def test_without_lanes_or_slots_there_is_nothing_to_share() -> None:
 
 def test_a_window_sees_past_the_lanes_that_are_busy() -> None:
     """All that an owner has in flight may be in front, with no room left."""
-    window = Window({"shop": 100, "full": 128}, 16, frozenset({("full", False)}))
-    assert window.of(("shop", False)) == LOOK + 16 + 100
-    assert window.of(("blog", True)) == LOOK + 16
+    window = Window({"shop": 100, "full": 128}, frozenset({("full", False)}))
+    assert window.of(("shop", False)) == LOOK + 100
+    assert window.of(("blog", True)) == LOOK
     assert window.of(("full", False)) == 0
-    assert window.of(("full", True)) == LOOK + 16 + 128
+    assert window.of(("full", True)) == LOOK + 128
 
 
 def waits(

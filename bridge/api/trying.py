@@ -20,7 +20,7 @@ from bridge.api.views import time
 from bridge.api.way import format_of, method_of, way_faults, with_robot
 from bridge.api.wishing import Faults
 from bridge.errors import FieldFault, RequestError
-from bridge.model import AttemptOutcome, ClaimedDelivery, Destination
+from bridge.model import AttemptOutcome, ClaimedDelivery, Destination, Reply
 from bridge.portable import encode
 from bridge.samples import sample
 from bridge.store.facade import minted_key
@@ -54,10 +54,25 @@ class Trying:
             claimed = self._claimed(given, caller)
             to = claimed.destination
             warnings = await vetted(to, self._deps.vet)
+            await self._may_speak(to)
             trial = await self._deps.try_out(claimed)
-            if trial.reply.outcome is AttemptOutcome.ACCEPTED:
-                await self._deps.store.reopen(caller.name, to, now=self._deps.clock.now())
+            await self._heard(trial.reply, caller, to)
         return Json(trial_view(claimed, trial) | {"warnings": warnings})
+
+    async def _may_speak(self, to: Destination) -> None:
+        """A chat robot's limit is that of all who speak to it: a test counts as well."""
+        now = self._deps.clock.now()
+        free_at = await self._deps.store.speak(to, now=now)
+        if free_at > now:
+            detail = "the chat robot takes no more messages now: its service has a limit"
+            raise RequestError("rate_limited", detail, retry_after_s=free_at - now)
+
+    async def _heard(self, reply: Reply, caller: Caller, to: Destination) -> None:
+        now = self._deps.clock.now()
+        if reply.outcome is AttemptOutcome.ACCEPTED:
+            await self._deps.store.reopen(caller.name, to, now=now)
+        elif reply.outcome is AttemptOutcome.THROTTLED:
+            await self._deps.store.mute(to, until=now + (reply.retry_after_s or AGAIN_S))
 
     @contextmanager
     def _turn(self, caller: Caller) -> Iterator[None]:

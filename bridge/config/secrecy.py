@@ -8,8 +8,9 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, SecretStr
 
-from bridge import signature
+from bridge import callback, signature
 from bridge.config.fields import Listed, web_url
+from bridge.errors import RequestError
 
 MIN_API_KEY, MIN_ENCRYPTION_KEY, MAX_SECRET = 16, 32, 1024
 POSTGRES = re.compile(r"postgres(ql)?://\S+")
@@ -51,7 +52,11 @@ def _signing(given: SecretStr) -> SecretStr:
 
 
 def _callback_url(given: SecretStr) -> SecretStr:
-    web_url(given.get_secret_value(), query=True)
+    url = web_url(given.get_secret_value(), query=True)
+    try:
+        callback.destination(url, {}, https_only=False)
+    except RequestError as error:
+        raise ValueError("; ".join(fault.message for fault in error.errors)) from None
     return given
 
 

@@ -7,7 +7,7 @@ from zlib import crc32
 
 from bridge.lanes import Lane, Ready, Side, Window
 from bridge.rate import Rate
-from bridge.store.steps import Row, Step, ask
+from bridge.store.steps import Row, Step, ask, keys_of
 
 T = TypeVar("T")
 
@@ -48,6 +48,7 @@ class Kind(NamedTuple):
     lane: Callable[[Row], Lane]
     retry: bool = False
     behind: bool = False
+    hosts: bool = False  # whether its lanes lead to hosts, which may be full
 
 
 def look(kinds: Sequence[Kind], now: float, window: Window) -> Step[Ready]:
@@ -63,7 +64,8 @@ def look(kinds: Sequence[Kind], now: float, window: Window) -> Step[Ready]:
                 next_at.append(owner["next_at"])
             if owner["ready_at"] is None or not limit:
                 continue
-            rows = yield ask(kind.lanes, owner=name, now=now, limit=limit)
+            full = {"full": keys_of(window.full.get(side[1], ()))} if kind.hosts else {}
+            rows = yield ask(kind.lanes, owner=name, now=now, limit=limit, **full)
             lanes += map(kind.lane, rows)
             if len(rows) == limit:
                 clipped.add(side)

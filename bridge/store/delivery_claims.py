@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
+from operator import itemgetter
 from typing import NamedTuple
 
 import orjson
@@ -49,9 +50,16 @@ def replay_lane(row: Row) -> Lane:
 
 
 LANES = (
-    Kind("first_owners", "ready_first_lanes", first_lane),
-    Kind("retry_owners", "ready_retry_lanes", retry_lane, retry=True),
-    Kind("replay_owners", "ready_replay_lanes", replay_lane, retry=True, behind=True),
+    Kind("first_owners", "ready_first_lanes", first_lane, hosts=True),
+    Kind("retry_owners", "ready_retry_lanes", retry_lane, retry=True, hosts=True),
+    Kind(
+        "replay_owners",
+        "ready_replay_lanes",
+        replay_lane,
+        retry=True,
+        behind=True,
+        hosts=True,
+    ),
 )
 
 
@@ -86,7 +94,7 @@ def claim_deliveries(
         if robot := taken_lane.robot:
             found = together(found, robot.room(pick.count, now))
             spent = sum(one.readable for one in found)
-            yield from leave_robot(robot, pick.lane.id, spent, now)
+            yield from leave_robot(robot, pick.lane, spent, now)
         items += found
         for left in (yield ask("leave_lane", lane_id=pick.lane.id)):
             moved[pick.lane.id, False] = left["first_ready_at"]
@@ -106,7 +114,9 @@ def free_lane(lane_id: int, now: float) -> Step[Free | None]:
     for row in (yield ask("due_lane", lane_id=lane_id)):
         place = row["destination_id"]
         if place < 0:
-            yield ask("rest_beside", lane_id=lane_id, beside=beside(place), now=now)
+            place_beside = {"beside": beside(place), "now": now}
+            if (yield ask("rest_beside", lane_id=lane_id, **place_beside)):
+                return None  # how many may go is looked at anew
         if row["robot_id"] is None:
             return Free(place, None)
         robot = yield from free_robot(row["robot_id"])
@@ -115,16 +125,19 @@ def free_lane(lane_id: int, now: float) -> Step[Free | None]:
 
 
 def due(pick: Pick, robot: Robot | None, now: float) -> Step[Sequence[Row]]:
-    """What is due in a lane, as much as may begin now."""
-    room = pick.count if robot is None else robot.room(pick.count, now)
-    rows = yield ask(
-        "due_deliveries",
-        lane_id=pick.lane.id,
-        retry=int(pick.lane.retry),
-        now=now,
-        limit=room if robot is None else robot.rows(room),
-    )
-    return rows if robot is None else robot.chosen(rows, room)
+    """What is due in a lane, as much as may begin now. A robot takes few messages, so it is
+    told of first attempts and retries alike, by how long they are due.
+    """
+    lane = {"lane_id": pick.lane.id, "now": now}
+    if robot is None:
+        retry, limit = int(pick.lane.retry), pick.count
+        return (yield ask("due_deliveries", retry=retry, limit=limit, **lane))
+    room = robot.room(pick.count, now)
+    limit = robot.rows(room)
+    firsts = yield ask("due_deliveries", retry=0, limit=limit, **lane)
+    retries = yield ask("due_deliveries", retry=1, limit=limit, **lane)
+    rows = sorted([*firsts, *retries], key=itemgetter("next_at"))
+    return robot.chosen(rows[:limit], room)
 
 
 def awake(

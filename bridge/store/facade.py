@@ -38,6 +38,7 @@ from bridge.store import (
     rekeying,
     replaying,
     riders,
+    robots,
     starting,
     subscribing,
     sweeping,
@@ -330,6 +331,23 @@ class Store:
                     replaying.replay, [each], state, began_at=began_at, now=now, wait=True
                 )
         return len(owed)
+
+    async def speak(self, destination: Destination, *, now: float) -> float:
+        """When one message more may be sent there, by what a chat robot's service allows:
+        `now`, and it is counted; else later.
+        """
+        if destination.robot is None:
+            return now
+        return await self.database.write(
+            robots.speak, self._box, destination.robot, destination.url, now=now
+        )
+
+    async def mute(self, destination: Destination, *, until: float) -> None:
+        """A chat robot has said that it was told too much."""
+        if destination.robot is not None:
+            await self.database.write(
+                robots.mute, self._box, destination.robot, destination.url, until=until
+            )
 
     async def reopen(self, client: str, destination: Destination, *, now: float) -> None:
         """Send there again, if it was gone: it has answered a test."""

@@ -49,11 +49,15 @@ def look(
     until = max(now - SETTLED_S, kept["until"])
     seen = yield from completed(box, to, seen, kept["until"], until)
     owed: list[Notice] = []
+    after = told.after(seen)
     for notice in notices.news(told, seen):
-        if notice.type in to.types and (yield from first(notice, now)):
+        if notice.type not in to.types:
+            continue
+        if (yield from first(notice, now)):
             yield from add(box, to, notice, now=now, mint=mint)
             owed.append(notice)
-    after = told.after(seen)
+        else:
+            after = after.but(notice, told)
     yield ask("set_meta", name=TOLD, value=written(after, until))
     return owed
 
@@ -83,28 +87,24 @@ def completed(box: Box, to: To, seen: Seen, since: float, until: float) -> Step[
             refused[name] = state["refused_at"]
         elif state["refused_at"] is None and state["worked_at"] is not None:
             accepted.add(name)
-    span = {"since": since, "until": until, "limit": CHUNK}
+    span = {"since": since, "until": until}
     exhausted = yield ask("exhausted_since", **span)
     gone = yield ask("gone_since", **span)
     return replace(
         seen,
         refused=refused,
         accepted=frozenset(accepted),
-        exhausted=by_client(exhausted, told=True),
-        gone=by_client(gone, told=False),
+        exhausted={row["client"]: lost(row, delivery_of(row)) for row in exhausted},
+        gone={row["client"]: lost(row, None) for row in gone},
     )
 
 
-def by_client(rows: Sequence[Row], *, told: bool) -> dict[str, Lost]:
-    """How many of each, and the newest of them."""
-    found: dict[str, Lost] = {}
-    for row in rows:
-        count = found[row["client"]].count if row["client"] in found else 0
-        delivery_id = None
-        if told:
-            delivery_id = message_id(f"sub_{row['key']}", row["sequence"], hook_id(row))
-        found[row["client"]] = Lost(count + 1, row["host"], delivery_id)
-    return found
+def lost(row: Row, delivery_id: str | None) -> Lost:
+    return Lost(row["count"], row["host"], delivery_id)
+
+
+def delivery_of(row: Row) -> str:
+    return message_id(f"sub_{row['key']}", row["sequence"], hook_id(row))
 
 
 def add(

@@ -564,9 +564,11 @@ SELECT name,
     (SELECT min(first_ready_at) FROM lanes WHERE client = name AND first_ready_at > :now) AS next_at
 FROM owner WHERE name IS NOT NULL;
 
--- name: ready_first_lanes(owner, now, limit)
+-- name: ready_first_lanes(owner, now, limit, full)
 SELECT id, client, host, first_ready_at AS ready_at, probing FROM lanes
-WHERE client = :owner AND first_ready_at <= :now ORDER BY first_ready_at LIMIT :limit;
+WHERE client = :owner AND first_ready_at <= :now
+    AND host NOT IN (SELECT key FROM json_each(:full /*+ ::json */))
+ORDER BY first_ready_at LIMIT :limit;
 
 -- name: retry_owners(now)
 WITH RECURSIVE owner (name) AS (
@@ -580,9 +582,11 @@ SELECT name,
     (SELECT min(retry_ready_at) FROM lanes WHERE client = name AND destination_id >= 0 AND retry_ready_at > :now) AS next_at
 FROM owner WHERE name IS NOT NULL;
 
--- name: ready_retry_lanes(owner, now, limit)
+-- name: ready_retry_lanes(owner, now, limit, full)
 SELECT id, client, host, retry_ready_at AS ready_at, probing FROM lanes
-WHERE client = :owner AND destination_id >= 0 AND retry_ready_at <= :now ORDER BY retry_ready_at LIMIT :limit;
+WHERE client = :owner AND destination_id >= 0 AND retry_ready_at <= :now
+    AND host NOT IN (SELECT key FROM json_each(:full /*+ ::json */))
+ORDER BY retry_ready_at LIMIT :limit;
 
 -- Lanes of replays (bridge/store/replaying.py).
 
@@ -598,9 +602,11 @@ SELECT name,
     (SELECT min(retry_ready_at) FROM lanes WHERE client = name AND destination_id < 0 AND retry_ready_at > :now) AS next_at
 FROM owner WHERE name IS NOT NULL;
 
--- name: ready_replay_lanes(owner, now, limit)
+-- name: ready_replay_lanes(owner, now, limit, full)
 SELECT id, client, host, retry_ready_at AS ready_at, probing FROM lanes
-WHERE client = :owner AND destination_id < 0 AND retry_ready_at <= :now ORDER BY retry_ready_at LIMIT :limit;
+WHERE client = :owner AND destination_id < 0 AND retry_ready_at <= :now
+    AND host NOT IN (SELECT key FROM json_each(:full /*+ ::json */))
+ORDER BY retry_ready_at LIMIT :limit;
 
 -- name: due_lane(lane_id)
 SELECT id, destination_id, robot_id FROM lanes WHERE id = :lane_id
@@ -620,16 +626,21 @@ UPDATE robots SET muted_until = :until WHERE id = :robot_id AND muted_until < :u
 UPDATE lanes SET paused_until = :until WHERE id = :lane_id AND paused_until < :until;
 
 -- A lane of replays (bridge/store/replaying.py) rests while the one beside it does.
--- name: rest_beside(lane_id, beside, now)!
+-- name: rest_beside(lane_id, beside, now)
 UPDATE lanes
-SET (paused_until, probing) = (SELECT b.paused_until, b.probing FROM lanes b
+SET (paused_until, probing, opened_at) = (
+    SELECT CASE WHEN b.paused_until > lanes.paused_until THEN b.paused_until ELSE lanes.paused_until END,
+        b.probing, b.opened_at
+    FROM lanes b
     WHERE b.client = lanes.client AND b.host = lanes.host AND b.destination_id = :beside)
 WHERE id = :lane_id AND EXISTS (SELECT 1 FROM lanes b
     WHERE b.client = lanes.client AND b.host = lanes.host AND b.destination_id = :beside
-        AND b.paused_until > :now AND b.paused_until > lanes.paused_until);
+        AND (b.paused_until > lanes.paused_until AND b.paused_until > :now OR b.probing <> lanes.probing
+            OR coalesce(b.opened_at, 0) <> coalesce(lanes.opened_at, 0)))
+RETURNING id;
 
 -- name: due_deliveries(lane_id, retry, now, limit)
-SELECT s.id, s.delivery_id, s.manual, s.retry, s.claim_no, s.failures, s.conflicts, s.claimed_at,
+SELECT s.id, s.delivery_id, s.manual, s.retry, s.next_at, s.claim_no, s.failures, s.conflicts, s.claimed_at,
     d.subscription_id, d.sequence, d.destination_id, d.attempts, d.lost, d.created_at, e.type, e.body,
     u.key, u.client, coalesce(h.method, u.method) AS method, coalesce(h.format, u.format) AS format,
     u.sealed AS wish, t.sealed AS destination, t.lane_id AS home_id, t.gone_at,
@@ -787,7 +798,8 @@ RETURNING probing;
 UPDATE lanes
 SET silences = silences + 1,
     silent_id = CASE WHEN silences = 0 OR silent_id = :destination_id THEN :destination_id END
-WHERE id = (SELECT lane_id FROM destinations WHERE id = :destination_id) AND paused_until <= :begun_at
+WHERE id = (SELECT lane_id FROM destinations WHERE id = :destination_id)
+    AND (opened_at IS NULL OR paused_until <= :begun_at)
 RETURNING id, client, host, destination_id, silences, silent_id;
 
 -- name: forget_silence(lane_id)!
@@ -1102,15 +1114,18 @@ WHERE EXISTS (SELECT 1 FROM poll_schedule p WHERE p.credential_id = c.id);
 SELECT DISTINCT l.client FROM delivery_schedule q JOIN lanes l ON l.id = q.lane_id
 WHERE l.client <> '';
 
+-- A receiver that lets its deliveries wait makes none of them late.
 -- name: backlog(now)
 SELECT (SELECT count(*) FROM poll_schedule) AS watches,
     (SELECT count(*) FROM delivery_schedule) AS deliveries,
-    (SELECT min(next_at) FROM delivery_schedule
-     WHERE next_at <= :now AND (manual = 0 OR retry = 0)) AS oldest_delivery_at,
+    (SELECT min(CASE WHEN l.paused_until > s.next_at THEN l.paused_until ELSE s.next_at END)
+     FROM delivery_schedule s JOIN lanes l ON l.id = s.lane_id
+     WHERE s.next_at <= :now AND (s.manual = 0 OR s.retry = 0)
+         AND l.paused_until <= :now AND l.probing = 0 AND l.opened_at IS NULL) AS oldest_delivery_at,
     (SELECT min(next_at) FROM poll_schedule
      WHERE next_at <= :now AND closing_at IS NULL) AS oldest_poll_at,
     (SELECT count(*) FROM deliveries WHERE state = 'exhausted') AS exhausted,
-    (SELECT count(*) FROM lanes WHERE opened_at IS NOT NULL
+    (SELECT count(*) FROM lanes WHERE opened_at IS NOT NULL AND destination_id >= 0
         AND (first_at IS NOT NULL OR retry_at IS NOT NULL)) AS silent_hosts;
 
 -- Sweep: what must not exist
@@ -1191,21 +1206,36 @@ VALUES (:key, '', :watch_id, '', 'POST', 'standard', 0, 'stopped', :now, :now, 1
 UPDATE hooks SET removed_at = :now, identity = NULL
 WHERE client = :client AND removed_at IS NULL AND id <> :hook_id;
 
--- The state is looked at last: an index finds those of a time among all of a state as well.
--- name: exhausted_since(since, until, limit)
-SELECT d.sequence, s.key, h.key AS hook, s.client, l.host
-FROM deliveries d
+-- By client, so that what one has lost hides no other's: how many, and the newest. The state
+-- is looked at last: an index finds those of a time among all of a state as well.
+-- name: exhausted_since(since, until)
+WITH lost (client, count, newest) AS (
+    SELECT l.client, count(*), max(d.id) FROM deliveries d
+    JOIN destinations t ON t.id = d.destination_id
+    JOIN lanes l ON l.id = t.lane_id
+    WHERE d.state || '' = 'exhausted' AND d.given_up_at >= :since AND d.given_up_at < :until AND l.client <> ''
+    GROUP BY l.client
+)
+SELECT lost.client, lost.count, d.sequence, s.key, h.key AS hook, l.host
+FROM lost
+JOIN deliveries d ON d.id = lost.newest
 JOIN subscriptions s ON s.id = d.subscription_id
 JOIN destinations t ON t.id = d.destination_id
 JOIN lanes l ON l.id = t.lane_id
 LEFT JOIN hooks h ON h.id = d.hook_id
-WHERE d.state || '' = 'exhausted' AND d.given_up_at >= :since AND d.given_up_at < :until AND s.client <> ''
-ORDER BY d.given_up_at LIMIT :limit;
+ORDER BY lost.client;
 
--- name: gone_since(since, until, limit)
-SELECT l.client, l.host FROM destinations t JOIN lanes l ON l.id = t.lane_id
-WHERE t.gone_at >= :since AND t.gone_at < :until AND l.client <> ''
-ORDER BY t.gone_at LIMIT :limit;
+-- name: gone_since(since, until)
+WITH lost (client, count, newest) AS (
+    SELECT l.client, count(*), max(t.id) FROM destinations t JOIN lanes l ON l.id = t.lane_id
+    WHERE t.gone_at >= :since AND t.gone_at < :until AND l.client <> ''
+    GROUP BY l.client
+)
+SELECT lost.client, lost.count, l.host
+FROM lost
+JOIN destinations t ON t.id = lost.newest
+JOIN lanes l ON l.id = t.lane_id
+ORDER BY lost.client;
 
 -- name: old_notices(before, limit)
 SELECT e.subscription_id, e.sequence FROM subscriptions s JOIN events e ON e.subscription_id = s.id

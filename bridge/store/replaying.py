@@ -9,11 +9,9 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import orjson
-
 from bridge.store.delivering import put_lane
 from bridge.store.reading import DeliveryFilter
-from bridge.store.steps import Query, Row, Rows, Step, ask
+from bridge.store.steps import Query, Row, Rows, Step, ask, keys_of
 
 
 class Place(NamedTuple):
@@ -124,8 +122,3 @@ def put_replay_lane(place: Place) -> Step[int]:
     if place.robot_id is not None:
         yield ask("lead_lane", lane_id=lane_id, robot_id=place.robot_id)
     return lane_id
-
-
-def keys_of(ids: Sequence[int]) -> str:
-    """As the keys of a JSON object, which both databases read by the same name."""
-    return orjson.dumps({str(each): 0 for each in sorted(ids)}).decode()

@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from bridge import model
 from bridge.budget import Budget
+from bridge.lanes import Lane
 from bridge.model import Destination
 from bridge.robots import ALONE_AFTER, TOLD_AT_ONCE, budget_of, hushed_until
 from bridge.store.box import Box
@@ -12,6 +14,7 @@ from bridge.store.steps import Row, Step, ask
 
 # Of lanes that lead to one robot, that which has just spoken is looked at after the others.
 TURN_S = 0.01
+BUSY_S = 1.0  # after which a robot is asked for again that another claim is at
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,16 +56,18 @@ def free_robot(robot_id: int) -> Step[Robot | None]:
     return None
 
 
-def leave_robot(robot: Robot, lane_id: int, spent: int, now: float) -> Step[None]:
-    """The lane rests until the robot takes another message."""
+def leave_robot(robot: Robot, lane: Lane, spent: int, now: float) -> Step[None]:
+    """The lane rests until the robot takes another message; but not while what was sent is
+    to tell how long it has to rest (bridge/breaker.py).
+    """
     budget = robot.budget
     if spent:
         budget = budget.spend(spent, now)
         yield ask("spend_robot", robot_id=robot.id, full_at=budget.full_at)
     until = max(budget.free_at(now), robot.quiet_until(now))
-    if until > now:
+    if until > now and not (spent and lane.probing):
         until = until + TURN_S if spent else until
-        yield ask("rest_lane", lane_id=lane_id, until=until)
+        yield ask("rest_lane", lane_id=lane.id, until=until)
 
 
 def lead_to_robot(
@@ -71,12 +76,39 @@ def lead_to_robot(
     """Give a new destination that is a robot a lane of its own."""
     if destination.robot is None:
         return
-    fingerprint = box.fingerprints.of("robot", destination.robot.kind, destination.url)
+    kind = destination.robot.kind
+    fingerprint = fingerprint_robot(box, kind, destination.url)
     found = yield ask("find_robot", fingerprint=fingerprint)
     if not found:
-        kind = destination.robot.kind
         yield ask("add_robot", fingerprint=fingerprint, kind=kind)
         found = yield ask("find_robot", fingerprint=fingerprint)
     lane_id = yield from put_lane(client, destination.host, destination_id)
     yield ask("lead_lane", lane_id=lane_id, robot_id=found[0]["id"])
     yield ask("move_destination", destination_id=destination_id, lane_id=lane_id)
+
+
+def fingerprint_robot(box: Box, kind: str, url: str) -> bytes:
+    return box.fingerprints.of("robot", kind, url)
+
+
+def speak(box: Box, robot: model.Robot, url: str, *, now: float) -> Step[float]:
+    """Count a message that is in no lane against the limit of a robot that is known here;
+    when it may be sent: `now`, or later, and then nothing is counted.
+    """
+    fingerprint = fingerprint_robot(box, robot.kind, url)
+    for row in (yield ask("find_robot", fingerprint=fingerprint)):
+        known = yield from free_robot(row["id"])
+        if known is None:
+            return now + BUSY_S
+        if not known.room(1, now):
+            return max(known.budget.free_at(now), known.quiet_until(now))
+        full_at = known.budget.spend(1, now).full_at
+        yield ask("spend_robot", robot_id=known.id, full_at=full_at)
+    return now
+
+
+def mute(box: Box, robot: model.Robot, url: str, *, until: float) -> Step[None]:
+    """It has said that it was told too much."""
+    fingerprint = fingerprint_robot(box, robot.kind, url)
+    for row in (yield ask("find_robot", fingerprint=fingerprint)):
+        yield ask("mute_robot", robot_id=row["id"], until=until)

@@ -6,12 +6,13 @@ hop to its thread, with one sync to disk for all; a networked database by awaiti
 query. So the logic is written once and no driver knows it.
 """
 
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from functools import cache
 from importlib import resources
 from typing import Any, NamedTuple, ParamSpec, Protocol, TypeVar
 
 import aiosql
+import orjson
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -69,6 +70,12 @@ class Database(Protocol):
 
 def ask(query: str, /, **params: Any) -> Query:
     return Query(query, params)
+
+
+def keys_of(several: Iterable[object]) -> str:
+    """As the keys of a JSON object, which both databases read by the same name."""
+    keys = {str(each): 0 for each in several}
+    return orjson.dumps(keys, option=orjson.OPT_SORT_KEYS).decode()
 
 
 @cache

@@ -15,7 +15,7 @@ from bridge.dispatcher import Dispatcher
 from bridge.events import TYPES
 from bridge.health import Health
 from bridge.metrics import Metrics
-from bridge.model import AttemptOutcome, Reply
+from bridge.model import AttemptOutcome, Destination, Reply, Robot
 from bridge.net.guard import AddressForbidden, Egress
 from bridge.net.resolver import Resolver
 from bridge.retry import Schedule
@@ -144,6 +144,41 @@ async def test_passwords_are_sent_and_not_told(trying: Api, receiver: Receiver) 
         *("***", "***"),
     )
     assert "t0p" not in str(told)
+
+
+async def test_a_url_that_its_format_has_changed_is_not_told(
+    trying: Api, receiver: Receiver
+) -> None:
+    """`wait` of a Discord URL is set wherever it stands."""
+    told = await tried(
+        trying,
+        receiver,
+        callback_url=f"{receiver.url}?wait=false",
+        format="discord",
+        auth={"type": "query", "name": "key", "value": "t0p"},
+    )
+    assert receiver.got[0][0].query == {"wait": "true", "key": "t0p"}
+    assert told["sent_query"] is None
+    assert "t0p" not in str(told)
+
+
+async def test_a_test_keeps_a_robots_limit(
+    trying: Api, receiver: Receiver, store: Store
+) -> None:
+    """A service counts what it is told, by whomever; too much silences all of them."""
+    await trying.subscribe(callback_url=receiver.url, format="slack")
+    receiver.answer = "ok"
+    first = await tried(trying, receiver, format="slack")
+    assert first["attempt"]["outcome"] == "accepted"
+    wanted = {"callback_url": receiver.url, "format": "slack"}
+    second = await trying("POST", "/callbacks/test", json=wanted)
+    assert (second.status, second.code) == (429, "rate_limited")
+    trying.clock.advance(2.0)
+    receiver.status = 429
+    await tried(trying, receiver, format="slack")
+    to = Destination(url=receiver.url, host="127.0.0.1", robot=Robot(kind="slack"))
+    now = trying.clock.now()
+    assert await store.speak(to, now=now) >= now + 1.0
 
 
 async def test_a_password_in_the_query_is_not_told(trying: Api, receiver: Receiver) -> None:

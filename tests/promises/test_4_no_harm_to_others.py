@@ -8,7 +8,14 @@ from pathlib import Path
 import pytest
 
 from bridge.lanes import LOOK, Lane, share
-from bridge.model import Answer, DeliveryState, PollOutcome, PollRequest
+from bridge.model import (
+    Answer,
+    DeliveryState,
+    Destination,
+    PollOutcome,
+    PollRequest,
+    Robot,
+)
 from bridge.net.body import ByteBudget
 from bridge.simulator.reactions import Reaction
 from bridge.upstream import Upstream
@@ -502,6 +509,24 @@ async def test_a_client_with_more_dead_hosts_than_are_looked_at_hides_nobody(
         own = await world.subscribe("t", host="fine.test")
         await told_within(world, SOON_S, own.id)
     assert len(world.receivers.taken) == 6 * LOOK + 2
+
+
+async def test_lanes_without_number_at_a_full_host_hide_nobody(
+    world: World, gate: Gate
+) -> None:
+    """Each robot of a service has one of its own, and the service hangs."""
+    world.providers.says, world.receivers.says = w.succeeded, unless_dead(gate)
+    for n in range(3 * LOOK):
+        to = Destination(
+            url=f"https://dead.test/{n}", host="dead.test", robot=Robot(kind="slack")
+        )
+        await world.subscribe(f"d{n}", destination=to, format="slack")
+    async with world.running():
+        await world.until(lambda: gate.held >= HOST_SLOTS - HOST_SLOTS // 8)
+        fine = await world.subscribe("t", host="fine.test")
+        await told_within(world, SOON_S, fine.id)
+        assert gate.held <= HOST_SLOTS
+        gate.open()
 
 
 async def test_keys_without_number_hide_nobody(world: World, gate: Gate) -> None:

@@ -23,6 +23,7 @@ from bridge.notices import (
 )
 from bridge.retry import Schedule
 from bridge.store import NoticesTo
+from bridge.store.telling import CHUNK
 from tests.store import scene as s
 from tests.store.hooking import hooked, said
 from tests.store.scene import (
@@ -34,7 +35,9 @@ from tests.store.scene import (
     NOT_FOUND,
     Scene,
     destination,
+    everything,
     pending,
+    succeeded,
 )
 
 OPERATORS = destination("notices", host="ops.test")
@@ -296,3 +299,31 @@ async def test_what_is_no_news_is_not_told(scene: Scene, seen: Any) -> None:
     await scene.add(destination=None)
     await scene.poll(seen)
     assert await look(scene) == []
+
+
+async def test_what_one_client_has_lost_hides_no_others(scene: Scene) -> None:
+    """Any number of it: one notice tells how many, and each client has its own."""
+    assert await look(scene) == []
+    scene.schedule = Schedule(())
+    for n in range(CHUNK + 10):
+        await scene.add(f"a-{n}", destination=destination("x", host="a.test"))
+    for _ in range(0, CHUNK + 10, 100):
+        await scene.poll(succeeded())
+    for claimed in await scene.claim_deliveries(choose=everything):
+        await scene.hear(claimed, BROKEN)
+    await scene.ended("b", client="blog")
+    await scene.deliver(BROKEN)
+    assert await look(scene) == [EXHAUSTED, EXHAUSTED]
+    told = {said(one)["data"]["client"]: said(one) for one in await notices_due(scene)}
+    assert told["shop"]["data"]["count"] == CHUNK + 10
+    assert told["blog"]["data"]["count"] == 1
+
+
+async def test_what_was_held_back_is_told_when_it_may_be(scene: Scene) -> None:
+    """Refused, accepted, and refused again within the hour: the last word must be true."""
+    down, up = Seen(down={"amux": scene.now}), Seen(up={"amux": scene.now + 3 * HOUR})
+    assert await look(scene, down) == [DOWN]
+    assert await look(scene, up) == [RECOVERED]
+    again = Seen(down={"amux": scene.now + MINUTE})
+    assert await look(scene, again) == []
+    assert await look(scene, again, after_s=AGAIN_S) == [DOWN]

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from bridge.breaker import OPEN_AFTER
 from bridge.lanes import Lane, Window
 from bridge.model import AttemptOutcome, ClaimedDelivery, DeliveryState, Reply
 from bridge.retry import Schedule
@@ -15,6 +16,7 @@ from tests.store.scene import (
     BROKEN,
     DAY,
     GONE,
+    HOUR,
     LEASE_S,
     MINUTE,
     TOO_MANY,
@@ -565,3 +567,31 @@ async def test_what_was_never_tried_is_gone_since_its_url_is(scene: Scene) -> No
     shown = await scene.delivery(other)
     assert (shown.state, shown.attempts) == (DeliveryState.GONE, 0)
     assert (shown.given_up_at, shown.last_http_status) == (scene.now, None)
+
+
+async def test_at_a_host_that_was_silent_replays_come_one_by_one_too(scene: Scene) -> None:
+    """The lane beside is tried by few until it has answered often enough."""
+    await given_up(scene, 2 * OPEN_AFTER)
+    scene.schedule = Schedule()
+    for n in range(OPEN_AFTER):
+        await scene.add(f"new-{n}")
+    await scene.poll(succeeded())
+    for claimed in await scene.claim_deliveries():
+        await scene.hear(claimed, Reply(outcome=AttemptOutcome.CONNECT_ERROR))
+    scene.later(HOUR)
+    await replay(scene, until=scene.now - HOUR)
+    assert not await scene.claim_deliveries(choose=replays), "it sees how few may go"
+    for many in (1, 2):
+        [lane] = [lane for lane in await scene.lanes() if lane.behind]
+        assert lane.probing == many
+        [claimed] = await scene.claim_deliveries(choose=one_replay)
+        assert claimed.manual
+        await scene.hear(claimed, BROKEN)
+
+
+def one_replay(lanes: Sequence[Lane]) -> list[Pick]:
+    return each([lane for lane in lanes if lane.behind], limit=1)
+
+
+def replays(lanes: Sequence[Lane]) -> list[Pick]:
+    return each([lane for lane in lanes if lane.behind])

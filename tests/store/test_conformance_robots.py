@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import pytest
 
 from bridge import retry
+from bridge.breaker import OPEN_AFTER
 from bridge.lanes import Lane
 from bridge.model import (
     AttemptOutcome,
@@ -17,8 +18,18 @@ from bridge.model import (
 from bridge.robots import ALONE_AFTER, MARGIN, TOLD_AT_ONCE, budget_of
 from bridge.store import Pick
 from bridge.store.steps import Rows, Step, ask
-from tests.store.scene import ACCEPTED, BROKEN, DAY, GONE, Scene, each, succeeded
+from tests.store.scene import (
+    ACCEPTED,
+    BROKEN,
+    DAY,
+    GONE,
+    HOUR,
+    Scene,
+    each,
+    succeeded,
+)
 
+UNREACHABLE = Reply(outcome=AttemptOutcome.CONNECT_ERROR)
 MUTED = Reply(
     outcome=AttemptOutcome.THROTTLED, http_status=200, retry_after_s=600.0, hint="slow"
 )
@@ -337,3 +348,60 @@ async def test_no_more_messages_than_there_are_slots(scene: Scene, count: int) -
     claims = await scene.claim_deliveries(choose=choose)
     assert len(claims) == count
     assert sum(len(each) for each in told(claims)) == 9
+
+
+async def test_a_robot_whose_service_is_silent_is_left_alone(scene: Scene) -> None:
+    """Its lane rests after each message; that is no reason not to count its silences."""
+    await owed(scene, 1, robot("slack"))
+    for _ in range(OPEN_AFTER - 1):
+        scene.later(HOUR)
+        await hear_all(scene, await scene.claim_deliveries(), UNREACHABLE)
+    [lane] = await scene.lanes()
+    assert not lane.probing
+    scene.later(DAY)
+    await hear_all(scene, await scene.claim_deliveries(), UNREACHABLE)
+    [lane] = await scene.lanes()
+    assert lane.probing
+    tried_at = scene.now
+    await owed(scene, 1, robot("slack"))
+    while not (claims := await scene.claim_deliveries()):
+        scene.later(0.5)
+    first_s, tried_at = scene.now - tried_at, scene.now
+    await hear_all(scene, claims, UNREACHABLE)
+    while not await scene.claim_deliveries():
+        scene.later(0.5)
+    assert scene.now - tried_at > 1.5 * first_s, "longer each time"
+
+
+async def test_a_retry_to_a_robot_waits_for_no_stream_of_first_attempts(
+    scene: Scene,
+) -> None:
+    """There is one more of these whenever the robot listens again."""
+    [late] = await owed(scene, 1, robot("slack"))
+    await hear_all(scene, await scene.claim_deliveries(), BROKEN)
+    seen: list[str] = []
+    for _ in range(8):
+        await owed(scene, 1, robot("slack"))
+        scene.later(1.0)
+        claims = await scene.claim_deliveries()
+        seen += all_told(claims)
+        await hear_all(scene, claims, ACCEPTED)
+    assert late in seen
+
+
+async def test_what_is_said_beside_the_lanes_counts(scene: Scene) -> None:
+    """A test of a callback, by whichever client."""
+    to = robot()
+    assert await scene.store.speak(to, now=scene.now) == scene.now, "nobody knows it yet"
+    await owed(scene, 1, to)
+    await drained(scene)
+    scene.later(HOUR)
+    assert [await scene.store.speak(to, now=scene.now) for _ in range(2)] == [scene.now] * 2
+    free_at = await scene.store.speak(to, now=scene.now)
+    assert 0 < free_at - scene.now < 60
+    await owed(scene, 1, to)
+    assert not await scene.claim_deliveries()
+    scene.later(HOUR)
+    await scene.store.mute(to, until=scene.now + 600)
+    assert await scene.store.speak(to, now=scene.now) == scene.now + 600
+    assert not await scene.claim_deliveries()
