@@ -26,7 +26,7 @@ def receive(request: HttpRequest) -> HttpResponse:
 
 def work(event: dict[str, Any]) -> None:
     """Hand what takes long to a queue: the bridge waits for the answer."""
-    print(event["type"], event["data"]["task_id"], flush=True)
+    print(f"{event['type']} {event['data']['task_id']}", flush=True)
 
 
 urlpatterns = [path("webhook", receive)]

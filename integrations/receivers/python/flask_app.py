@@ -22,7 +22,7 @@ def receive() -> tuple[str, int]:
 
 def work(event: dict[str, Any]) -> None:
     """Hand what takes long to a queue: the bridge waits for the answer."""
-    print(event["type"], event["data"]["task_id"], flush=True)
+    print(f"{event['type']} {event['data']['task_id']}", flush=True)
 
 
 if __name__ == "__main__":

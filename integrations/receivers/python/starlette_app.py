@@ -24,7 +24,7 @@ async def receive(request: Request) -> Response:
 
 def work(event: dict[str, Any]) -> None:
     """Runs after the answer."""
-    print(event["type"], event["data"]["task_id"], flush=True)
+    print(f"{event['type']} {event['data']['task_id']}", flush=True)
 
 
 app = Starlette(routes=[Route("/webhook", receive, methods=["POST"])])
