@@ -29,10 +29,10 @@ class Died(Exception):
 
 
 async def crowd(scene: Scene, size: int = CROWD, **changes: Any) -> list[str]:
-    """They come a hundred at a time, as items of a batch do."""
+    """They come a few at a time: more of them would only wait for each other."""
     keys: list[str] = []
-    for start in range(0, size, 100):
-        numbers = range(start, min(start + 100, size))
+    for start in range(0, size, 8):
+        numbers = range(start, min(start + 8, size))
         added = (scene.add(metadata={"n": n}, **changes) for n in numbers)
         keys += await asyncio.gather(*added)
     return keys
