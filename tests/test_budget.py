@@ -20,7 +20,7 @@ EXACT_S = 1e-5  # floats near today's unix time
 
 
 def uneven_s(rate: Rate) -> float:
-    """How much longer than another a request may be on its way, as far as it is provided for."""
+    """How much longer than another a request may be on its way: so much is foreseen."""
     return min(0.03, UNEVEN_SHARE * rate.per_s)
 
 
@@ -107,7 +107,8 @@ def test_nothing_is_free_before_it_is_said_to_be(rate: Rate, early: float) -> No
 
 
 @pytest.mark.parametrize(
-    ("count", "burst"), [(1, 1), (9, 1), (10, 1), (20, 2), (60, 5), (600, 41), (10_000, 667)]
+    ("count", "burst"),
+    [(1, 1), (9, 1), (10, 1), (20, 2), (60, 5), (600, 41), (10_000, 667)],
 )
 def test_some_may_go_at_once(count: int, burst: int) -> None:
     """A claim that takes several is worth its cost; a limit counted per second is kept."""
