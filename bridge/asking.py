@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from typing import Protocol
 
 import orjson
 import structlog
 
 from bridge.clock import Clock
+from bridge.metrics import Metrics
 from bridge.model import Answer, ClaimedPoll, Observation, PollOutcome, PollRequest
 from bridge.providers.answer import observe
 from bridge.providers.batch import batch_request, items_of
@@ -36,8 +38,10 @@ class Asking:
         *,
         providers: Callable[[], Mapping[str, Provider]],
         clock: Clock,
+        metrics: Metrics,
     ) -> None:
         self._upstream, self._providers, self._clock = upstream, providers, clock
+        self._seconds = cache(metrics.poll_seconds.labels)
 
     async def one(self, claimed: ClaimedPoll) -> Observation:
         """A bug that some stranger's answer has set off must be seen, and asked about with
@@ -82,7 +86,7 @@ class Asking:
         except ValueError as error:  # the page has changed since it was subscribed to
             return unaskable(f"the provider's page does not fit the task: {error}")
         request = replace(request, way=provider.way)
-        answer = without_key(await self._upstream.ask(request), key)
+        answer = without_key(await self._asked(provider, request), key)
         return self._meaning(provider, claimed, answer)
 
     async def _several(
@@ -94,7 +98,7 @@ class Asking:
             provider.page, provider.base_url, [one.task_id for one in claimed], key
         )
         request = replace(request, way=provider.way)
-        answer = without_key(await self._upstream.ask(request), key)
+        answer = without_key(await self._asked(provider, request), key)
         items = items_of(provider.page, answer)
         if items is None:
             return self._meaning(provider, claimed[0], answer), {}
@@ -105,6 +109,12 @@ class Asking:
             for one in claimed
             if one.task_id in items
         }
+
+    async def _asked(self, provider: Provider, request: PollRequest) -> Answer:
+        began_at = self._clock.now()
+        answer = await self._upstream.ask(request)
+        self._seconds(provider.name).observe(self._clock.now() - began_at)
+        return answer
 
     def _meaning(
         self, provider: Provider, claimed: ClaimedPoll, answer: Answer

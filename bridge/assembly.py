@@ -41,6 +41,7 @@ from bridge.trial import Trials
 from bridge.upkeep import Upkeep, gap_since
 from bridge.upstream import Upstream
 from bridge.vault import Vault
+from bridge.vitals import Vitals
 from bridge.webhook import Sender
 
 ANSWERS_BYTES = 128 * 1024 * 1024  # of provider answers being read, in all
@@ -70,6 +71,7 @@ class Bridge:
     dispatcher: Dispatcher
     upkeep: Upkeep
     pacing: Pacing
+    vitals: Vitals
     health: Health
     deps: Deps
     clock: Clock
@@ -96,6 +98,10 @@ async def built(
         store, reached = await stack.enter_async_context(open_store(url, vault))
         shared = store.database.shared
         clock = await shared_clock(store, wall) if shared else clock_since(reached.at)
+        metrics = Metrics()
+        store = store.timed(
+            lambda kind, seconds: metrics.database_seconds.labels(kind).observe(seconds)
+        )
         upward = provider_egress(current, await stack.enter_async_context(names(clock)))
         outward = callback_egress(config, await stack.enter_async_context(names(clock)))
         await stack.enter_async_context(upward)
@@ -107,6 +113,7 @@ async def built(
             upward=upward,
             outward=outward,
             draining=draining,
+            metrics=metrics,
             gap_s=0.0 if shared else gap_since(reached.believed_at, clock.now()),
         )
         yield await joined(bridge, config) if shared else bridge
@@ -158,10 +165,11 @@ def parts(
     upward: Egress,
     outward: Egress,
     draining: Callable[[], bool],
+    metrics: Metrics,
     gap_s: float = 0.0,
 ) -> Bridge:
     config, dice = current.config, Random()
-    bell, health, metrics, signals = Bell(), Health(), Metrics(), Signals()
+    bell, health, signals = Bell(), Health(), Signals()
     sender = Sender(outward, timeout_s=config.callbacks.timeout_s, wall=clock.wall)
     dispatcher = Dispatcher(
         store,
@@ -209,6 +217,7 @@ def parts(
             standing=poller.standing,
             clock=clock,
         ).turn,
+        down=lambda: poller.standing.down,
     )
     signals.connect(polls=poller.worker.wake.set, deliveries=dispatcher.worker.wake.set)
     deps = Deps(
@@ -230,7 +239,17 @@ def parts(
         leaving=current.leaving,
     )
     return Bridge(
-        store, poller, dispatcher, upkeep, pacing, health, deps, clock, upward, signals
+        store,
+        poller,
+        dispatcher,
+        upkeep,
+        pacing,
+        Vitals(metrics, health, clock=clock, draining=draining),
+        health,
+        deps,
+        clock,
+        upward,
+        signals,
     )
 
 

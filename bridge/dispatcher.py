@@ -15,7 +15,7 @@ from bridge.clock import Clock
 from bridge.errors import StoreUnavailable
 from bridge.health import Health
 from bridge.lanes import Lane, Side, Window, share
-from bridge.metrics import Metrics
+from bridge.metrics import CLOSED, Metrics
 from bridge.model import (
     AttemptOutcome,
     ClaimedDelivery,
@@ -65,6 +65,7 @@ class Dispatcher:
         self._schedule, self._timeout_s = schedule, timeout_s
         self._clock, self._dice, self._metrics = clock, dice, metrics
         self._attempts = cache(metrics.attempts.labels)
+        self._lag = metrics.scheduler_lag.labels("dispatcher")
         self._most, self._host_most = slots, host_slots
         self._slots = Slots(self._places)
         self._in_flight: dict[int, Lane] = {}  # by delivery
@@ -81,6 +82,7 @@ class Dispatcher:
         ready = await self._store.delivery_lanes(now=now, window=self._window())
         claims: Claims[ClaimedDelivery] = Claims()
         if picks := self._picks(ready.lanes):
+            self._note_lag(picks, now)
             claims = await self._store.claim_deliveries(
                 picks,
                 now=now,
@@ -99,6 +101,11 @@ class Dispatcher:
             open_to=self._open_to,
         )
         return Turn(claims.items, IDLE_S if wait_s is None else wait_s)
+
+    def _note_lag(self, picks: Sequence[Pick], now: float) -> None:
+        for pick in picks:
+            if not pick.lane.behind:  # replays may wait
+                self._lag.observe(max(now - pick.lane.ready_at, 0.0))
 
     def _window(self) -> Window:
         """Lanes that are busy may be full, and so may all those to a busy host."""
@@ -159,9 +166,11 @@ class Dispatcher:
         )
 
     async def _deliver(self, claimed: ClaimedDelivery) -> None:
+        began_at = self._clock.now()
         try:
             reply = shared(await self.attempt(claimed, self._sender), len(claimed.riders))
             now = self._clock.now()
+            self._metrics.attempt_seconds.observe(now - began_at)
             told = [
                 (each, self._verdict(each, reply, now, alone=not claimed.riders))
                 for each in (claimed, *claimed.riders)
@@ -241,6 +250,8 @@ class Dispatcher:
     def _note(self, claimed: ClaimedDelivery, reply: Reply, verdict: Verdict) -> None:
         self._attempts(verdict.outcome.value).inc()
         now = self._clock.now()
+        if verdict.state in CLOSED:
+            self._metrics.deliveries.labels(verdict.state).inc()
         if verdict.state is DeliveryState.ACCEPTED:
             self._metrics.delivery_lag.observe(max(now - claimed.created_at, 0.0))
         log.info(

@@ -26,7 +26,11 @@ class Health:
 
     def stalled(self, now: float) -> Mapping[str, float]:
         """Loops that have not turned in time, with the seconds since they last did."""
-        return {loop: now - at for loop, at in self._pulses.items() if now - at > STALLED_S}
+        return {loop: age_s for loop, age_s in self.ages(now).items() if age_s > STALLED_S}
+
+    def ages(self, now: float) -> Mapping[str, float]:
+        """Seconds since each loop turned."""
+        return {loop: now - at for loop, at in self._pulses.items()}
 
     def set_unready(self, what: str, why: str, *, by: str = "") -> None:
         """`by` names who says so, where several do: only the same can take it back."""

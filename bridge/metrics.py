@@ -1,11 +1,38 @@
-"""What is counted. Labels are bounded: providers and outcomes, never ids, hosts or URLs."""
+"""What is counted. Labels are bounded: providers, closed lists; never ids, hosts or URLs.
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+What each figure tells is its help text, from which docs/metrics.md is made. Those of closed
+lists are there from the start, as 0: a rate of what begins with its first event misses it.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+)
 
 from bridge import __version__
+from bridge.model import AttemptOutcome, DeliveryState, Outcome, PollOutcome
 
 POLL_BUCKETS = (1, 2, 3, 5, 8, 13, 21, 34, 55, 89, 144, 233, 377, 610, 987)
 LAG_BUCKETS = (0.005, 0.02, 0.1, 0.5, 1, 5, 15, 60, 300, 3_600, 86_400)
+REQUEST_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 60)
+QUICK_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
+
+# How a delivery may end by an attempt.
+CLOSED = (
+    DeliveryState.ACCEPTED,
+    DeliveryState.PRESUMED,
+    DeliveryState.EXHAUSTED,
+    DeliveryState.GONE,
+)
+SAVINGS = ("sharing", "list")
+LOOPS = ("poller", "dispatcher")
+STEPS = ("write", "read", "scan")
+TASKS = ("polled", "paused")
 
 
 class Metrics:
@@ -13,57 +40,154 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self.polls = self._counter("polls", "Polls made", "provider", "outcome")
+        ProcessCollector(registry=self.registry)
+        self._of_polls()
+        self._of_deliveries()
+        self._of_the_node()
+        self._provided: set[str] = set()
+
+    def _of_polls(self) -> None:
+        self.polls = self._counter(
+            "polls", "polls; each task of a list counts as one", "provider", "outcome"
+        )
+        self.poll_seconds = self._histogram(
+            "poll_duration_seconds",
+            "how long the provider took for one request, from DNS to the last byte",
+            REQUEST_BUCKETS,
+            "provider",
+        )
         self.poll_proxy_faults = self._counter(
-            "poll_proxy_faults", "Polls that the provider's proxy failed", "provider"
+            "poll_proxy_faults", "polls that the proxy of a provider failed", "provider"
         )
         self.saved = self._counter(
-            "polls_saved", "Polls that need not be made, by what saves them", "how"
+            "poll_requests_saved",
+            "requests that need not be made: `sharing`, several subscriptions of one task; "
+            "`list`, several tasks in one request",
+            "how",
         )
         self.unknown_words = self._counter(
-            "unknown_status_words", "Status words that no page knows", "provider"
+            "unknown_status_words",
+            "polls that answered a status word no page knows",
+            "provider",
         )
-        self.ends = self._counter("ends", "Subscriptions ended", "outcome")
-        self.attempts = self._counter("delivery_attempts", "Attempts made", "outcome")
-        self.repairs = self._counter("sweep_repairs", "Things that must not exist, mended")
-        self.detection_lag = Histogram(
-            "bridge_detection_lag_seconds",
-            "From a task's end, by the provider's clock, to the poll that saw it",
-            ["provider"],
-            buckets=LAG_BUCKETS,
-            registry=self.registry,
+        self.polls_per_task = self._histogram(
+            "polls_per_task", "polls until an end was seen", POLL_BUCKETS, "provider"
         )
-        self.polls_per_task = Histogram(
-            "bridge_polls_per_task",
-            "Polls until a task's end was seen",
-            ["provider"],
-            buckets=POLL_BUCKETS,
-            registry=self.registry,
+        self.detection_lag = self._histogram(
+            "detection_lag_seconds",
+            "from a task's end to the poll that saw it, where the provider says when that "
+            "was; by its clock",
+            LAG_BUCKETS,
+            "provider",
         )
-        self.delivery_lag = Histogram(
-            "bridge_delivery_lag_seconds",
-            "From the event to its acceptance",
-            buckets=LAG_BUCKETS,
-            registry=self.registry,
-        )
-        self.watches = self._gauge("watches", "Watches that are polled")
-        self.owed = self._gauge("deliveries_owed", "Attempts that are scheduled")
-        self.exhausted = self._gauge("deliveries_exhausted", "Deliveries given up")
-        self.silent_hosts = self._gauge(
-            "callback_hosts_silent",
-            "Hosts, by client, that wait for an answer to one attempt",
+        self.ends = self._counter("ends", "ends that a poll has brought", "outcome")
+        self.tasks = self._gauge(
+            "tasks",
+            "tasks that are watched: `polled`, or `paused` while their key is throttled or "
+            "refused",
+            "state",
         )
         self.poll_backlog = self._gauge(
-            "poll_backlog_age_seconds", "Age of the oldest due poll"
+            "poll_backlog_age_seconds",
+            "how late the oldest due poll is; also while a key is throttled or refused",
+        )
+        self.provider_down = self._gauge(
+            "provider_down",
+            "1 while ten polls in a row had no answer and it is only probed, by this node",
+            "provider",
+        )
+        self.key_refused = self._gauge(
+            "provider_key_refused",
+            "1 while the configured key is refused, which a second task has confirmed",
+            "provider",
+        )
+        started(self.saved, SAVINGS)
+        started(self.ends, Outcome)
+        started(self.tasks, TASKS)
+
+    def _of_deliveries(self) -> None:
+        self.deliveries = self._counter(
+            "deliveries", "deliveries that an attempt has closed, by how", "outcome"
+        )
+        self.attempts = self._counter("delivery_attempts", "attempts", "outcome")
+        self.attempt_seconds = self._histogram(
+            "delivery_attempt_duration_seconds",
+            "how long one attempt took, from DNS to the receiver's last byte",
+            REQUEST_BUCKETS,
+        )
+        self.delivery_lag = self._histogram(
+            "delivery_lag_seconds", "from the event to its acceptance", LAG_BUCKETS
+        )
+        self.owed = self._gauge("deliveries_owed", "attempts that are scheduled")
+        self.dead_letters = self._gauge(
+            "dead_letters", "deliveries given up (`exhausted`), of those that are kept"
+        )
+        self.silent_hosts = self._gauge(
+            "callback_hosts_silent",
+            "callback hosts, by client, where nobody answers and for which deliveries wait",
         )
         self.delivery_backlog = self._gauge(
-            "delivery_backlog_age_seconds", "Age of the oldest due attempt"
+            "delivery_backlog_age_seconds",
+            "how late the oldest due attempt is; those of a replay do not count, as they "
+            "may wait",
         )
-        build = self._gauge("build_info", "The version that runs", "version")
+        started(self.deliveries, CLOSED)
+        started(self.attempts, AttemptOutcome)
+
+    def _of_the_node(self) -> None:
+        self.repairs = self._counter(
+            "sweep_repairs", "what must not exist, found by the sweep and mended"
+        )
+        self.scheduler_lag = self._histogram(
+            "scheduler_lag_seconds",
+            "from the moment at which a key's polls, or a host's attempts, could begin to "
+            "their claim",
+            LAG_BUCKETS,
+            "loop",
+        )
+        self.loop_lag = self._histogram(
+            "event_loop_lag_seconds",
+            "by how much a timer of the process was late: it was busy with something else",
+            QUICK_BUCKETS,
+        )
+        self.database_seconds = self._histogram(
+            "database_seconds",
+            "how long a step of the loops or a request waited for the database, with its "
+            "turn and, of a `write`, the disk",
+            QUICK_BUCKETS,
+            "kind",
+        )
+        build = self._gauge("build_info", "always 1; the version that runs", "version")
         build.labels(version=__version__).set(1)
+        started(self.scheduler_lag, LOOPS)
+        started(self.database_seconds, STEPS)
+
+    def provide(self, providers: Iterable[str]) -> None:
+        """Begin the figures of these providers, as 0."""
+        for name in set(providers) - self._provided:
+            self._provided.add(name)
+            for outcome in PollOutcome:
+                self.polls.labels(name, outcome.value)
+            for figure in (self.poll_proxy_faults, self.unknown_words):
+                figure.labels(name)
+            for spread in (self.poll_seconds, self.polls_per_task, self.detection_lag):
+                spread.labels(name)
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(f"bridge_{name}", text, labels, registry=self.registry)
 
     def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
         return Gauge(f"bridge_{name}", text, labels, registry=self.registry)
+
+    def _histogram(
+        self, name: str, text: str, buckets: Sequence[float], *labels: str
+    ) -> Histogram:
+        return Histogram(
+            f"bridge_{name}", text, labels, buckets=buckets, registry=self.registry
+        )
+
+
+def started(figure: Counter | Gauge | Histogram, values: Iterable[str]) -> None:
+    """A figure with one label, whose values are these."""
+    for value in values:
+        figure.labels(str(value))

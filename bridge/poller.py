@@ -31,6 +31,7 @@ from bridge.store import Claims, Pick, Store
 from bridge.worker import IDLE_S, Turn, Worker
 
 NOBODY = -1  # the id of no lane
+SAID_S = 80_000.0  # by which what is to be first is said to be late: a last look, a day
 
 log = structlog.get_logger(__name__)
 
@@ -59,10 +60,11 @@ class Poller:
         self._store, self._providers = store, providers
         self._clock, self._dice, self._bell, self._metrics = clock, dice, bell, metrics
         self._on_owed, self._pacing = on_owed, pacing
+        self._lag = metrics.scheduler_lag.labels("poller")
         self._most, self._lane_most = slots, lane_slots
         self._slots = Slots(self._places)
         self._in_flight: dict[int, Lane] = {}  # by watch
-        self._asking = Asking(upstream, providers=providers, clock=clock)
+        self._asking = Asking(upstream, providers=providers, clock=clock, metrics=metrics)
         self._awaited, self._standing = Awaited(store), Standing(metrics)
         self._lists = Lists(
             store,
@@ -91,6 +93,7 @@ class Poller:
         now = self._clock.now()
         claims: Claims[ClaimedPoll] = Claims()
         if picks := self._picks(ready.lanes):
+            self._note_lag(picks, now)
             claims = await self._store.claim_polls(
                 picks,
                 now=now,
@@ -111,6 +114,11 @@ class Poller:
         now = self._clock.now()
         longest_s = min(self._awaited.wait_s(now), self._standing.wait_s(now), IDLE_S)
         return Turn(claims.items, longest_s if wait_s is None else min(wait_s, longest_s))
+
+    def _note_lag(self, picks: Sequence[Pick], now: float) -> None:
+        for pick in picks:
+            if (late_s := now - pick.lane.ready_at) < SAID_S:
+                self._lag.observe(max(late_s, 0.0))
 
     def _window(self) -> Window:
         known = self._providers().keys() if self._store.database.shared else None

@@ -76,6 +76,7 @@ def loops_of(bridge: Bridge, config: Config) -> Iterator[Loop]:
         yield bridge.dispatcher.worker.run
     if {NodeRole.API, NodeRole.POLLER} & set(config.roles):
         yield bridge.pacing.run
+    yield bridge.vitals.run
 
 
 async def note_time(bridge: Bridge, config: Config) -> None:

@@ -5,7 +5,7 @@ been wrong at the start. So this loop alone believes it only in part, for a whil
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 
 import structlog
 
@@ -83,11 +83,12 @@ class Upkeep:
         on_owed: Callable[[], None],
         gap_s: float = 0.0,
         notify: Callable[[Ages], Awaitable[bool]] = in_silence,
+        down: Callable[[], Collection[str]] = tuple,
     ) -> None:
         self._store, self._providers, self._retention_s = store, providers, retention_s
         self._clock, self._bell, self._health, self._metrics = clock, bell, health, metrics
         self._on_due, self._on_owed = on_due, on_owed
-        self._notify = notify
+        self._notify, self._down = notify, down
         self._started_at, self._gap_s = clock.now(), gap_s
         self._swept_at = float("-inf")
         self._turned_at = self._started_at
@@ -156,16 +157,28 @@ class Upkeep:
 
     async def measure(self, now: float) -> None:
         figures = await self._store.backlog(now)
-        self._metrics.watches.set(figures["watches"])
+        paused: int = figures["paused"]
+        self._metrics.tasks.labels("paused").set(paused)
+        self._metrics.tasks.labels("polled").set(figures["watches"] - paused)
         self._metrics.owed.set(figures["deliveries"])
-        self._metrics.exhausted.set(figures["exhausted"])
+        self._metrics.dead_letters.set(figures["exhausted"])
         self._metrics.silent_hosts.set(figures["silent_hosts"])
         polls_s = now - (figures["oldest_poll_at"] or now)
         deliveries_s = now - (figures["oldest_delivery_at"] or now)
         self._metrics.poll_backlog.set(polls_s)
         self._metrics.delivery_backlog.set(deliveries_s)
+        await self._measure_providers()
         if await self._notify({"polls": polls_s, "deliveries": deliveries_s}):
             self._on_owed()
+
+    async def _measure_providers(self) -> None:
+        names, down = self._providers().keys(), self._down()
+        self._metrics.provide(names)
+        keys = await self._store.configured_credentials(names)
+        for name in names:
+            refused = name in keys and keys[name]["probes"] > 0
+            self._metrics.provider_down.labels(name).set(name in down)
+            self._metrics.key_refused.labels(name).set(refused)
 
     def _doubt(self, now: float) -> Doubt:
         """What was made since the start has both its times from the same clock."""

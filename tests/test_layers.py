@@ -15,7 +15,8 @@ LAYERS = (
     "bridge errors model clock duration rfc3339 portable ids lanes cadence bell health"
     " authorities receivers",
     "rate reasons hints notices formats signature callback transition vault metrics worker",
-    "slots labels signals budget circuit breaker events config net callback_auth sending",
+    "slots labels signals budget circuit breaker events config net callback_auth sending"
+    " vitals",
     "retry trial robots samples providers upstream webhook",
     "store",
     "pacing awaited standing asking",

@@ -1,33 +1,14 @@
-"""What docs/operations.md says of metrics, events of the log and commands exists."""
+"""What docs/operations.md says of events of the log and of states exists."""
 
 import re
 from pathlib import Path
 
-from prometheus_client import CollectorRegistry
-
-from bridge.api.envelope import Traffic
 from bridge.config.models import Config
-from bridge.metrics import Metrics
 from bridge.model import DeliveryState
 
 ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "docs" / "operations.md").read_text("utf-8")
 CODE = "\n".join(path.read_text("utf-8") for path in (ROOT / "bridge").rglob("*.py"))
-
-
-def registry() -> CollectorRegistry:
-    metrics = Metrics()
-    Traffic(metrics.registry)
-    return metrics.registry
-
-
-def test_every_metric_is_listed_and_no_other() -> None:
-    """
-    An alert on a metric that does not exist never fires.
-    """
-    kinds = {each.name: each.type for each in registry().collect()}
-    names = {f"{name}_total" if kind == "counter" else name for name, kind in kinds.items()}
-    assert set(re.findall(r"`(bridge_[a-z_]+)`", PAGE)) == names
 
 
 def test_what_to_look_for_in_the_log_is_logged() -> None:

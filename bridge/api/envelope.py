@@ -31,13 +31,13 @@ class Traffic:
     def __init__(self, registry: CollectorRegistry) -> None:
         self._requests = Counter(
             "bridge_http_requests",
-            "Requests to the API",
+            "requests to the API",
             ("method", "route", "status"),
             registry=registry,
         )
         self._seconds = Histogram(
             "bridge_http_request_seconds",
-            "From the request's head to the end of the answer, held ones included",
+            "from the request's head to the end of the answer, held ones included",
             ("route",),
             buckets=BUCKETS,
             registry=registry,

@@ -58,6 +58,7 @@ from bridge.store.spacing import Pace
 from bridge.store.steps import Database
 from bridge.store.subscribing import Subscribed
 from bridge.store.telling import Told
+from bridge.store.timed import Timed
 from bridge.store.upkeep import Deadlines, Doubt
 from bridge.transition import Move
 
@@ -93,6 +94,10 @@ class Store:
     def bounded(self, most: int) -> "Store":
         """The same, for callers who may ask for so many steps at a time."""
         return Store(Bounded(self.database, most), self._box, self._mint)
+
+    def timed(self, note: Callable[[str, float], None]) -> "Store":
+        """The same; `note` is told how many seconds each step took, by its kind."""
+        return Store(Timed(self.database, note), self._box, self._mint)
 
     async def subscribe(
         self,
@@ -514,6 +519,6 @@ class Store:
         return await self.database.write(meta.in_use)
 
     async def backlog(self, now: float) -> Mapping[str, Any]:
-        """watches, deliveries, oldest_poll_at, oldest_delivery_at, exhausted."""
+        """watches, paused, deliveries, oldest_poll_at, oldest_delivery_at, exhausted."""
         [row] = await self.database.scan(meta.rows, "backlog", now=now)
         return row

@@ -1117,6 +1117,8 @@ WHERE l.client <> '';
 -- A receiver that lets its deliveries wait makes none of them late.
 -- name: backlog(now)
 SELECT (SELECT count(*) FROM poll_schedule) AS watches,
+    (SELECT count(*) FROM poll_schedule WHERE credential_id IN (
+        SELECT id FROM credentials WHERE paused_until > :now)) AS paused,
     (SELECT count(*) FROM delivery_schedule) AS deliveries,
     (SELECT min(CASE WHEN l.paused_until > s.next_at THEN l.paused_until ELSE s.next_at END)
      FROM delivery_schedule s JOIN lanes l ON l.id = s.lane_id

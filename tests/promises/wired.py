@@ -9,6 +9,7 @@ from typing import Any
 from bridge.assembly import Bridge, Current, callback_egress, parts, provider_egress
 from bridge.callback import destination
 from bridge.config import Config, Notify
+from bridge.metrics import Metrics
 from bridge.model import Delivery, Subscription
 from bridge.net.resolver import Resolver
 from bridge.providers.configured import configured
@@ -152,5 +153,6 @@ async def wired(
             upward=await enter(provider_egress(current, resolver)),
             outward=await enter(callback_egress(chosen, resolver)),
             draining=lambda: False,
+            metrics=Metrics(),
         )
         yield Wired(bridge, clock, provider, receiver, dns)
