@@ -16,7 +16,7 @@ LAYERS = (
     " authorities receivers",
     "rate reasons hints notices formats signature callback transition vault metrics worker",
     "slots labels signals budget circuit breaker events config net callback_auth sending",
-    "retry trial robots samples providers upstream webhook",
+    "retry trial robots samples providers upstream webhook client",
     "store",
     "pacing awaited standing asking",
     "lists noticing live",
@@ -34,6 +34,7 @@ SHUT = {
     "service": {"cli"},
     "cli": {"__main__"},
     "__main__": set(),
+    "client": {"cli"},
     "simulator": {"assembly", "cli"},
     "assembly": {"service", "cli"},
 }
