@@ -21,6 +21,7 @@ from bridge.clock import Clock, SharedClock, SystemClock
 from bridge.config import Callbacks, Config, NodeRole
 from bridge.dispatcher import Dispatcher
 from bridge.health import Health
+from bridge.live import Live
 from bridge.membership import Membership
 from bridge.metrics import Metrics
 from bridge.model import Way
@@ -228,6 +229,7 @@ def parts(
         vet=outward.vet,
         bell=bell,
         health=health,
+        live=Live(store, clock=clock, bell=bell),
         pulse=poller.pulse,
         first_s=pacing.first_s,
         learned=pacing.learned,

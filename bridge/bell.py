@@ -11,6 +11,7 @@ class Bell:
 
     def __init__(self) -> None:
         self._waiting: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
+        self._any: set[asyncio.Event] = set()
 
     @contextmanager
     def listen(self, key: str) -> Iterator[asyncio.Event]:
@@ -24,10 +25,21 @@ class Bell:
             if not self._waiting[key]:
                 del self._waiting[key]
 
+    @contextmanager
+    def listen_to_all(self, event: asyncio.Event) -> Iterator[None]:
+        """Sets `event` whatever is rung."""
+        self._any.add(event)
+        try:
+            yield
+        finally:
+            self._any.discard(event)
+
     def ring(self, keys: Iterable[str]) -> None:
         for key in keys:
             for event in self._waiting.get(key, ()):
                 event.set()
+        for event in self._any:
+            event.set()
 
     def ring_all(self) -> None:
         """Something changed for some watch: let every waiter look again."""

@@ -74,6 +74,8 @@ def loops_of(bridge: Bridge, config: Config) -> Iterator[Loop]:
         yield bridge.upkeep.run
     if NodeRole.DISPATCHER in config.roles:
         yield bridge.dispatcher.worker.run
+    if NodeRole.API in config.roles:
+        yield bridge.deps.live.run
     if {NodeRole.API, NodeRole.POLLER} & set(config.roles):
         yield bridge.pacing.run
     yield bridge.vitals.run
@@ -162,6 +164,7 @@ def wind_down(bridge: Bridge, hangup: asyncio.Event) -> None:
     for worker in (bridge.poller.worker, bridge.dispatcher.worker):
         worker.wake.set()
     bridge.deps.bell.ring_all()
+    bridge.deps.live.stop()
 
 
 def listener(host: str, port: int) -> socket.socket:

@@ -24,6 +24,7 @@ from bridge.api.replaying import Replaying
 from bridge.api.resource import Closed, Door, Open, Resource
 from bridge.api.respond import refused
 from bridge.api.samples import Samples
+from bridge.api.streaming import Streaming
 from bridge.api.subscribing import Subscribing
 from bridge.api.subscriptions import Subscriptions
 from bridge.api.trying import Trying
@@ -59,6 +60,7 @@ def create_app(deps: Deps) -> Starlette:
         "/deliveries/{id}/retry": {"POST": closed(deliveries.retry)},
         "/hooks": {"GET": closed(hooks.list), "POST": closed(hooks.add)},
         "/hooks/{id}": {"GET": closed(hooks.get), "DELETE": closed(hooks.remove)},
+        "/events": {"GET": closed(Streaming(deps, deps.live, keeper).events)},
         "/providers": {"GET": closed(accounts.providers)},
         "/providers/{name}/durations": {"GET": closed(accounts.durations)},
         "/hints/{token}": {"POST": hints.take},

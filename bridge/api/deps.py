@@ -13,6 +13,7 @@ from bridge.clock import Clock
 from bridge.config import Config
 from bridge.errors import RequestError
 from bridge.health import Health, Pulse
+from bridge.live import Live
 from bridge.model import ClaimedDelivery
 from bridge.providers.provider import Provider
 from bridge.store import Store
@@ -44,6 +45,7 @@ class Deps:
     vet: Callable[[str], Awaitable[None]]  # raises AddressForbidden, DnsFailure
     bell: Bell
     health: Health
+    live: Live
     wake_poller: Callable[[], None]
     wake_dispatcher: Callable[[], None]
     draining: Callable[[], bool]

@@ -43,6 +43,7 @@ CODES: Mapping[str, Code] = {
     "rate_limited": Code(429, "Too many requests"),
     "limit_active": Code(429, "Too many active subscriptions"),
     "limit_hooks": Code(429, "Too many hooks"),
+    "limit_listeners": Code(429, "Too many who listen"),
     "head_too_large": Code(431, "The head of the request is too large"),
     "internal_error": Code(500, "Something is wrong on our side"),
     "not_ready": Code(503, "The bridge is not ready"),

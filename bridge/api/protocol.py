@@ -11,6 +11,7 @@ by a new parser, without the offer.
 """
 
 from http import HTTPStatus
+from typing import Any, cast
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -19,6 +20,7 @@ from bridge.api.respond import refused
 from bridge.errors import RequestError
 
 HEAD_BYTES = 65_536
+ABORT = "bridge.abort"  # in a request's scope: ends its connection, sent or not
 
 
 class Protocol(HttpToolsProtocol):
@@ -59,6 +61,7 @@ class Protocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         if not self.parser.should_upgrade():
             self._unused = 0
+            cast("dict[str, Any]", self.scope)[ABORT] = self.transport.abort
             super().on_headers_complete()
 
     def on_message_complete(self) -> None:

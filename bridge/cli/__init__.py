@@ -24,7 +24,6 @@ database       migrate, backup, rekey
 configuration  which configuration a command works with
 proving        which signing secrets
 reaching       which running bridge, with which API key
-http           questions to it
 trying         questions to a provider
 files          SQLite files, from outside
 reference      the tables of docs/cli.md

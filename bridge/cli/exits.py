@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from enum import IntEnum
 
+from bridge.client.errors import ClientError
 from bridge.errors import BridgeError, ConfigError, SealBroken, StoreUnavailable
 
 
@@ -49,6 +50,8 @@ def exit_code(error: BridgeError) -> Exit:
     """
     if isinstance(error, CommandFailed):
         return error.code
+    if isinstance(error, ClientError):
+        return Exit.UNAVAILABLE if error.passing else Exit.FAILED
     if isinstance(error, ConfigError):
         return Exit.USAGE
     if isinstance(error, StoreUnavailable | SealBroken):
@@ -62,6 +65,8 @@ def lines(error: BridgeError) -> Sequence[str]:
         return (f"database: {error}",)
     if isinstance(error, SealBroken):
         return (f"encryption_keys do not open the database: {error}",)
+    if isinstance(error, ClientError):
+        return error.lines
     return str(error).splitlines()
 
 

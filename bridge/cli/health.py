@@ -7,6 +7,7 @@ import typer
 from bridge.cli.exits import CommandFailed
 from bridge.cli.options import ConfigFile, Url
 from bridge.cli.output import say
+from bridge.client.errors import ClientError
 
 HEALTHY = ({"status": "ready"}, {"status": "ok"})
 
@@ -35,12 +36,12 @@ def health(
 
 async def asked(url: str, path: str) -> str:
     """What the bridge says. Containers know no other exit codes than 0 and 1."""
-    from bridge.cli.http import Api
+    from bridge.client.connection import Connection
 
     try:
-        async with Api(url) as api:
+        async with Connection(url, agent="cli") as api:
             answer = await api.get(path)
-    except CommandFailed as error:
+    except ClientError as error:
         raise CommandFailed(*error.lines) from error
     if answer.body not in HEALTHY:
         raise CommandFailed(f"{url} answers, but not as poll-bridge does")

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from bridge.cli.configuration import listening
 from bridge.cli.exits import UsageFault
-from bridge.cli.http import Api
+from bridge.client.connection import Connection
 from bridge.config.fields import listed, web_url
 from bridge.config.interpolation import content
 from bridge.development import FILE as DEV_FILE
@@ -16,10 +16,13 @@ from bridge.development import kept
 KEY_FILE = "BRIDGE_API_KEY_FILE"
 
 
-def reached(url: str | None, api_key: str | None) -> Api:
+def reached(
+    url: str | None, api_key: str | None, *, retry_for_s: float = 0.0
+) -> Connection:
     """The bridge that is meant, with the key to it. Raises UsageFault, ConfigError."""
     place = url_given(url) if url else listening({})
-    return Api(place, first_of(api_key) if api_key else key_for(place))
+    key = first_of(api_key) if api_key else key_for(place)
+    return Connection(place, key, retry_for_s=retry_for_s, agent="cli")
 
 
 def url_given(url: str) -> str:

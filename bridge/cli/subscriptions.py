@@ -5,7 +5,7 @@ from urllib.parse import quote
 
 import typer
 
-from bridge.cli.exits import CommandFailed, UsageFault
+from bridge.cli.exits import CommandFailed, UsageFault, exit_code
 from bridge.cli.options import ApiKey, Json, Limit, Params, Url, Wait, pairs
 from bridge.cli.output import (
     as_json,
@@ -17,6 +17,7 @@ from bridge.cli.output import (
     say_facts,
     say_table,
 )
+from bridge.client.errors import ClientError
 
 COLUMNS = ("id", "provider", "task_id", "state", "status", "outcome")
 
@@ -117,11 +118,11 @@ async def subscribed(
         path = f"/subscriptions/{quote(str(made['id']), safe='')}"
         try:
             answer = await api.get(path, waiting(wait), wait_s=wait)
-        except CommandFailed as error:
+        except ClientError as error:
             raise CommandFailed(
                 *error.lines,
                 f"It is subscribed: {program()} show {made['id']}",
-                code=error.code,
+                code=exit_code(error),
             ) from error
     # Those about the request itself are told once, in the first answer.
     return holding("id", answer.body) | {"warnings": made.get("warnings", [])}

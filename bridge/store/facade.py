@@ -30,6 +30,7 @@ from bridge.store import (
     delivery_claims,
     durations,
     hooks,
+    live,
     meta,
     noticing,
     poll_claims,
@@ -50,6 +51,7 @@ from bridge.store.claims import Claims, Pick
 from bridge.store.delivering import Rest
 from bridge.store.durations import Kind
 from bridge.store.hooks import Added
+from bridge.store.live import Mark, News
 from bridge.store.reading import DeliveryFilter, Page, SubscriptionFilter
 from bridge.store.rekeying import Cursor
 from bridge.store.replaying import After, Replays
@@ -462,6 +464,16 @@ class Store:
     async def rewrap(self) -> None:
         """Seal the fingerprint key anew: the last step of a rekey."""
         await self.database.write(meta.rewrap, self._box.vault)
+
+    async def new_events(self, after: Mark) -> Sequence[Mark]:
+        """A page of the events behind that one, of all clients, by their times. A mark made
+        of a time stands before all events of that time.
+        """
+        return await self.database.scan(live.new_events, after)
+
+    async def event_news(self, marks: Sequence[Mark]) -> Sequence[News]:
+        """These events, but for those that do not open or have been pruned."""
+        return await self.database.scan(live.event_news, self._box, marks)
 
     async def note_time(self, now: float, *, believed: float | None = None) -> None:
         """Remember that scheduling time has come so far, and how much of it is no doubt."""

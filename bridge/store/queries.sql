@@ -1256,6 +1256,16 @@ DELETE FROM deliveries WHERE subscription_id = :subscription_id AND sequence = :
 -- name: delete_notice(subscription_id, sequence)!
 DELETE FROM events WHERE subscription_id = :subscription_id AND sequence = :sequence;
 
+-- Live: what was added of late, in the order of its time, a page at a time.
+-- name: new_events(at, subscription_id, sequence, limit)
+SELECT e.at, e.subscription_id, e.sequence, s.client
+FROM events e JOIN subscriptions s ON s.id = e.subscription_id
+WHERE (e.at, e.subscription_id, e.sequence) > (:at, :subscription_id, :sequence)
+ORDER BY e.at, e.subscription_id, e.sequence LIMIT :limit;
+
+-- name: event_body(subscription_id, sequence)
+SELECT body FROM events WHERE subscription_id = :subscription_id AND sequence = :sequence;
+
 -- Prune: what is finished and old
 
 -- name: old_subscriptions(before, limit)

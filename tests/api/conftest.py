@@ -21,6 +21,7 @@ from bridge.bell import Bell
 from bridge.cadence import PollPolicy
 from bridge.config import Config
 from bridge.health import Health
+from bridge.live import Live
 from bridge.providers.catalogue import page_of, preset
 from bridge.providers.provider import Provider
 from bridge.store import Store
@@ -216,15 +217,16 @@ def deps(store: Store, clock: NotedClock, names: Names) -> Deps:
     """Ready to serve; wakes are of no interest until a test replaces them."""
     health = Health()
     health.set_ready("start")
-    config, known = config_with(), providers()
+    config, known, bell = config_with(), providers(), Bell()
     return Deps(
         store=store,
         clock=clock,
         config=lambda: config,
         providers=lambda: known,
         vet=names.vet,
-        bell=Bell(),
+        bell=bell,
         health=health,
+        live=Live(store, clock=clock, bell=bell),
         wake_poller=lambda: None,
         wake_dispatcher=lambda: None,
         draining=lambda: False,

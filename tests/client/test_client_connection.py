@@ -6,9 +6,11 @@ from contextlib import asynccontextmanager
 import pytest
 from aiohttp import web
 
-from bridge.cli.exits import CommandFailed, Exit
+from bridge.cli.exits import CommandFailed, Exit, exit_code, lines
 from bridge.cli.health import asked
-from bridge.cli.http import Api, reply
+from bridge.client.answers import reply
+from bridge.client.connection import Connection
+from bridge.client.errors import ClientError, NotABridge, Refused, Unreachable
 from bridge.simulator.demo.child import free_port
 from bridge.simulator.loopback import Loopback
 
@@ -32,8 +34,8 @@ async def test_the_key_goes_to_this_bridge_alone() -> None:
         asked_for.append((request.path, request.headers["Authorization"]))
         return web.Response(status=302, headers={"Location": "/elsewhere"})
 
-    async with serving(redirecting) as url, Api(url, "key-1") as api:
-        with pytest.raises(CommandFailed, match="answers 302, but not as poll-bridge"):
+    async with serving(redirecting) as url, Connection(url, "key-1") as api:
+        with pytest.raises(NotABridge, match="answers 302, but not as poll-bridge"):
             await api.get("/subscriptions")
     assert asked_for == [("/subscriptions", "Bearer key-1")]
 
@@ -49,7 +51,7 @@ async def test_what_is_asked_arrives() -> None:
         }
         return web.json_response(told, status=202)
 
-    async with serving(echoing) as url, Api(f"{url}/bridge/") as api:
+    async with serving(echoing) as url, Connection(f"{url}/bridge/") as api:
         answer = await api.post(
             "/subscribe",
             {"task_id": "t"},
@@ -65,10 +67,10 @@ async def test_what_is_asked_arrives() -> None:
 
 async def test_nobody_there_may_be_somebody_later() -> None:
     """Scripts that start right after the bridge go by the code."""
-    async with Api(f"http://127.0.0.1:{free_port()}") as api:
-        with pytest.raises(CommandFailed, match="connection refused") as caught:
+    async with Connection(f"http://127.0.0.1:{free_port()}") as api:
+        with pytest.raises(Unreachable, match="connection refused") as caught:
             await api.get("/readyz")
-    assert caught.value.code is Exit.UNAVAILABLE
+    assert exit_code(caught.value) is Exit.UNAVAILABLE
 
 
 async def test_an_answer_that_does_not_unpack_is_none() -> None:
@@ -80,8 +82,8 @@ async def test_an_answer_that_does_not_unpack_is_none() -> None:
         await response.write(b"not gzip")
         return response
 
-    async with serving(packed) as url, Api(url) as api:
-        with pytest.raises(CommandFailed, match="the answer is not HTTP"):
+    async with serving(packed) as url, Connection(url) as api:
+        with pytest.raises(Unreachable, match="the answer is not HTTP"):
             await api.get("/readyz")
 
 
@@ -108,10 +110,10 @@ def test_refusals_become_lines_and_codes(
     status: int, body: bytes | None, code: int, says: str
 ) -> None:
     """The bridge's own words, or that it is no bridge."""
-    with pytest.raises(CommandFailed) as caught:
+    with pytest.raises(ClientError) as caught:
         reply("http://bridge", status, body)
-    assert says in caught.value.lines[0]
-    assert caught.value.code == code
+    assert says in lines(caught.value)[0]
+    assert exit_code(caught.value) == code
 
 
 def test_every_field_that_is_wrong_has_a_line() -> None:
@@ -120,9 +122,10 @@ def test_every_field_that_is_wrong_has_a_line() -> None:
         b'{"code": "invalid_request", "detail": "2 fields", "errors": [7, '
         b'{"field": "task_id", "message": "odd"}, {"field": "events", "message": "no"}]}'
     )
-    with pytest.raises(CommandFailed) as caught:
+    with pytest.raises(Refused) as caught:
         reply("http://bridge", 422, body)
-    assert caught.value.lines == (
+    assert [each.field for each in caught.value.errors] == ["task_id", "events"]
+    assert tuple(lines(caught.value)) == (
         "422 invalid_request: 2 fields",
         "  task_id: odd",
         "  events: no",
