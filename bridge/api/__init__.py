@@ -26,5 +26,7 @@ deliveries     reading and retrying them
 accounts       providers and signing secrets, as a client has them
 probes         /livez and /readyz
 exposition     /metrics
+describing     /openapi.json and /docs
+  openapi        what they say
 views          nouns → JSON
 """

@@ -13,6 +13,7 @@ from bridge.api.accounts import Accounts
 from bridge.api.auth import Doorkeeper
 from bridge.api.deliveries import Deliveries
 from bridge.api.deps import Deps
+from bridge.api.describing import Describing
 from bridge.api.envelope import Envelope, Traffic
 from bridge.api.exposition import Exposition
 from bridge.api.hints import Hints
@@ -44,6 +45,7 @@ def create_app(deps: Deps) -> Starlette:
     deliveries = Deliveries(deps, keeper, listing)
     hooks = Hooks(deps, keeper, listing)
     replaying = Replaying(deps, keeper, listing)
+    describing = Describing(deps)
     subscribe = closed(subscribing.one)
     # The most frequent first: routes are tried in order.
     paths: dict[str, dict[str, Open]] = {
@@ -66,6 +68,8 @@ def create_app(deps: Deps) -> Starlette:
         "/hints/{token}": {"POST": hints.take},
         "/samples": {"GET": closed(Samples(deps).list)},
         "/callbacks/test": {"POST": closed(Trying(deps, keeper).test)},
+        "/openapi.json": {"GET": describing.document},
+        "/docs": {"GET": describing.page},
         "/signing-secrets": {"GET": closed(accounts.signing_secrets)},
     }
     return assembled(deps, paths | probes_of(deps, closed))

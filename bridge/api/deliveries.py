@@ -26,16 +26,16 @@ def subscription_key(text: str) -> str:
     return text[4:]
 
 
-READERS = {
+READERS: dict[str, query.Reader] = {
     "state": query.one_of(DeliveryState),
     "since": query.time,
     "until": query.time,
     "host": query.host,
     "subscription_id": subscription_key,
     "limit": query.limit,
-    "cursor": query.cursor(LIST),
+    "cursor": query.Cursor(LIST),
 }
-OPERATORS = {"client": query.plain_text}
+OPERATORS: dict[str, query.Reader] = {"client": query.plain_text}
 
 
 class Deliveries:

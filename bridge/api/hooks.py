@@ -31,6 +31,11 @@ FIELD = "url"
 AGAIN_S = 30.0
 READY_AGAIN_S = 5.0
 
+PAGING: dict[str, query.Reader] = {
+    "limit": query.limit,
+    "cursor": query.Cursor(LIST),
+}
+
 _ID = re.compile("hook_([0-9A-Za-z]{1,64})")
 
 
@@ -70,9 +75,7 @@ class Hooks:
                 return wish, warnings
 
     async def list(self, request: Request, caller: Caller) -> Response:
-        asked = query.read_query(
-            request, {"limit": query.limit, "cursor": query.cursor(LIST)}
-        )
+        asked = query.read_query(request, PAGING)
         async with self._listing.turn(caller):
             page = await self._deps.store.hooks(
                 caller.scope,

@@ -3,6 +3,7 @@
 import base64
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
@@ -43,15 +44,20 @@ def read_query(request: Request, readers: Mapping[str, Reader]) -> dict[str, Any
     return found
 
 
-def one_of(kind: type[StrEnum]) -> Reader:
-    words = [str(each) for each in kind]
+@dataclass(frozen=True, slots=True)
+class OneOf:
+    """Reads one of a closed list."""
 
-    def read(text: str) -> str:
-        if text not in words:
-            raise ValueError(f"must be one of {', '.join(words)}")
+    words: tuple[str, ...]
+
+    def __call__(self, text: str) -> str:
+        if text not in self.words:
+            raise ValueError(f"must be one of {', '.join(self.words)}")
         return text
 
-    return read
+
+def one_of(kind: type[StrEnum]) -> OneOf:
+    return OneOf(tuple(str(each) for each in kind))
 
 
 def plain_text(text: str) -> str:
@@ -81,6 +87,9 @@ def wait(text: str) -> float:
     return wait_s
 
 
+WAITING: Mapping[str, Reader] = {"wait": wait}
+
+
 def time(text: str) -> float:
     """The "+" of an offset arrives as a space if nobody has escaped it.
 
@@ -90,26 +99,27 @@ def time(text: str) -> float:
     return rfc3339.unix(re.sub(r" (?=\d\d:\d\d$)", "+", text))
 
 
-def cursor(of: str) -> Reader:
-    """What `cursor_after` has written for the list called `of`."""
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """Reads what `cursor_after` has written for the list called `of`."""
 
-    def read(text: str) -> int:
+    of: str
+
+    def __call__(self, text: str) -> int:
         try:
             padded = text + "=" * (-len(text) % 4)
             raw = base64.b64decode(padded, altchars=b"-_", validate=True).decode("ascii")
         except ValueError:
             raw = ""
-        match = re.fullmatch(rf"{of}:([0-9]{{1,18}})", raw, re.ASCII)
+        match = re.fullmatch(rf"{self.of}:([0-9]{{1,18}})", raw, re.ASCII)
         if match is None:
             raise ValueError("not a `next_cursor` of this list; leave it out to begin anew")
         return int(match[1])
 
-    return read
-
 
 def cursor_after(of: str, before: int | None) -> str | None:
     """
-    >>> cursor("deliveries")(cursor_after("deliveries", 7) or "")
+    >>> Cursor("deliveries")(cursor_after("deliveries", 7) or "")
     7
     """
     if before is None:

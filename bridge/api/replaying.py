@@ -32,8 +32,8 @@ from bridge.api.body import read_fields
 from bridge.api.deliveries import subscription_key
 from bridge.api.deps import Deps
 from bridge.api.faults import read_model
+from bridge.api.fields import at_most, comma_separated, distinct
 from bridge.api.listing import Listing
-from bridge.api.models import at_most, comma_separated, distinct
 from bridge.api.problem import STORE_AGAIN_S, refusal
 from bridge.api.respond import Json
 from bridge.errors import FieldFault, RequestError, StoreUnavailable
@@ -80,6 +80,14 @@ States = Annotated[
     at_most(100),
     BeforeValidator(several),
     AfterValidator(known_states),
+    WithJsonSchema(
+        {
+            "type": "array",
+            "items": {"type": "string", "enum": list(STATES)},
+            "minItems": 1,
+            "maxItems": 100,
+        }
+    ),
 ]
 Time = Annotated[
     float,

@@ -41,6 +41,7 @@ class Resource:
     def __init__(self, pattern: str, methods: Mapping[str, Open]) -> None:
         self._pattern = pattern
         self._methods = dict(methods)
+        self.methods = frozenset(methods)  # without HEAD and OPTIONS, which all take
         if "GET" in methods:  # the server leaves out the body
             self._methods["HEAD"] = methods["GET"]
         self._allow = {"Allow": ", ".join(sorted({*self._methods, "OPTIONS"}))}

@@ -26,13 +26,16 @@ def format_name(text: str) -> str:
     return text
 
 
+FILTERS: dict[str, query.Reader] = {"type": types, "format": format_name}
+
+
 class Samples:
     def __init__(self, deps: Deps) -> None:
         self._now = deps.clock.now
 
     async def list(self, request: Request, _caller: Caller) -> Response:
         """An array at the top, newest first: what Zapier's `performList` must get."""
-        asked = query.read_query(request, {"type": types, "format": format_name})
+        asked = query.read_query(request, FILTERS)
         wanted = asked.get("type", events.TYPES)
         name = asked.get("format", "standard")
         found = [each for each in samples(self._now()) if each["type"] in wanted]

@@ -68,7 +68,7 @@ class Subscribing:
 
     async def one(self, request: Request, caller: Caller) -> Response:
         self._refuse_unready()
-        wait_s = query.read_query(request, {"wait": query.wait}).get("wait", 0.0)
+        wait_s = query.read_query(request, query.WAITING).get("wait", 0.0)
         key, provider_key = keys_of(request)
         with self._in_flight.hold(caller.name, ONE, key):
             given = await body.read_fields(request)

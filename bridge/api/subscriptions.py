@@ -21,15 +21,15 @@ from bridge.store.reading import NEWEST
 
 LIST = "subscriptions"
 
-FILTERS = {
+FILTERS: dict[str, query.Reader] = {
     "state": query.one_of(SubscriptionState),
     "status": query.one_of(Status),
     "outcome": query.one_of(Outcome),
     "provider": query.plain_text,
     "task_id": query.plain_text,
 }
-PAGING = {"limit": query.limit, "cursor": query.cursor(LIST)}
-OPERATORS = {"client": query.plain_text}
+PAGING: dict[str, query.Reader] = {"limit": query.limit, "cursor": query.Cursor(LIST)}
+OPERATORS: dict[str, query.Reader] = {"client": query.plain_text}
 
 _ID = re.compile("sub_([0-9A-Za-z]{1,64})")
 
@@ -57,7 +57,7 @@ class Subscriptions:
         )
 
     async def get(self, request: Request, caller: Caller) -> Response:
-        wait_s = query.read_query(request, {"wait": query.wait}).get("wait", 0.0)
+        wait_s = query.read_query(request, query.WAITING).get("wait", 0.0)
         found = await self._deps.store.subscription(key_of(request), caller.scope)
         if found is None:
             raise not_found()

@@ -7,12 +7,11 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from bridge import events
 from bridge.api import body, query
 from bridge.api.auth import Caller, Doorkeeper
 from bridge.api.deps import Deps
-from bridge.api.faults import read_model, unknown
-from bridge.api.models import SubscribeBody
+from bridge.api.faults import read_model
+from bridge.api.models import TrialBody
 from bridge.api.problem import refusal
 from bridge.api.respond import Json
 from bridge.api.target import destination_of, vetted
@@ -26,12 +25,6 @@ from bridge.samples import sample
 from bridge.store.facade import minted_key
 from bridge.trial import Trial
 
-# What a subscription takes of these, a test takes as well.
-SHARED = (
-    *("callback_url", "headers", "auth", "format", "method", "robot", "signing_secret"),
-)
-FIELDS = (*SHARED, "type")
-DEFAULT_TYPE = "task.succeeded"
 AGAIN_S = 1.0
 MASK = "***"
 
@@ -90,12 +83,12 @@ class Trying:
 
     def _claimed(self, given: Mapping[str, Any], caller: Caller) -> ClaimedDelivery:
         """Raises RequestError with everything that is wrong."""
-        asked, type_, to = read_test(
+        asked, to = read_test(
             given, caller, https_only=self._deps.config().callbacks.https_only
         )
         now = self._deps.clock.now()
         subscription_id = f"sub_{self._mint()}"
-        event = sample(type_, now=now, subscription_id=subscription_id)
+        event = sample(asked.type, now=now, subscription_id=subscription_id)
         return ClaimedDelivery(
             schedule_id=0,
             delivery_id=0,
@@ -112,7 +105,7 @@ class Trying:
             client=caller.name,
             lane_id=0,
             retry=False,
-            type=type_,
+            type=asked.type,
             destination_id=0,
             destination=to,
             method=method_of(asked),
@@ -124,18 +117,11 @@ class Trying:
 
 def read_test(
     given: Mapping[str, Any], caller: Caller, *, https_only: bool
-) -> tuple[SubscribeBody, str, Destination]:
-    """The way to call, the type of event, and where to. Raises RequestError."""
-    strange = [unknown(name, FIELDS) for name in given if name not in FIELDS]
-    shared = {name: given[name] for name in SHARED if name in given}
-    asked, found, wrong = read_model(
-        SubscribeBody, {"provider": "sandbox", "task_id": "sample", **shared}
-    )
-    faults = Faults([*strange[:20], *found], wrong)
+) -> tuple[TrialBody, Destination]:
+    """The way to call, and where to. Raises RequestError."""
+    asked, found, wrong = read_model(TrialBody, given)
+    faults = Faults(found, wrong)
     faults.add(way_faults(asked))
-    type_ = given.get("type", DEFAULT_TYPE)
-    if type_ not in events.TYPES:
-        faults.add([FieldFault("type", f"must be one of {', '.join(events.TYPES)}")])
     to: Destination | None = None
     try:
         to = destination_of(
@@ -153,7 +139,7 @@ def read_test(
     faults.raise_any()
     if to is None:  # it has been a fault, unless another field's hid it
         raise refusal([FieldFault("callback_url", "is required")])
-    return asked, type_, with_robot(to, asked)
+    return asked, with_robot(to, asked)
 
 
 def trial_view(claimed: ClaimedDelivery, trial: Trial) -> dict[str, Any]:

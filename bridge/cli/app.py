@@ -11,6 +11,7 @@ from bridge.cli import (
     checking,
     database,
     deliveries,
+    describing,
     health,
     listening,
     providers,
@@ -84,6 +85,7 @@ for command in (
     database.backup,
     database.rekey,
     health.health,
+    describing.openapi,
     simple.version,
 ):
     app.command(command.__name__.rstrip("_"))(command)

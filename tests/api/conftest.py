@@ -25,6 +25,7 @@ from bridge.live import Live
 from bridge.providers.catalogue import page_of, preset
 from bridge.providers.provider import Provider
 from bridge.store import Store
+from tests.api.described import hold
 from tests.conftest import FakeClock
 
 SHOP, OTHER, OPS = "shop-key-0123456789", "other-key-987654321", "operator-key-5555-666"
@@ -154,7 +155,9 @@ class Api:
         async with self.http.request(
             method, self.url + path, headers=headers, allow_redirects=False, **options
         ) as response:
-            return Answer(response.status, response.headers, await response.read())
+            body = await response.read()
+            hold(method, path, response.status, response.content_type, body)
+            return Answer(response.status, response.headers, body)
 
     async def subscribe(self, *, key: str = SHOP, **fields: Any) -> Answer:
         """Something that is fine as it is, with `fields` changed."""

@@ -9,7 +9,7 @@ from typing import cast
 import pytest
 
 from bridge import callback, duration, formats
-from bridge.api import body, form, idempotency, models, query, subscribing, views, wishing
+from bridge.api import body, fields, form, idempotency, query, subscribing, views, wishing
 from bridge.api.auth import Caller
 from bridge.api.deliveries import READERS
 from bridge.api.models import HookBody, SubscribeBody
@@ -201,13 +201,13 @@ def test_every_filter_is_listed() -> None:
     [
         f"up to {callback.URL_CHARS:,} characters",
         f"up to {callback.HEADERS}, together {callback.HEADER_BYTES:,} bytes",
-        f"up to {models.METADATA_BYTES:,} bytes as JSON and {models.METADATA_DEPTH} levels",
+        f"up to {fields.METADATA_BYTES:,} bytes as JSON and {fields.METADATA_DEPTH} levels",
         f"up to {formats.METADATA_MOST:,} characters as it stands in the URL",
-        f"up to {models.EVENTS} of those",
-        f"one or a list of up to {models.SECRETS},",
-        f"up to {models.ENTRIES}, all text",
-        f"up to {models.LABEL_CHARS} characters",
-        f"from {duration.text(models.MIN_DEADLINE_S).replace('s', ' s')} up to",
+        f"up to {fields.EVENTS} of those",
+        f"one or a list of up to {fields.SECRETS},",
+        f"up to {fields.ENTRIES}, all text",
+        f"up to {fields.LABEL_CHARS} characters",
+        f"from {duration.text(fields.MIN_DEADLINE_S).replace('s', ' s')} up to",
         f"never above {wishing.LONGEST_DEADLINE_S / 86_400:.0f} d",
         f"Up to {idempotency.MAX_CHARS} printable",
         f"up to {subscribing.BATCH_ITEMS:,} items and {subscribing.BATCH_BYTES >> 20} MiB",

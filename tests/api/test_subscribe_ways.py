@@ -5,7 +5,7 @@ from typing import Any, get_args
 import pytest
 
 from bridge import formats
-from bridge.api.models import Format
+from bridge.api.fields import Format
 from bridge.lanes import Window
 from bridge.model import ClaimedDelivery, Robot
 from bridge.store import Pick
