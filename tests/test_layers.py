@@ -21,6 +21,7 @@ LAYERS = (
     "pacing awaited standing asking",
     "lists noticing",
     "poller dispatcher upkeep membership api simulator",
+    "dashboard",
     "running development logs",
     "assembly",
     "service",
