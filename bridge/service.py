@@ -7,12 +7,14 @@ from contextlib import AsyncExitStack, suppress
 
 import structlog
 import uvicorn
+from starlette.applications import Starlette
 
 from bridge import __version__
 from bridge.api.app import create_app, create_metrics_app, create_probes_app
 from bridge.api.protocol import Protocol
 from bridge.assembly import Bridge, Current, built, listed_hosts, served_sandbox
 from bridge.config import Config, NodeRole, changes, redacted, removed
+from bridge.dashboard import pages
 from bridge.errors import ConfigError, StoreUnavailable
 from bridge.health import SYNC
 from bridge.providers.configured import configured
@@ -41,8 +43,7 @@ async def serve(
         bridge = await stack.enter_async_context(built(current, stop.event.is_set))
         await take_over(bridge, current, abandon=abandon)
         listening = listener(config.listen.host, config.listen.port)
-        app = create_app if NodeRole.API in config.roles else create_probes_app
-        servers = [(server_of(app(bridge.deps), config), listening)]
+        servers = [(server_of(app_of(bridge, config), config), listening)]
         if config.metrics_listen:
             own = listener(config.metrics_listen.host, config.metrics_listen.port)
             servers.append((server_of(create_metrics_app(bridge.deps), config), own))
@@ -63,6 +64,15 @@ async def serve(
         )
         await note_time(bridge, config)
     log.info("service.stopped")
+
+
+def app_of(bridge: Bridge, config: Config) -> Starlette:
+    """What this node answers: the API with its pages, or whether it lives."""
+    if NodeRole.API not in config.roles:
+        return create_probes_app(bridge.deps)
+    if config.dashboard:
+        return create_app(bridge.deps, pages)
+    return create_app(bridge.deps)
 
 
 def loops_of(bridge: Bridge, config: Config) -> Iterator[Loop]:

@@ -22,6 +22,7 @@ LAYERS = (
     "pacing awaited standing asking",
     "lists noticing live",
     "poller dispatcher upkeep membership api simulator",
+    "dashboard",
     "running development logs",
     "assembly",
     "service",

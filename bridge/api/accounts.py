@@ -28,33 +28,37 @@ class Accounts:
         self._deps = deps
 
     async def providers(self, request: Request, caller: Caller) -> Response:
+        query.read_query(request, {})
+        return Json(await self.standings(caller))
+
+    async def standings(self, caller: Caller) -> list[dict[str, Any]]:
         """All providers, as anybody may use them with a key of their own. How the
         configured key fares is told only to those who may use it.
         """
-        query.read_query(request, {})
         found = sorted(self._deps.providers().values(), key=lambda each: each.name)
         names = [each.name for each in found]
         keys = await self._deps.store.configured_credentials(names)
         now = self._deps.clock.now()
-        return Json(
-            [
-                provider_view(
-                    each,
-                    granted=each.name in caller.grants,
-                    credential=keys.get(each.name),
-                    pulse=self._deps.pulse(each.name),
-                    now=now,
-                )
-                for each in found
-            ]
-        )
+        return [
+            provider_view(
+                each,
+                granted=each.name in caller.grants,
+                credential=keys.get(each.name),
+                pulse=self._deps.pulse(each.name),
+                now=now,
+            )
+            for each in found
+        ]
 
     async def durations(self, request: Request, caller: Caller) -> Response:
-        """How long a provider's tasks take, and how they are asked about. Of all clients
-        together, and so only for who shares the configured key, and for operators.
-        """
         query.read_query(request, {})
-        name = request.path_params["name"]
+        return Json({"items": self.learned(request.path_params["name"], caller)})
+
+    def learned(self, name: str, caller: Caller) -> list[Mapping[str, Any]]:
+        """How long a provider's tasks take, and how they are asked about. Of all clients
+        together, and so only for who shares the configured key, and for operators. Raises
+        RequestError.
+        """
         if name not in self._deps.providers():
             raise RequestError("not_found", "there is no such provider; see /providers")
         if name not in caller.grants and not caller.operator:
@@ -64,7 +68,7 @@ class Accounts:
             for each in self._deps.learned(name)
             if caller.operator or not is_label(each[0])  # what others call it is theirs
         ]
-        return Json({"items": [durations_view(*each) for each in found]})
+        return [durations_view(*each) for each in found]
 
     async def signing_secrets(self, request: Request, caller: Caller) -> Response:
         """The caller's own, an operator's too."""

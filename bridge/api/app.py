@@ -20,6 +20,7 @@ from bridge.api.hints import Hints
 from bridge.api.hooks import Hooks
 from bridge.api.limits import RequestLimit
 from bridge.api.listing import Listing
+from bridge.api.parts import Parts, Paths
 from bridge.api.probes import Probes
 from bridge.api.replaying import Replaying
 from bridge.api.resource import Closed, Door, Open, Resource
@@ -35,10 +36,17 @@ from bridge.errors import RequestError
 PATH_SHOWN = 128
 
 
-def create_app(deps: Deps) -> Starlette:
-    """Call it once for each `deps.registry`, in which its figures are counted."""
+def nothing_more(_parts: Parts) -> Paths:
+    return {}
+
+
+def create_app(deps: Deps, more: Callable[[Parts], Paths] = nothing_more) -> Starlette:
+    """Call it once for each `deps.registry`, in which its figures are counted. `more` gives
+    further paths, whose actions are those of the API.
+    """
     keeper, waiting = Doorkeeper(deps.config), Waiting(deps)
-    closed = Door(keeper, RequestLimit(deps.clock.now, deps.nodes)).closed
+    limit = RequestLimit(deps.clock.now, deps.nodes)
+    closed = Door(keeper, limit).closed
     hints, accounts, listing = Hints(deps), Accounts(deps), Listing()
     subscribing = Subscribing(deps, waiting, keeper, hints)
     subscriptions = Subscriptions(deps, waiting, listing, hints)
@@ -46,9 +54,10 @@ def create_app(deps: Deps) -> Starlette:
     hooks = Hooks(deps, keeper, listing)
     replaying = Replaying(deps, keeper, listing)
     describing = Describing(deps)
+    trying = Trying(deps, keeper)
     subscribe = closed(subscribing.one)
     # The most frequent first: routes are tried in order.
-    paths: dict[str, dict[str, Open]] = {
+    paths: Paths = {
         "/subscribe": {"POST": subscribe},
         "/subscriptions": {"GET": closed(subscriptions.list), "POST": subscribe},
         "/subscriptions/{id}": {
@@ -67,12 +76,23 @@ def create_app(deps: Deps) -> Starlette:
         "/providers/{name}/durations": {"GET": closed(accounts.durations)},
         "/hints/{token}": {"POST": hints.take},
         "/samples": {"GET": closed(Samples(deps).list)},
-        "/callbacks/test": {"POST": closed(Trying(deps, keeper).test)},
+        "/callbacks/test": {"POST": closed(trying.test)},
         "/openapi.json": {"GET": describing.document},
         "/docs": {"GET": describing.page},
         "/signing-secrets": {"GET": closed(accounts.signing_secrets)},
     }
-    return assembled(deps, paths | probes_of(deps, closed))
+    parts = Parts(
+        deps=deps,
+        keeper=keeper,
+        limit=limit,
+        listing=listing,
+        accounts=accounts,
+        subscriptions=subscriptions,
+        deliveries=deliveries,
+        replaying=replaying,
+        trying=trying,
+    )
+    return assembled(deps, {**paths, **probes_of(deps, closed), **more(parts)})
 
 
 def create_probes_app(deps: Deps) -> Starlette:
@@ -83,7 +103,7 @@ def create_probes_app(deps: Deps) -> Starlette:
     )
 
 
-def probes_of(deps: Deps, closed: Callable[[Closed], Open]) -> dict[str, dict[str, Open]]:
+def probes_of(deps: Deps, closed: Callable[[Closed], Open]) -> Paths:
     probes, exposition = Probes(deps), Exposition(deps.registry)
     return {
         "/livez": {"GET": probes.live},
@@ -101,7 +121,7 @@ def create_metrics_app(deps: Deps) -> Starlette:
     )
 
 
-def assembled(deps: Deps, paths: dict[str, dict[str, Open]]) -> Starlette:
+def assembled(deps: Deps, paths: Paths) -> Starlette:
     async def nothing_here(request: Request, _error: Exception) -> Response:
         return refused(no_such_path(request.url.path, paths))
 
@@ -117,7 +137,7 @@ def assembled(deps: Deps, paths: dict[str, dict[str, Open]]) -> Starlette:
     return app
 
 
-def no_such_path(path: str, known: dict[str, dict[str, Open]]) -> RequestError:
+def no_such_path(path: str, known: Paths) -> RequestError:
     near = difflib.get_close_matches(path[:PATH_SHOWN], known, n=1)
     detail = f"did you mean {near[0]}?" if near else "see the documentation for its paths"
     return RequestError("not_found", detail)

@@ -48,6 +48,10 @@ class Doorkeeper:
         """Raises RequestError `unauthorized`, saying what is wrong with the header."""
         return self._known(hashlib.sha256(key_of(request)).digest())
 
+    def who(self, key: str) -> Caller:
+        """Whose API key that is. Raises RequestError `unauthorized`."""
+        return self._known(hashlib.sha256(key.encode()).digest())
+
     def again(self, caller: Caller) -> Caller:
         """The caller as it would be if it came now. Raises RequestError `unauthorized`."""
         return self._known(caller.digest)

@@ -68,12 +68,20 @@ class Deliveries:
 
     async def get(self, request: Request, caller: Caller) -> Response:
         query.read_query(request, {})
-        return Json(detailed(await self._found(request, caller), caller))
+        found = await self.found(request.path_params["id"], caller)
+        return Json(detailed(found, caller))
 
     async def retry(self, request: Request, caller: Caller) -> Response:
-        """One attempt more, at once; the schedule goes on as if it had not been."""
         query.read_query(request, {})
-        key, sequence, hook = parts_of(request)
+        message_id = request.path_params["id"]
+        await self.ask_again(message_id, caller)
+        return Json(detailed(await self.found(message_id, caller), caller), 202)
+
+    async def ask_again(self, message_id: str, caller: Caller) -> None:
+        """One attempt more, at once; the schedule goes on as if it had not been. Raises
+        RequestError.
+        """
+        key, sequence, hook = parts_of(message_id)
         await self._deps.leaving.decided(f"clients.{caller.name}")
         caller = self._keeper.again(caller)  # an attempt for nobody could not be signed
         asked = await self._deps.store.ask_for_attempt(
@@ -82,10 +90,10 @@ class Deliveries:
         if not asked:
             raise not_found()
         self._deps.wake_dispatcher()
-        return Json(detailed(await self._found(request, caller), caller), 202)
 
-    async def _found(self, request: Request, caller: Caller) -> Delivery:
-        key, sequence, hook = parts_of(request)
+    async def found(self, message_id: str, caller: Caller) -> Delivery:
+        """With its attempts. Raises RequestError."""
+        key, sequence, hook = parts_of(message_id)
         found = await self._deps.store.delivery(key, sequence, caller.scope, hook)
         if found is None:
             raise not_found()
@@ -98,11 +106,11 @@ def detailed(delivery: Delivery, caller: Caller) -> dict[str, Any]:
     }
 
 
-def parts_of(request: Request) -> tuple[str, int, str]:
+def parts_of(message_id: str) -> tuple[str, int, str]:
     """The subscription's key, the event's number and the hook's key, if it is for one: they
     are in the delivery's id.
     """
-    parts = parse_message_id(request.path_params["id"])
+    parts = parse_message_id(message_id)
     if parts is None:
         raise not_found()
     return parts[0].removeprefix("sub_"), parts[1], parts[2] or ""

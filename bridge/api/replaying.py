@@ -145,11 +145,15 @@ class Replaying:
     async def replay(self, request: Request, caller: Caller) -> Response:
         query.read_query(request, {})
         body = body_of(await read_fields(request), caller)
+        count = await self.replayed(body, caller)
+        return Json({"count": count}, 200 if body.dry_run else 202)
+
+    async def replayed(self, body: ReplayBody, caller: Caller) -> int:
+        """How many are owed an attempt more, or would be. Raises RequestError."""
         if body.dry_run:
-            return Json({"count": await self._count(self._asked(body, caller), caller)})
+            return await self._count(self._asked(body, caller), caller)
         async with self._turns[caller.name]:
-            taken = await self._take_all(self._asked(body, caller), caller)
-        return Json({"count": taken}, 202)
+            return await self._take_all(self._asked(body, caller), caller)
 
     def _asked(self, body: ReplayBody, caller: Caller) -> Asked:
         now = self._deps.clock.now()

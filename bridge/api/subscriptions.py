@@ -58,7 +58,9 @@ class Subscriptions:
 
     async def get(self, request: Request, caller: Caller) -> Response:
         wait_s = query.read_query(request, query.WAITING).get("wait", 0.0)
-        found = await self._deps.store.subscription(key_of(request), caller.scope)
+        found = await self._deps.store.subscription(
+            key_of(request.path_params["id"]), caller.scope
+        )
         if found is None:
             raise not_found()
         seen = await self._waiting.until(ended, found, wait_s, request)
@@ -70,16 +72,20 @@ class Subscriptions:
 
     async def stop(self, request: Request, caller: Caller) -> Response:
         query.read_query(request, {})
-        key = key_of(request)
+        await self.end_wish(request.path_params["id"], caller)
+        return Response(status_code=204)
+
+    async def end_wish(self, subscription_id: str, caller: Caller) -> None:
+        """Stop it, and drop what it owes. Raises RequestError."""
+        key = key_of(subscription_id)
         now = self._deps.clock.now()
         if not await self._deps.store.stop(key, caller.scope, now=now):
             raise not_found()
         self._deps.bell.ring([key])
-        return Response(status_code=204)
 
 
-def key_of(request: Request) -> str:
-    match = _ID.fullmatch(request.path_params["id"])
+def key_of(subscription_id: str) -> str:
+    match = _ID.fullmatch(subscription_id)
     if match is None:
         raise not_found()
     return match[1]

@@ -40,7 +40,10 @@ class Trying:
 
     async def test(self, request: Request, caller: Caller) -> Response:
         query.read_query(request, {})
-        given = await body.read_fields(request)
+        return Json(await self.tried(await body.read_fields(request), caller))
+
+    async def tried(self, given: Mapping[str, Any], caller: Caller) -> dict[str, Any]:
+        """Send one, and say what came of it. Raises RequestError."""
         with self._turn(caller):
             await self._deps.leaving.decided(f"clients.{caller.name}")
             caller = self._keeper.again(caller)  # what is for nobody could not be signed
@@ -50,7 +53,7 @@ class Trying:
             await self._may_speak(to)
             trial = await self._deps.try_out(claimed)
             await self._heard(trial.reply, caller, to)
-        return Json(trial_view(claimed, trial) | {"warnings": warnings})
+        return trial_view(claimed, trial) | {"warnings": warnings}
 
     async def _may_speak(self, to: Destination) -> None:
         """A chat robot's limit is that of all who speak to it: a test counts as well."""

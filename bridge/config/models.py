@@ -179,6 +179,10 @@ class Config(Settings):
         default=None,
         description="A second address that serves `/metrics` without a key.",
     )
+    dashboard: bool = Field(
+        default=True,
+        description="Serve the pages at `/dashboard`, for whoever has an API key.",
+    )
 
     @model_validator(mode="after")
     def _one_node(self) -> Self:

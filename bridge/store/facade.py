@@ -29,6 +29,7 @@ from bridge.store import (
     breaking,
     delivery_claims,
     durations,
+    figures,
     hooks,
     live,
     meta,
@@ -43,6 +44,7 @@ from bridge.store import (
     starting,
     subscribing,
     sweeping,
+    timeline,
     upkeep,
 )
 from bridge.store.bounded import Bounded
@@ -50,6 +52,7 @@ from bridge.store.box import Box
 from bridge.store.claims import Claims, Pick
 from bridge.store.delivering import Rest
 from bridge.store.durations import Kind
+from bridge.store.figures import Overview
 from bridge.store.hooks import Added
 from bridge.store.live import Mark, News
 from bridge.store.reading import DeliveryFilter, Page, SubscriptionFilter
@@ -61,6 +64,7 @@ from bridge.store.steps import Database
 from bridge.store.subscribing import Subscribed
 from bridge.store.telling import Told
 from bridge.store.timed import Timed
+from bridge.store.timeline import Timeline
 from bridge.store.upkeep import Deadlines, Doubt
 from bridge.transition import Move
 
@@ -150,6 +154,14 @@ class Store:
         return await self.database.scan(
             reading.list_subscriptions, self._box, wanted, limit=limit, before=before
         )
+
+    async def timeline(self, key: str, client: str | None) -> Timeline | None:
+        """A subscription with all that became of it, attempts included."""
+        return await self.database.read(timeline.read_timeline, self._box, key, client)
+
+    async def overview(self, client: str | None, *, now: float) -> Overview:
+        """How much there is and how it goes, of the last hour."""
+        return await self.database.scan(figures.overview, self._box, client, now=now)
 
     async def poll_lanes(self, *, now: float, window: Window) -> Ready:
         return await self.database.read(poll_claims.poll_lanes, now=now, window=window)

@@ -1130,6 +1130,60 @@ SELECT (SELECT count(*) FROM poll_schedule) AS watches,
     (SELECT count(*) FROM lanes WHERE opened_at IS NOT NULL AND destination_id >= 0
         AND (first_at IS NOT NULL OR retry_at IS NOT NULL)) AS silent_hosts;
 
+-- Pages: what they show beside the lists. Each reads a bounded number of rows.
+
+-- name: updates_of(subscription_id, limit)
+SELECT sequence, at, body FROM events
+WHERE subscription_id = :subscription_id AND sequence > 0
+ORDER BY sequence DESC LIMIT :limit;
+
+-- name: active_of_client(client, limit)
+SELECT a.provider, count(*) AS active FROM (
+    SELECT w.provider FROM subscriptions s JOIN watches w ON w.id = s.watch_id
+    WHERE s.client = :client AND s.state = 'active' LIMIT :limit) a
+GROUP BY a.provider;
+
+-- name: active_of_all(limit)
+SELECT a.provider, count(*) AS active FROM (
+    SELECT c.provider FROM poll_schedule p JOIN credentials c ON c.id = p.credential_id
+    LIMIT :limit) a
+GROUP BY a.provider;
+
+-- name: recent_ends(since, until, limit)
+SELECT id, finished_at, outcome FROM subscriptions
+WHERE state <> 'active' AND finished_at >= :since AND finished_at <= :until AND outcome IS NOT NULL
+ORDER BY finished_at DESC LIMIT :limit;
+
+-- Of one client by when they were made: an index on ends would be paid for at each of them.
+-- name: recent_ends_of(client, limit)
+SELECT id, finished_at, outcome FROM subscriptions
+WHERE client = :client AND state = 'ended' ORDER BY id DESC LIMIT :limit;
+
+-- name: lags(ids)
+SELECT e.at, w.answer, w.ended_at,
+    (SELECT min(a.finished_at) FROM deliveries d JOIN attempts a ON a.delivery_id = d.id
+     WHERE d.subscription_id = e.subscription_id AND d.sequence = 0 AND d.hook_id = 0
+        AND a.outcome = 'accepted') AS accepted_at
+FROM json_each(:ids /*+ ::json */) j CROSS JOIN subscriptions s
+JOIN watches w ON w.id = s.watch_id
+JOIN events e ON e.subscription_id = s.id AND e.sequence = 0
+WHERE s.id = CAST(j.key AS BIGINT);
+
+-- name: silent_lanes(client, limit)
+SELECT client, host, silences, opened_at, paused_until FROM lanes
+WHERE opened_at IS NOT NULL AND destination_id >= 0
+    AND (first_at IS NOT NULL OR retry_at IS NOT NULL)
+    AND (CAST(:client AS TEXT) IS NULL OR client = :client)
+ORDER BY opened_at DESC LIMIT :limit;
+
+-- name: count_exhausted(client, limit)
+SELECT count(*) AS exhausted FROM (
+    SELECT d.id FROM deliveries d
+    JOIN destinations t ON t.id = d.destination_id
+    JOIN lanes l ON l.id = t.lane_id
+    WHERE d.state = 'exhausted' AND (CAST(:client AS TEXT) IS NULL OR l.client = :client)
+    LIMIT :limit) counted;
+
 -- Sweep: what must not exist
 
 -- name: unwatched_subscriptions(limit)

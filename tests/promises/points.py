@@ -138,7 +138,7 @@ def answer(status: int, *, given: bool) -> Arm:
 
     def arm(fuse: Fuse) -> None:
         create_app: Wrapped = vars(service)["create_app"]
-        vars(service)["create_app"] = lambda deps: watched(create_app(deps), fuse)
+        vars(service)["create_app"] = lambda *given: watched(create_app(*given), fuse)
 
     def watched(app: ASGIApp, fuse: Fuse) -> ASGIApp:
         async def marked(scope: Scope, receive: Receive, send: Send) -> None:

@@ -1,0 +1,182 @@
+"""What is looked at: the overview, lists, a task's timeline, providers."""
+
+from typing import Any, cast
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from bridge.api import deliveries, query, subscriptions
+from bridge.api.auth import Caller
+from bridge.api.parts import Parts
+from bridge.dashboard import charts
+from bridge.dashboard.pages import Pages
+from bridge.dashboard.session import Session
+from bridge.events import TYPES
+from bridge.model import DeliveryState, Outcome, SubscriptionState
+from bridge.store import DeliveryFilter, SubscriptionFilter
+from bridge.store.figures import COUNTED, EXHAUSTED
+from bridge.store.reading import NEWEST
+
+PAGE = 25
+DONE = {
+    "retried": "One more attempt will be made at once.",
+    "stopped": "It is stopped: nothing more is polled for it or sent.",
+}
+"""What an action that sent us here has done."""
+
+Q = {"q": query.plain_text}
+
+
+class Reading:
+    def __init__(self, parts: Parts, pages: Pages) -> None:
+        self._parts, self._deps, self._pages = parts, parts.deps, pages
+
+    async def overview(self, request: Request, session: Session) -> Response:
+        query.read_query(request, {})
+        caller, now = caller_of(session), self._deps.clock.now()
+        async with self._parts.listing.turn(caller):
+            seen = await self._deps.store.overview(caller.scope, now=now)
+            lost = await self._deps.store.deliveries(
+                DeliveryFilter(client=caller.scope, state=DeliveryState.EXHAUSTED), limit=5
+            )
+        total = sum(seen.active.values())
+        return self._pages.page(
+            "overview.html",
+            session,
+            seen=seen,
+            lost=lost.items,
+            total=total,
+            at_least="+" if total >= COUNTED else "",
+            lost_more="+" if seen.exhausted >= EXHAUSTED else "",
+            ends=charts.ends_chart(seen.ends, now),
+            detection=charts.lag_chart(
+                [(lag.at, lag.detection_s) for lag in seen.lags], now
+            ),
+            delivery=charts.lag_chart([(lag.at, lag.delivery_s) for lag in seen.lags], now),
+            troubled=[
+                each
+                for each in await self._parts.accounts.standings(caller)
+                if each["state"] != "ok"
+            ],
+        )
+
+    async def subscriptions(self, request: Request, session: Session) -> Response:
+        caller = caller_of(session)
+        readers = subscriptions.FILTERS | subscriptions.PAGING | Q
+        asked = query.read_query(
+            request, readers | (subscriptions.OPERATORS if caller.operator else {})
+        )
+        if found := self._named(asked.get("q", "")):
+            return found
+        wanted = dict(asked)
+        before, _ = wanted.pop("cursor", NEWEST), wanted.pop("limit", None)
+        if task_id := wanted.pop("q", None):
+            wanted["task_id"] = task_id
+        async with self._parts.listing.turn(caller):
+            page = await self._deps.store.subscriptions(
+                SubscriptionFilter(**{"client": caller.scope} | wanted),
+                limit=PAGE,
+                before=before,
+            )
+        return self._pages.page(
+            "subscriptions.html",
+            session,
+            items=page.items,
+            asked=asked,
+            states=list(SubscriptionState),
+            outcomes=list(Outcome),
+            providers=sorted(self._deps.providers()),
+            more=query.cursor_after(subscriptions.LIST, page.next_before),
+        )
+
+    def _named(self, text: str) -> Response | None:
+        """Where an id that was searched for is."""
+        if text.startswith("sub_"):
+            return self._pages.see(f"/subscriptions/{text}")
+        if text.startswith("msg_"):
+            return self._pages.see(f"/deliveries/{text}")
+        return None
+
+    async def timeline(self, request: Request, session: Session) -> Response:
+        done = query.read_query(request, {"done": query.plain_text}).get("done")
+        caller = caller_of(session)
+        key = subscriptions.key_of(request.path_params["id"])
+        told = await self._deps.store.timeline(key, caller.scope)
+        if told is None:
+            raise subscriptions.not_found()
+        return self._pages.page(
+            "timeline.html",
+            session,
+            told=told,
+            it=told.subscription,
+            done=DONE.get(done or ""),
+        )
+
+    async def deliveries(self, request: Request, session: Session) -> Response:
+        caller = caller_of(session)
+        readers = deliveries.READERS | Q
+        asked = query.read_query(
+            request, readers | (deliveries.OPERATORS if caller.operator else {})
+        )
+        if found := self._named(asked.get("q", "")):
+            return found
+        async with self._parts.listing.turn(caller):
+            page = await self._deps.store.deliveries(
+                DeliveryFilter(
+                    client=asked.get("client", caller.scope),
+                    state=asked.get("state"),
+                    host=asked.get("host") or asked.get("q"),
+                    since=asked.get("since"),
+                    until=asked.get("until"),
+                ),
+                limit=PAGE,
+                before=asked.get("cursor", NEWEST),
+            )
+        return self._pages.page(
+            "deliveries.html",
+            session,
+            items=page.items,
+            asked=asked | {"host": asked.get("host") or asked.get("q")},
+            states=[each for each in DeliveryState if each is not DeliveryState.NONE],
+            more=query.cursor_after(deliveries.LIST, page.next_before),
+        )
+
+    async def delivery(self, request: Request, session: Session) -> Response:
+        done = query.read_query(request, {"done": query.plain_text}).get("done")
+        found = await self._parts.deliveries.found(
+            request.path_params["id"], caller_of(session)
+        )
+        return self._pages.page(
+            "delivery.html", session, it=found, done=DONE.get(done or "")
+        )
+
+    async def providers(self, request: Request, session: Session) -> Response:
+        query.read_query(request, {})
+        caller = caller_of(session)
+        shown = [
+            {**each, "kinds": self._kinds(each["name"], caller)}
+            for each in await self._parts.accounts.standings(caller)
+        ]
+        return self._pages.page("providers.html", session, providers=shown)
+
+    def _kinds(self, name: str, caller: Caller) -> list[dict[str, Any]] | None:
+        """By model; None: they are not the caller's to see."""
+        if name not in caller.grants and not caller.operator:
+            return None
+        return [
+            {**each, "chart": charts.durations_chart(each["ages"])}
+            for each in self._parts.accounts.learned(name, caller)
+        ]
+
+    async def replay(self, request: Request, session: Session) -> Response:
+        query.read_query(request, {})
+        return self._pages.page("replay.html", session, given={}, count=None, taken=None)
+
+    async def test(self, request: Request, session: Session) -> Response:
+        query.read_query(request, {})
+        return self._pages.page("test.html", session, given={}, trial=None, types=TYPES)
+
+
+def caller_of(session: Session) -> Caller:
+    """Of a session that has been let in."""
+    return cast("Caller", session.caller)

@@ -1,0 +1,79 @@
+"""Steps that read one subscription's whole story: polls, updates, end, attempts."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bridge.model import Delivery, Subscription
+from bridge.store.box import Box, opened
+from bridge.store.reading import NEWEST, attempt_of, delivery_of, subscription_of
+from bridge.store.steps import Step, ask
+
+UPDATES, DELIVERIES = 50, 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Update:
+    """A step that was told before the end."""
+
+    at: float
+    status: str | None
+    progress: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timeline:
+    """Of each list the newest, oldest of these first."""
+
+    subscription: Subscription
+    polls: int  # of its task, for whomever
+    updates: Sequence[Update]
+    deliveries: Sequence[Delivery]  # with their attempts
+    cut: bool  # there are more updates or deliveries
+
+
+def read_timeline(box: Box, key: str, client: str | None) -> Step[Timeline | None]:
+    for found in (yield ask("find_subscription", key=key, client=client)):
+        [row] = yield ask("view_subscription", subscription_id=found["id"])
+        subscription = yield from subscription_of(box, row)
+        polls = row["polls"] if row["claim_no"] is None else row["claim_no"]
+        updates = yield from updates_of(box, found["id"])
+        deliveries = yield from deliveries_of(box, found["id"])
+        return Timeline(
+            subscription=subscription,
+            polls=polls,
+            updates=updates[:UPDATES][::-1],
+            deliveries=deliveries[:DELIVERIES][::-1],
+            cut=len(updates) > UPDATES or len(deliveries) > DELIVERIES,
+        )
+    return None
+
+
+def updates_of(box: Box, subscription_id: int) -> Step[list[Update]]:
+    rows = yield ask("updates_of", subscription_id=subscription_id, limit=UPDATES + 1)
+    found: list[Update] = []
+    for row in rows:
+        event = opened(box.open_event, row["body"])
+        told = event["data"] if event else {}
+        found.append(
+            Update(at=row["at"], status=told.get("status"), progress=told.get("progress"))
+        )
+    return found
+
+
+def deliveries_of(box: Box, subscription_id: int) -> Step[list[Delivery]]:
+    rows = yield ask(
+        "page_of_subscription",
+        subscription_id=subscription_id,
+        state=None,
+        host=None,
+        since=None,
+        until=None,
+        before=NEWEST,
+        limit=DELIVERIES + 1,
+    )
+    found: list[Delivery] = []
+    for row in rows:
+        [seen] = yield ask("view_delivery", delivery_id=row["id"])
+        log = yield ask("attempts", delivery_id=row["id"])
+        found.append(delivery_of(box, seen, tuple(attempt_of(box, one) for one in log)))
+    return found

@@ -1,0 +1,260 @@
+"""What the pages show, to whom, and that nothing of it is taken for markup."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bridge import dashboard
+from bridge.model import Destination, Observation, PollOutcome, Result, Status
+from bridge.store import DeliveryFilter
+from tests.api.acting import ACCEPTED, REFUSED, SUCCEEDED, attempt, poll
+from tests.api.conftest import OPS, OTHER
+from tests.dashboard.conftest import Visitor
+from tests.store.scene import wish
+
+STYLE = Path(dashboard.__file__).parent / "static" / "style.css"
+NASTY = "<script>alert(1)</script>"
+SECRET = "s3cret-path"
+EVERYBODYS = DeliveryFilter(client=None)
+
+
+def hook(path: str = SECRET) -> Destination:
+    return Destination(
+        url=f"https://app.example.com/{path}?sig=q-secret", host="app.example.com"
+    )
+
+
+async def made(visitor: Visitor, **changes: object) -> str:
+    given = {"destination": hook(), **changes}
+    told = await visitor.deps.store.subscribe(wish(**given), now=visitor.clock.now())  # type: ignore[arg-type]
+    return told.subscription.id
+
+
+async def ended(visitor: Visitor, seen: Observation = SUCCEEDED, **changes: object) -> str:
+    subscription_id = await made(visitor, **changes)
+    visitor.clock.advance(3.0)
+    await poll(visitor.deps.store, visitor.clock, seen)
+    return subscription_id
+
+
+async def test_all_pages_are_there(shop: Visitor) -> None:
+    await ended(shop)
+    await attempt(shop.deps.store, shop.clock, REFUSED)
+    for path in (
+        "",
+        "/",
+        "/subscriptions",
+        "/deliveries",
+        "/providers",
+        "/replay",
+        "/test",
+    ):
+        page = await shop.get(path)
+        assert page.status == 200, path
+        assert page.headers["content-type"] == "text/html; charset=utf-8"
+
+
+async def test_a_timeline_tells_the_whole_story(shop: Visitor) -> None:
+    subscription_id = await ended(shop, metadata={"order": 7})
+    await attempt(shop.deps.store, shop.clock, REFUSED)
+    text = (await shop.get(f"/subscriptions/{subscription_id}")).text
+    for told in (
+        "Subscribed",
+        "Polled once",
+        "Ended",
+        "Delivery of",
+        "HTTP 500",
+        "Attempt 1",
+    ):
+        assert told in text
+    assert "&#34;order&#34;: 7" in text
+    assert "no \ufffd" in text  # what the receiver said, though it is not UTF-8
+
+
+async def test_what_a_url_hides_stays_hidden(shop: Visitor) -> None:
+    """The path is the password of many receivers."""
+    subscription_id = await ended(shop)
+    await attempt(shop.deps.store, shop.clock, REFUSED)
+    for path in (f"/subscriptions/{subscription_id}", "/subscriptions", "/deliveries", ""):
+        text = (await shop.get(path)).text
+        assert SECRET not in text
+        assert "q-secret" not in text
+    assert "https://app.example.com/…" in (await shop.get("/deliveries")).text
+
+
+async def test_nothing_that_others_say_becomes_markup_or_a_link(shop: Visitor) -> None:
+    """Answers, metadata, and results whose URL is none."""
+    from bridge.model import AttemptOutcome, File, Reply
+
+    result = Result(
+        files=(
+            File(kind=NASTY, provider_url="javascript:alert(1)"),
+            File(kind="video", provider_url="https://cdn.example/a.mp4?sig=" + NASTY),
+        ),
+        details={"note": NASTY},
+    )
+    seen = Observation(
+        outcome=PollOutcome.ENDED, status=Status.SUCCEEDED, http_status=200, result=result
+    )
+    subscription_id = await ended(
+        shop, seen, metadata={"note": NASTY, "url": "javascript:x"}
+    )
+    reply = Reply(
+        outcome=AttemptOutcome.REFUSED, http_status=400, body=NASTY.encode(), detail=NASTY
+    )
+    await attempt(shop.deps.store, shop.clock, reply)
+    text = (await shop.get(f"/subscriptions/{subscription_id}")).text
+    assert "<script>alert" not in text
+    assert "&lt;script&gt;" in text
+    hrefs = re.findall('href="([^"]*)"', text)
+    assert all(
+        each.startswith(("/dashboard", "#", "https://cdn.example/")) for each in hrefs
+    )
+    assert "javascript" not in " ".join(hrefs)
+
+
+async def test_another_clients_things_are_not_there(shop: Visitor) -> None:
+    subscription_id = await ended(shop, client="other", task_id="secret-task")
+    [delivery] = (await shop.deps.store.deliveries(EVERYBODYS, limit=9)).items
+    for path in (f"/subscriptions/{subscription_id}", f"/deliveries/{delivery.id}"):
+        assert (await shop.get(path)).status == 404
+    for path in ("", "/subscriptions", "/deliveries", "/subscriptions?q=secret-task"):
+        text = (await shop.get(path)).text
+        assert subscription_id not in text
+        assert delivery.id not in text
+    assert (await shop.get("/subscriptions?client=other")).status == 422
+    stop = await shop.post(f"/subscriptions/{subscription_id}/stop")
+    retry = await shop.post(f"/deliveries/{delivery.id}/retry")
+    assert (stop.status, retry.status) == (404, 404)
+
+
+async def test_an_operator_sees_all(visitor: Visitor) -> None:
+    await visitor.sign_in(OPS)
+    ours = await ended(visitor, task_id="of-shop")
+    theirs = await ended(visitor, client="other", task_id="of-other")
+    text = (await visitor.get("/subscriptions")).text
+    assert "of-shop" in text
+    assert "of-other" in text
+    assert (await visitor.get(f"/subscriptions/{theirs}")).status == 200
+    assert ours not in (await visitor.get("/subscriptions?client=other")).text
+
+
+async def test_lists_filter_search_and_go_on(shop: Visitor) -> None:
+    for number in range(30):
+        await made(shop, task_id=f"task-{number:02}")
+    first = (await shop.get("/subscriptions")).text
+    assert "task-29" in first
+    assert "task-01" not in first
+    older = re.search('rel="next" href="([^"]+)"', first)
+    assert older is not None
+    address = older[1].replace("&amp;", "&").removeprefix("/dashboard")
+    assert "task-01" in (await shop.get(address)).text
+    found = (await shop.get("/subscriptions?q=task-07&state=")).text
+    assert "task-07" in found
+    assert "task-08" not in found
+    assert "No subscription fits" in (await shop.get("/subscriptions?state=ended")).text
+    named = await shop.get("/subscriptions?q=sub_abc")
+    assert named.headers["location"] == "/dashboard/subscriptions/sub_abc"
+
+
+async def test_the_buttons_do_what_the_api_does(shop: Visitor) -> None:
+    """Retry: one attempt more. Stop: no more of it."""
+    subscription_id = await ended(shop)
+    await attempt(shop.deps.store, shop.clock, ACCEPTED)
+    [delivery] = (await shop.deps.store.deliveries(EVERYBODYS, limit=9)).items
+    page = await shop.post(f"/deliveries/{delivery.id}/retry", **{"from": "timeline"})
+    assert (
+        page.headers["location"]
+        == f"/dashboard/subscriptions/{subscription_id}?done=retried"
+    )
+    await attempt(shop.deps.store, shop.clock, REFUSED)
+    text = (await shop.get(f"/subscriptions/{subscription_id}")).text
+    assert "Attempt 2" in text
+    assert "by hand" in text
+
+    other = await made(shop, task_id="to-stop")
+    await shop.post(f"/subscriptions/{other}/stop")
+    told = await shop.deps.store.subscription(other.removeprefix("sub_"), "shop")
+    assert told is not None
+    assert told.state == "stopped"
+
+
+async def test_a_range_is_counted_before_it_is_replayed(shop: Visitor) -> None:
+    for number in range(3):
+        await ended(shop, task_id=f"task-{number}")
+    for _ in range(3):
+        await attempt(shop.deps.store, shop.clock, ACCEPTED)
+    counted = await shop.post("/replay", state="accepted", since="2027-01-15T08:00")
+    assert '<b class="num">3</b> deliveries fit' in counted.text
+    assert "Replay these 3" in counted.text
+    taken = await shop.post("/replay", state="accepted", sure="yes")
+    assert "3 deliveries will be attempted" in taken.text
+    faulty = await shop.post("/replay", state="accepted", since="soon")
+    assert faulty.status == 422
+    assert "since" in faulty.text
+
+
+async def test_a_fault_is_a_page(visitor: Visitor) -> None:
+    await visitor.sign_in(OTHER)
+    page = await visitor.get("/subscriptions?state=nonsense")
+    assert page.status == 422
+    assert "must be one of active, ended, stopped" in page.text
+    assert (await visitor.post("/test", callback_url="ftp://x")).status == 422
+    assert (await visitor.get("/static/../words.py")).status == 404
+
+
+async def test_static_files_are_only_sent_once(shop: Visitor) -> None:
+    first = await shop.get("/static/style.css")
+    again = await shop.get(
+        "/static/style.css", headers={"If-None-Match": first.headers["etag"]}
+    )
+    assert (first.status, again.status, again.text) == (200, 304, "")
+
+
+def palettes() -> Iterator[dict[str, str]]:
+    """Of the light page and of the dark one."""
+    for block in re.findall(r":root \{(.*?)\}", STYLE.read_text("utf-8"), re.DOTALL):
+        yield dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6})", block))
+
+
+def luminance(colour: str) -> float:
+    """WCAG 2.2, relative luminance."""
+    parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    r, g, b = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts)
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b
+
+
+def contrast(one: str, other: str) -> float:
+    light, dark = sorted((luminance(one), luminance(other)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+TONES = ("good", "busy", "warn", "bad", "calm")
+TEXTS = [
+    *(
+        (text, back)
+        for text in ("text", "soft", "link", "bad")
+        for back in ("page", "card", "code")
+    ),
+    *((tone, f"{tone}-back") for tone in TONES),
+    *((text, "calm-back") for text in ("text", "soft", "link")),
+    ("button-text", "button"),
+]
+
+
+@pytest.mark.parametrize(("text", "back"), TEXTS)
+def test_every_text_can_be_read(text: str, back: str) -> None:
+    """WCAG AA: 4.5 to 1, by day and by night."""
+    found = list(palettes())
+    assert len(found) == 2
+    for palette in found:
+        assert contrast(palette[text], palette[back]) >= 4.5, (text, back)
+
+
+def test_marks_of_charts_and_edges_of_fields_can_be_seen() -> None:
+    """WCAG AA: 3 to 1 for what is no text."""
+    for palette in palettes():
+        for mark in ("good", "bad", "warn", "calm"):
+            assert contrast(palette[mark], palette["card"]) >= 3

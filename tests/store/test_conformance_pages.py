@@ -1,0 +1,142 @@
+"""What pages show beside the lists: a glance at all of it, and one task's whole story."""
+
+import pytest
+
+from bridge.model import DeliveryState
+from bridge.store import figures
+from tests.store.scene import (
+    ACCEPTED,
+    BROKEN,
+    HOUR,
+    TIMEOUT,
+    Scene,
+    destination,
+    failed,
+    pending,
+    succeeded,
+)
+
+THIRTY_S = 30.0
+
+
+async def test_the_story_of_a_task_is_told_from_its_beginning(scene: Scene) -> None:
+    """Polls are counted, updates and attempts are in their order, with their answers."""
+    key = await scene.add(events=("task.updated", "task.ended"))
+    await scene.poll(pending(progress=20))
+    await scene.poll(pending(progress=60), after_s=6.0)
+    await scene.poll(succeeded(), after_s=6.0)
+    await scene.deliver(BROKEN, after_s=3.0)
+    await scene.deliver(ACCEPTED, after_s=10.0)
+
+    told = await scene.store.timeline(key, "shop")
+
+    assert told is not None
+    assert told.subscription.outcome == "succeeded"
+    assert told.polls == 3
+    assert [update.progress for update in told.updates] == [20, 60]
+    assert told.updates[0].status == "running"
+    log = told.deliveries[-1].log
+    assert [attempt.http_status for attempt in log] == [500, 200]
+    assert [attempt.answer for attempt in log] == [b"oh no", b"thanks"]
+    assert not told.cut
+
+
+async def test_nobody_reads_anothers_story(scene: Scene) -> None:
+    key = await scene.add()
+    assert await scene.store.timeline(key, "blog") is None
+    assert await scene.store.timeline(key, None) is not None
+
+
+async def test_a_glance_counts_what_is_active_and_what_has_ended(scene: Scene) -> None:
+    """A client's own, and for who sees all, all of them: watches there."""
+    await scene.add("a")
+    await scene.add("b", provider="rong", client="blog")
+    await scene.ended("c")
+    hour_ago = scene.now
+    scene.later(HOUR + 1)
+    await scene.ended("d")
+    await scene.deliver_all()
+
+    own = await scene.store.overview("shop", now=scene.now)
+    everybody = await scene.store.overview(None, now=scene.now)
+
+    assert own.active == {"amux": 1}
+    assert everybody.active == {"amux": 1, "rong": 1}
+    assert len(own.ends) == len(everybody.ends) == 1
+    assert own.ends[0][0] > hour_ago
+    assert own.since == scene.now - HOUR
+
+
+async def test_lags_are_of_what_the_provider_and_the_receiver_say(scene: Scene) -> None:
+    """From the provider's own time, where it says one; to the first acceptance."""
+    await scene.add()
+    scene.later(2.0)
+    finished_at = scene.now - 1.5
+    [claimed] = await scene.claim_polls()
+    await scene.answer(claimed, succeeded(finished_at=finished_at))
+    at = scene.now
+    await scene.deliver(BROKEN, after_s=1.0)
+    await scene.deliver(ACCEPTED, after_s=9.0)
+    await scene.add("other", destination=None)
+    await scene.poll(failed())
+
+    seen = await scene.store.overview("shop", now=scene.now)
+
+    known, unknown = sorted(seen.lags, key=lambda lag: lag.at)
+    assert known.at == at
+    assert known.detection_s == pytest.approx(1.5)
+    assert known.delivery_s == pytest.approx(10.0)
+    assert (unknown.detection_s, unknown.delivery_s) == (None, None)
+
+
+async def test_what_is_due_and_lost_is_seen_by_whom_it_concerns(scene: Scene) -> None:
+    scene.schedule = scene.schedule.__class__((1.0,))
+    await scene.ended(destination=destination(host="down.test"))
+    await scene.deliver(BROKEN, after_s=1.0)
+    await scene.deliver(BROKEN, after_s=THIRTY_S)
+    assert (await scene.list_deliveries())[0].state is DeliveryState.EXHAUSTED
+    await scene.add("late", first_poll_s=1.0)
+    scene.later(11.0)
+
+    own = await scene.store.overview("shop", now=scene.now)
+    others = await scene.store.overview("blog", now=scene.now)
+    everybody = await scene.store.overview(None, now=scene.now)
+
+    assert (own.exhausted, others.exhausted, everybody.exhausted) == (1, 0, 1)
+    assert own.oldest_poll_at is None  # polls are shared, and nobody's own
+    assert everybody.oldest_poll_at == pytest.approx(scene.now - 10.0)
+
+
+async def test_a_due_delivery_is_its_clients_backlog(scene: Scene) -> None:
+    await scene.ended()
+    scene.later(HOUR)
+    own = await scene.store.overview("shop", now=scene.now)
+    assert own.oldest_delivery_at == pytest.approx(scene.now - HOUR, abs=3.0)
+    assert (await scene.store.overview("blog", now=scene.now)).oldest_delivery_at is None
+
+
+async def test_hosts_that_do_not_answer_are_named(scene: Scene) -> None:
+    """Of one's own only, and with when they are tried next."""
+    for number in range(40):
+        await scene.ended(
+            f"task-{number}",
+            destination=destination(f"hook-{number}", host="silent.test"),
+        )
+    for claimed in await scene.claim_deliveries():
+        await scene.hear(claimed, TIMEOUT)
+    scene.later(3.0)
+    for claimed in await scene.claim_deliveries():
+        await scene.hear(claimed, TIMEOUT)
+
+    [host] = (await scene.store.overview("shop", now=scene.now)).silent
+
+    assert (host.client, host.host) == ("shop", "silent.test")
+    assert host.next_at >= host.since
+    assert host.silences > 1
+    assert (await scene.store.overview("blog", now=scene.now)).silent == []
+
+
+def test_what_is_counted_is_bounded() -> None:
+    """Somebody looks every few seconds, and a store may hold millions."""
+    assert max(figures.COUNTED, figures.ENDS, figures.EXHAUSTED) <= 10_000
+    assert figures.SAMPLED <= 500
