@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from bridge import sse
 from bridge.api import deliveries, hooks, query, samples, subscriptions
 from bridge.api.models import HookBody, SubscribeBody, TrialBody
 from bridge.api.openapi.about import ABOUT
@@ -210,6 +211,16 @@ CALLS: Mapping[tuple[str, str], Operation] = {
         parameters=[HOOK],
         answers={204: ("It is removed, or was already.", None)},
         codes=(*STORED, "hook_not_found"),
+    ),
+    ("/events", "GET"): Operation(
+        id="listenToEvents",
+        tag="subscriptions",
+        summary="Events as they happen, as server-sent events",
+        description="Live only: nothing that was missed is repeated. The `id` of each is the "
+        "event's `event_id`, its `data` the body of a webhook.",
+        answers={200: ("A stream without an end.", {"type": "string"})},
+        media_types=(sse.MEDIA_TYPE,),
+        codes=(*STORED, "limit_listeners"),
     ),
     ("/samples", "GET"): Operation(
         id="listSamples",
