@@ -16,7 +16,7 @@ LAYERS = (
     " authorities receivers",
     "rate reasons hints notices formats signature callback transition vault metrics worker",
     "slots labels signals budget circuit breaker events config net callback_auth sending",
-    "retry trial robots samples providers upstream webhook",
+    "retry trial robots samples schemas providers upstream webhook",
     "store",
     "pacing awaited standing asking",
     "lists noticing",

@@ -24,6 +24,7 @@ from bridge.api.replaying import Replaying
 from bridge.api.resource import Closed, Door, Open, Resource
 from bridge.api.respond import refused
 from bridge.api.samples import Samples
+from bridge.api.schemas import Schemas
 from bridge.api.subscribing import Subscribing
 from bridge.api.subscriptions import Subscriptions
 from bridge.api.trying import Trying
@@ -43,6 +44,7 @@ def create_app(deps: Deps) -> Starlette:
     deliveries = Deliveries(deps, keeper, listing)
     hooks = Hooks(deps, keeper, listing)
     replaying = Replaying(deps, keeper, listing)
+    schemas = Schemas()
     subscribe = closed(subscribing.one)
     # The most frequent first: routes are tried in order.
     paths: dict[str, dict[str, Open]] = {
@@ -64,6 +66,8 @@ def create_app(deps: Deps) -> Starlette:
         "/hints/{token}": {"POST": hints.take},
         "/samples": {"GET": closed(Samples(deps).list)},
         "/callbacks/test": {"POST": closed(Trying(deps, keeper).test)},
+        "/schemas": {"GET": schemas.list},
+        "/schemas/{format}/{file}": {"GET": schemas.get},
         "/signing-secrets": {"GET": closed(accounts.signing_secrets)},
     }
     return assembled(deps, paths | probes_of(deps, closed))
