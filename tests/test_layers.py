@@ -17,7 +17,7 @@ LAYERS = (
     "rate reasons hints notices formats signature callback transition vault metrics worker",
     "slots labels signals budget circuit breaker events config net callback_auth sending"
     " vitals",
-    "retry trial robots samples providers upstream webhook client",
+    "retry trial robots samples schemas providers upstream webhook client",
     "store",
     "pacing awaited standing asking",
     "lists noticing live",

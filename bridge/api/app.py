@@ -26,6 +26,7 @@ from bridge.api.replaying import Replaying
 from bridge.api.resource import Closed, Door, Open, Resource
 from bridge.api.respond import refused
 from bridge.api.samples import Samples
+from bridge.api.schemas import Schemas
 from bridge.api.streaming import Streaming
 from bridge.api.subscribing import Subscribing
 from bridge.api.subscriptions import Subscriptions
@@ -55,6 +56,7 @@ def create_app(deps: Deps, more: Callable[[Parts], Paths] = nothing_more) -> Sta
     replaying = Replaying(deps, keeper, listing)
     describing = Describing(deps)
     trying = Trying(deps, keeper)
+    schemas = Schemas()
     subscribe = closed(subscribing.one)
     # The most frequent first: routes are tried in order.
     paths: Paths = {
@@ -79,6 +81,8 @@ def create_app(deps: Deps, more: Callable[[Parts], Paths] = nothing_more) -> Sta
         "/callbacks/test": {"POST": closed(trying.test)},
         "/openapi.json": {"GET": describing.document},
         "/docs": {"GET": describing.page},
+        "/schemas": {"GET": schemas.list},
+        "/schemas/{format}/{file}": {"GET": schemas.get},
         "/signing-secrets": {"GET": closed(accounts.signing_secrets)},
     }
     parts = Parts(

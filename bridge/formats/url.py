@@ -11,7 +11,7 @@ from bridge.formats.level import flat, spread
 # Servers commonly refuse request lines beyond 8 KiB; the caller's own URL needs room too.
 QUERY_MOST = 6000
 METADATA_MOST = 3000  # of it, for what is never left out although the caller chooses it
-_MESSAGE_MOST = 200  # letters: one Chinese letter takes nine in a URL
+MESSAGE_MOST = 200  # letters: one Chinese letter takes nine in a URL
 _LONG = ("raw", "files", "details")  # emptied in this order until the query is short enough
 
 
@@ -23,7 +23,7 @@ def query(body: bytes) -> str:
     """
     facts = flat(orjson.loads(body))
     if facts.get("error_message"):
-        facts["error_message"] = facts["error_message"][:_MESSAGE_MOST]
+        facts["error_message"] = facts["error_message"][:MESSAGE_MOST]
     written = encoded(facts)
     for key in (key for key in _LONG if key in facts):
         if len(written) <= QUERY_MOST:
@@ -66,11 +66,12 @@ def query_of(url: str) -> bytes:
 
 
 def encoded(facts: Mapping[str, Any]) -> str:
-    pairs = {key: _in_url(value) for key, value in facts.items()}
+    pairs = {key: as_text(value) for key, value in facts.items()}
     return urlencode(pairs, quote_via=quote)
 
 
-def _in_url(value: Any) -> str:
+def as_text(value: Any) -> str:
+    """A value as a form has it: null is empty."""
     if value is None:
         return ""
     return str(value).lower() if isinstance(value, bool) else str(value)

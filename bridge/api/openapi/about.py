@@ -76,6 +76,35 @@ ABOUT: Mapping[tuple[str, str], Operation] = {
         media_types=("text/plain", "application/openmetrics-text"),
         codes=(*EVERY, "unauthorized", "rate_limited", "operator_only"),
     ),
+    ("/schemas", "GET"): Operation(
+        id="listSchemas",
+        tag="tests",
+        summary="The JSON Schemas there are of what is sent",
+        answers={
+            200: (
+                "By format, their names.",
+                {
+                    "type": "object",
+                    "additionalProperties": {"type": "array", "items": TEXT},
+                },
+            )
+        },
+        codes=EVERY,
+        open=True,
+    ),
+    ("/schemas/{format}/{file}", "GET"): Operation(
+        id="getSchema",
+        tag="tests",
+        summary="The JSON Schema of an event in a format",
+        parameters=[
+            in_path("format", TEXT, "One of those listed."),
+            in_path("file", TEXT, "One of the names listed, and `.json`."),
+        ],
+        answers={200: ("JSON Schema 2020-12.", {"type": "object"})},
+        media_types=("application/schema+json",),
+        codes=(*EVERY, "not_found"),
+        open=True,
+    ),
     ("/openapi.json", "GET"): Operation(
         id="openapi",
         tag="supervision",

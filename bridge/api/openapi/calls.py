@@ -216,11 +216,11 @@ CALLS: Mapping[tuple[str, str], Operation] = {
         id="listenToEvents",
         tag="subscriptions",
         summary="Events as they happen, as server-sent events",
-        description="Live only: nothing that was missed is repeated. The `id` of each is the "
-        "event's `event_id`, its `data` the body of a webhook.",
+        description="Live only: nothing that was missed is repeated. The `id` of each is "
+        "the `event_id`, its `data` the body of a webhook.",
         answers={200: ("A stream without an end.", {"type": "string"})},
         media_types=(sse.MEDIA_TYPE,),
-        codes=(*STORED, "limit_listeners"),
+        codes=(*STORED, "limit_listeners", "not_ready"),
     ),
     ("/samples", "GET"): Operation(
         id="listSamples",
