@@ -26,6 +26,7 @@ DECLARED = {
 # return, or one for each lane.
 HOT = (
     "attempts",
+    "calm_lanes",
     "due_deadlines",
     "due_deliveries",
     "due_polls",
@@ -63,6 +64,7 @@ HOT = (
     "replays",
     "replays_of_subscription",
     "retry_owners",
+    "take_lanes",
     "unchecked_subscriptions",
     "view_delivery",
     "view_subscription",

@@ -749,6 +749,17 @@ UPDATE deliveries SET state = 'retrying' WHERE id = :delivery_id AND state = 'wa
 -- name: end_schedule(schedule_id, claim_no)
 DELETE FROM delivery_schedule WHERE id = :schedule_id AND claim_no = :claim_no RETURNING id;
 
+-- What moves a URL to another lane takes the URL first and lanes by their ids, as all do.
+-- name: take_destination(destination_id)
+SELECT id FROM destinations WHERE id = :destination_id
+/*+ FOR NO KEY UPDATE */;
+
+-- name: take_lanes(lane_id, destination_id)
+SELECT id FROM lanes
+WHERE id IN (:lane_id, (SELECT lane_id FROM destinations WHERE id = :destination_id))
+ORDER BY id
+/*+ FOR NO KEY UPDATE */;
+
 -- name: destination_lane(destination_id)
 SELECT l.id, l.client, l.host, l.destination_id, l.paused_until, l.throttles, l.robot_id
 FROM destinations t JOIN lanes l ON l.id = t.lane_id WHERE t.id = :destination_id;
@@ -781,6 +792,14 @@ WHERE id = :lane_id;
 
 -- A lane that was throttled is free at once; one that was silent lets more and more go.
 -- name: calm_lanes(lane_id, destination_id, answered, whole)
+WITH uneasy (id) AS (
+    SELECT id FROM lanes
+    WHERE id IN (:lane_id, (SELECT lane_id FROM destinations WHERE id = :destination_id))
+        AND (suspect_id IS NOT NULL OR probing = 1 AND opened_at IS NULL
+            OR :answered = 1 AND (probing > 0 OR silences > 0))
+    ORDER BY id
+    /*+ FOR NO KEY UPDATE */
+)
 UPDATE lanes
 SET suspect_id = NULL, throttles = 0,
     probing = CASE WHEN opened_at IS NULL AND probing = 1 THEN 0
@@ -789,9 +808,7 @@ SET suspect_id = NULL, throttles = 0,
     silences = CASE WHEN :answered = 0 THEN silences ELSE 0 END,
     silent_id = CASE WHEN :answered = 0 THEN silent_id END,
     opened_at = CASE WHEN :answered = 0 THEN opened_at END
-WHERE id IN (:lane_id, (SELECT lane_id FROM destinations WHERE id = :destination_id))
-    AND (suspect_id IS NOT NULL OR probing = 1 AND opened_at IS NULL
-        OR :answered = 1 AND (probing > 0 OR silences > 0))
+WHERE id IN (SELECT id FROM uneasy)
 RETURNING probing;
 
 -- name: count_silence(destination_id, begun_at)
