@@ -902,12 +902,14 @@ WHERE s.key = :key AND d.sequence = :sequence AND coalesce(h.key, '') = :hook
 -- name: asked_attempt(delivery_id)
 SELECT claimed_at FROM delivery_schedule WHERE delivery_id = :delivery_id AND manual = 1;
 
--- name: ask_attempt(delivery_id, lane_id, now)!
+-- It stands first in its lane, 1e10 seconds before its time, and so before 1970; wherever
+-- that time is shown it is as much later.
+-- name: ask_attempt(delivery_id, lane_id, at)!
 INSERT INTO delivery_schedule (delivery_id, manual, lane_id, retry, next_at)
-VALUES (:delivery_id, 1, :lane_id, 0, :now)
+VALUES (:delivery_id, 1, :lane_id, 0, :at)
 ON CONFLICT (delivery_id, manual) DO UPDATE
 SET lane_id = excluded.lane_id, retry = 0, next_at = excluded.next_at
-WHERE delivery_schedule.retry = 1 AND delivery_schedule.claimed_at IS NULL;
+WHERE delivery_schedule.next_at > excluded.next_at AND delivery_schedule.claimed_at IS NULL;
 
 -- Replay: what may be attempted once more, oldest first, and is not waiting for that already.
 -- A 410 that came since it began stands.
@@ -1034,7 +1036,7 @@ WHERE s.id = :subscription_id;
 -- The end's delivery if there is one, else the newest update's.
 -- name: newest_delivery(subscription_id)
 SELECT d.sequence, d.state, d.attempts, d.last_outcome, d.hint, l.opened_at, l.paused_until,
-    (SELECT min(next_at) FROM delivery_schedule
+    (SELECT min(CASE WHEN next_at < 0 THEN next_at + 1e10 ELSE next_at END) FROM delivery_schedule
      WHERE delivery_id = d.id AND claimed_at IS NULL) AS next_at
 FROM deliveries d
 JOIN destinations t ON t.id = d.destination_id
@@ -1084,7 +1086,7 @@ SELECT d.id, d.sequence, d.state, d.attempts, d.last_outcome, d.hint, d.created_
     (SELECT http_status FROM attempts WHERE delivery_id = d.id AND finished_at IS NOT NULL
      ORDER BY number DESC LIMIT 1) AS last_http_status,
     s.key, h.key AS hook, s.client, e.type, t.sealed AS destination, l.host, l.opened_at, l.paused_until,
-    (SELECT min(next_at) FROM delivery_schedule
+    (SELECT min(CASE WHEN next_at < 0 THEN next_at + 1e10 ELSE next_at END) FROM delivery_schedule
      WHERE delivery_id = d.id AND claimed_at IS NULL) AS next_at
 FROM deliveries d
 JOIN subscriptions s ON s.id = d.subscription_id
@@ -1135,7 +1137,9 @@ WHERE l.client <> '';
 -- name: backlog(now)
 SELECT (SELECT count(*) FROM poll_schedule) AS watches,
     (SELECT count(*) FROM delivery_schedule) AS deliveries,
-    (SELECT min(CASE WHEN l.paused_until > s.next_at THEN l.paused_until ELSE s.next_at END)
+    (SELECT min(CASE WHEN s.next_at >= 0 AND l.paused_until > s.next_at THEN l.paused_until
+         WHEN s.next_at >= 0 THEN s.next_at
+         WHEN l.paused_until > s.next_at + 1e10 THEN l.paused_until ELSE s.next_at + 1e10 END)
      FROM delivery_schedule s JOIN lanes l ON l.id = s.lane_id
      WHERE s.next_at <= :now AND (s.manual = 0 OR s.retry = 0)
          AND l.paused_until <= :now AND l.probing = 0 AND l.opened_at IS NULL) AS oldest_delivery_at,
