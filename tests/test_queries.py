@@ -26,6 +26,7 @@ DECLARED = {
 # return, or one for each lane.
 HOT = (
     "attempts",
+    "calm_lanes",
     "due_deadlines",
     "due_deliveries",
     "due_polls",
@@ -69,6 +70,7 @@ HOT = (
     "replays_of_subscription",
     "retry_owners",
     "silent_lanes",
+    "take_lanes",
     "unchecked_subscriptions",
     "updates_of",
     "view_delivery",

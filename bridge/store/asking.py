@@ -6,6 +6,8 @@ from bridge.store.box import Box
 from bridge.store.delivering import put_lane
 from bridge.store.steps import Row, Step, ask
 
+FIRST_IN_LANE_S = 1e10  # before its time: a person waits, whatever else is overdue
+
 
 def ask_for_attempt(
     key: str, sequence: int, client: str | None, *, now: float, hook: str = ""
@@ -45,11 +47,13 @@ def check_retryable(delivery_id: int, state: DeliveryState) -> Step[None]:
 
 def owe_by_hand(delivery: Row, now: float) -> Step[None]:
     """Not in a lane of its own, where it may have to rest: a person wants to see the
-    answer. But a robot's limits hold for everybody.
+    answer. But a robot's limits hold for everybody. Nor does it wait for what has waited
+    longer, only for what its lane waits for.
     """
     yield ask("reopen_destination", destination_id=delivery["destination_id"], now=now)
     lane_id: int = delivery["home_id"]
     if delivery["robot_id"] is None:
         lane_id = yield from put_lane(delivery["client"], delivery["host"])
-    yield ask("ask_attempt", delivery_id=delivery["id"], lane_id=lane_id, now=now)
-    yield ask("advance_first", lane_id=lane_id, at=now)
+    at = now - FIRST_IN_LANE_S
+    yield ask("ask_attempt", delivery_id=delivery["id"], lane_id=lane_id, at=at)
+    yield ask("advance_first", lane_id=lane_id, at=at)

@@ -16,6 +16,7 @@ from bridge.store.delivering import (
     put_lane,
     record_attempt,
     record_attempts,
+    take_lanes,
 )
 from bridge.store.steps import Row, Step, ask
 from bridge.store.telling import CHUNK
@@ -66,6 +67,8 @@ def judge(
     """What one request says of its host, if that was not that it is throttled."""
     if verdict.outcome is AttemptOutcome.PROXY_ERROR:
         return Recorded()  # it says nothing of the receiver
+    if verdict.silent:
+        yield from take_lanes(claimed)
     closed = yield from calm(claimed, reply)
     if not verdict.silent:
         return Recorded(None, closed)

@@ -86,6 +86,7 @@ def throttle(claimed: ClaimedDelivery, verdict: Verdict, now: float) -> Step[Res
     At a host that many share, one URL that is throttled says nothing of the others.
     """
     destination_id = claimed.destination_id
+    yield from take_lanes(claimed)
     [lane] = yield ask("destination_lane", destination_id=destination_id)
     if lane["destination_id"]:
         # What was in flight when it was paused says nothing new of it.
@@ -103,6 +104,14 @@ def throttle(claimed: ClaimedDelivery, verdict: Verdict, now: float) -> Step[Res
     until = now + retry.rest_s(0, verdict)
     yield ask("pause_lane", lane_id=own_id, paused_until=until, throttles=1)
     return (yield from gather(destination_id, own_id))
+
+
+def take_lanes(claimed: ClaimedDelivery) -> Step[None]:
+    """Before anything is said of them: that of the attempt, and the one that its URL has
+    now and may be about to leave. The URL comes first, as a 410 takes it before its lane.
+    """
+    yield ask("take_destination", destination_id=claimed.destination_id)
+    yield ask("take_lanes", lane_id=claimed.lane_id, destination_id=claimed.destination_id)
 
 
 def suspect(

@@ -749,6 +749,17 @@ UPDATE deliveries SET state = 'retrying' WHERE id = :delivery_id AND state = 'wa
 -- name: end_schedule(schedule_id, claim_no)
 DELETE FROM delivery_schedule WHERE id = :schedule_id AND claim_no = :claim_no RETURNING id;
 
+-- What moves a URL to another lane takes the URL first and lanes by their ids, as all do.
+-- name: take_destination(destination_id)
+SELECT id FROM destinations WHERE id = :destination_id
+/*+ FOR NO KEY UPDATE */;
+
+-- name: take_lanes(lane_id, destination_id)
+SELECT id FROM lanes
+WHERE id IN (:lane_id, (SELECT lane_id FROM destinations WHERE id = :destination_id))
+ORDER BY id
+/*+ FOR NO KEY UPDATE */;
+
 -- name: destination_lane(destination_id)
 SELECT l.id, l.client, l.host, l.destination_id, l.paused_until, l.throttles, l.robot_id
 FROM destinations t JOIN lanes l ON l.id = t.lane_id WHERE t.id = :destination_id;
@@ -781,6 +792,14 @@ WHERE id = :lane_id;
 
 -- A lane that was throttled is free at once; one that was silent lets more and more go.
 -- name: calm_lanes(lane_id, destination_id, answered, whole)
+WITH uneasy (id) AS (
+    SELECT id FROM lanes
+    WHERE id IN (:lane_id, (SELECT lane_id FROM destinations WHERE id = :destination_id))
+        AND (suspect_id IS NOT NULL OR probing = 1 AND opened_at IS NULL
+            OR :answered = 1 AND (probing > 0 OR silences > 0))
+    ORDER BY id
+    /*+ FOR NO KEY UPDATE */
+)
 UPDATE lanes
 SET suspect_id = NULL, throttles = 0,
     probing = CASE WHEN opened_at IS NULL AND probing = 1 THEN 0
@@ -789,9 +808,7 @@ SET suspect_id = NULL, throttles = 0,
     silences = CASE WHEN :answered = 0 THEN silences ELSE 0 END,
     silent_id = CASE WHEN :answered = 0 THEN silent_id END,
     opened_at = CASE WHEN :answered = 0 THEN opened_at END
-WHERE id IN (:lane_id, (SELECT lane_id FROM destinations WHERE id = :destination_id))
-    AND (suspect_id IS NOT NULL OR probing = 1 AND opened_at IS NULL
-        OR :answered = 1 AND (probing > 0 OR silences > 0))
+WHERE id IN (SELECT id FROM uneasy)
 RETURNING probing;
 
 -- name: count_silence(destination_id, begun_at)
@@ -885,12 +902,14 @@ WHERE s.key = :key AND d.sequence = :sequence AND coalesce(h.key, '') = :hook
 -- name: asked_attempt(delivery_id)
 SELECT claimed_at FROM delivery_schedule WHERE delivery_id = :delivery_id AND manual = 1;
 
--- name: ask_attempt(delivery_id, lane_id, now)!
+-- It stands first in its lane, 1e10 seconds before its time, and so before 1970; wherever
+-- that time is shown it is as much later.
+-- name: ask_attempt(delivery_id, lane_id, at)!
 INSERT INTO delivery_schedule (delivery_id, manual, lane_id, retry, next_at)
-VALUES (:delivery_id, 1, :lane_id, 0, :now)
+VALUES (:delivery_id, 1, :lane_id, 0, :at)
 ON CONFLICT (delivery_id, manual) DO UPDATE
 SET lane_id = excluded.lane_id, retry = 0, next_at = excluded.next_at
-WHERE delivery_schedule.retry = 1 AND delivery_schedule.claimed_at IS NULL;
+WHERE delivery_schedule.next_at > excluded.next_at AND delivery_schedule.claimed_at IS NULL;
 
 -- Replay: what may be attempted once more, oldest first, and is not waiting for that already.
 -- A 410 that came since it began stands.
@@ -1017,7 +1036,7 @@ WHERE s.id = :subscription_id;
 -- The end's delivery if there is one, else the newest update's.
 -- name: newest_delivery(subscription_id)
 SELECT d.sequence, d.state, d.attempts, d.last_outcome, d.hint, l.opened_at, l.paused_until,
-    (SELECT min(next_at) FROM delivery_schedule
+    (SELECT min(CASE WHEN next_at < 0 THEN next_at + 1e10 ELSE next_at END) FROM delivery_schedule
      WHERE delivery_id = d.id AND claimed_at IS NULL) AS next_at
 FROM deliveries d
 JOIN destinations t ON t.id = d.destination_id
@@ -1067,7 +1086,7 @@ SELECT d.id, d.sequence, d.state, d.attempts, d.last_outcome, d.hint, d.created_
     (SELECT http_status FROM attempts WHERE delivery_id = d.id AND finished_at IS NOT NULL
      ORDER BY number DESC LIMIT 1) AS last_http_status,
     s.key, h.key AS hook, s.client, e.type, t.sealed AS destination, l.host, l.opened_at, l.paused_until,
-    (SELECT min(next_at) FROM delivery_schedule
+    (SELECT min(CASE WHEN next_at < 0 THEN next_at + 1e10 ELSE next_at END) FROM delivery_schedule
      WHERE delivery_id = d.id AND claimed_at IS NULL) AS next_at
 FROM deliveries d
 JOIN subscriptions s ON s.id = d.subscription_id
@@ -1120,7 +1139,9 @@ SELECT (SELECT count(*) FROM poll_schedule) AS watches,
     (SELECT count(*) FROM poll_schedule WHERE credential_id IN (
         SELECT id FROM credentials WHERE paused_until > :now)) AS paused,
     (SELECT count(*) FROM delivery_schedule) AS deliveries,
-    (SELECT min(CASE WHEN l.paused_until > s.next_at THEN l.paused_until ELSE s.next_at END)
+    (SELECT min(CASE WHEN s.next_at >= 0 AND l.paused_until > s.next_at THEN l.paused_until
+         WHEN s.next_at >= 0 THEN s.next_at
+         WHEN l.paused_until > s.next_at + 1e10 THEN l.paused_until ELSE s.next_at + 1e10 END)
      FROM delivery_schedule s JOIN lanes l ON l.id = s.lane_id
      WHERE s.next_at <= :now AND (s.manual = 0 OR s.retry = 0)
          AND l.paused_until <= :now AND l.probing = 0 AND l.opened_at IS NULL) AS oldest_delivery_at,

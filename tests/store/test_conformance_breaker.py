@@ -269,12 +269,12 @@ async def test_what_waits_without_hope_is_given_up_for_its_age(scene: Scene) -> 
 
 
 async def test_an_answer_to_a_retry_by_hand_closes_it(scene: Scene) -> None:
-    """It is one attempt, as ever."""
-    [key, *_] = await broken(scene, OPEN_AFTER)
+    """It is one attempt, as ever: it waits, and is the next that tries."""
+    [key, *_] = await broken(scene, OPEN_AFTER + 5)
     await scene.retry(key)
     assert not await scene.claim_deliveries()
     scene.later(REST_S)
-    by_hand = await scene.claim_delivery()
+    [by_hand] = await scene.claim_deliveries(choose=one_alone)
     assert by_hand.manual
     assert await hear(scene, by_hand, ACCEPTED) is Breaker.CLOSED
 

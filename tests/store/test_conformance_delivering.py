@@ -24,7 +24,9 @@ from tests.store.scene import (
     FINISHED,
     GAP_S,
     GONE,
+    HOUR,
     LEASE_S,
+    MINUTE,
     TIMEOUT,
     Scene,
     destination,
@@ -686,6 +688,38 @@ async def test_a_retry_by_hand_that_is_accepted_ends_the_schedule(scene: Scene) 
     assert (delivery.state, delivery.next_attempt_at) == (DeliveryState.ACCEPTED, None)
     scene.later(DAY)
     assert not await scene.claim_deliveries()
+
+
+async def test_what_is_asked_for_by_hand_is_made_first(scene: Scene) -> None:
+    """A person waits for it, before whom thousands may be overdue; of two, the first."""
+    asked = [await scene.ended(f"asked-{n}") for n in range(2)]
+    for claimed in await scene.claim_deliveries():
+        await scene.hear(claimed, GONE)
+    for n in range(3):
+        await scene.add(f"late-{n}")
+    await scene.poll(succeeded())
+    scene.later(HOUR)
+    for key in asked:
+        assert await scene.retry(key)
+        scene.later(1.0)
+    claims = await scene.claim_deliveries(choose=lambda lanes: each(lanes, limit=3))
+    assert [one.message_id for one in claims[:2]] == [f"msg_{key}_0" for key in asked]
+    assert [one.manual for one in claims] == [True, True, False]
+
+
+async def test_what_is_asked_for_by_hand_is_shown_and_late_by_its_time(
+    scene: Scene,
+) -> None:
+    """That it stands first in its lane is nobody's business."""
+    key = await scene.ended()
+    await scene.deliver(ACCEPTED)
+    scene.later(HOUR)
+    await scene.retry(key)
+    asked_at = pytest.approx(scene.now, abs=1e-5)
+    assert (await scene.delivery(key)).next_attempt_at == asked_at
+    assert (await scene.show(key)).delivery.next_attempt_at == asked_at
+    scene.later(MINUTE)
+    assert (await scene.store.backlog(now=scene.now))["oldest_delivery_at"] == asked_at
 
 
 async def test_asking_twice_is_one_attempt(scene: Scene) -> None:

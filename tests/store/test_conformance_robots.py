@@ -287,6 +287,17 @@ async def test_an_attempt_by_hand_keeps_the_limit_as_well(scene: Scene) -> None:
     assert (await scene.claim_delivery()).manual
 
 
+async def test_the_next_message_tells_of_what_was_asked_for_by_hand(scene: Scene) -> None:
+    """However much has waited longer."""
+    [key] = await owed(scene, 1, robot("slack"))
+    await hear_all(scene, await scene.claim_deliveries(), ACCEPTED)
+    await owed(scene, TOLD_AT_ONCE, robot("slack"))
+    scene.later(60.0)
+    await scene.retry(key)
+    [claimed] = await scene.claim_deliveries()
+    assert told([claimed])[0][0] == key
+
+
 async def test_feishu_is_left_alone_at_the_full_hour(scene: Scene) -> None:
     """Everybody's timers go off then, and it turns messages away."""
     await owed(scene, 1, robot("feishu"))
