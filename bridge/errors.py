@@ -6,7 +6,8 @@
     ├── StoreUnavailable       the database did not answer; loops wait and try again
     │   └── StoreLocked        another process holds the database file
     ├── SealBroken             sealed data does not open with any encryption key
-    └── VerificationError      a webhook does not prove that it is from us
+    ├── VerificationError      a webhook does not prove that it is from us
+    └── ClientError            a running bridge was asked in vain; see bridge.client
 
 A provider that fails and a receiver that refuses are not errors: they are `Observation`
 and `Outcome` values, because the program's job is to deal with them.
@@ -69,3 +70,14 @@ class SealBroken(BridgeError):
 
 class VerificationError(BridgeError):
     """The webhook is not proven to be from us; the text says which check failed."""
+
+
+class ClientError(BridgeError):
+    """Base of the errors of `bridge.client`, which has the others."""
+
+    hint: str | None = None
+    passing = False  # whether the same may go well later
+
+    @property
+    def lines(self) -> Sequence[str]:
+        return [str(self), *([self.hint] if self.hint else [])]

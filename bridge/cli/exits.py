@@ -3,8 +3,13 @@
 from collections.abc import Sequence
 from enum import IntEnum
 
-from bridge.client.errors import ClientError
-from bridge.errors import BridgeError, ConfigError, SealBroken, StoreUnavailable
+from bridge.errors import (
+    BridgeError,
+    ClientError,
+    ConfigError,
+    SealBroken,
+    StoreUnavailable,
+)
 
 
 class Exit(IntEnum):

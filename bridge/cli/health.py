@@ -7,7 +7,7 @@ import typer
 from bridge.cli.exits import CommandFailed
 from bridge.cli.options import ConfigFile, Url
 from bridge.cli.output import say
-from bridge.client.errors import ClientError
+from bridge.errors import ClientError
 
 HEALTHY = ({"status": "ready"}, {"status": "ok"})
 

@@ -17,7 +17,7 @@ from bridge.cli.output import (
     say_facts,
     say_table,
 )
-from bridge.client.errors import ClientError
+from bridge.errors import ClientError
 
 COLUMNS = ("id", "provider", "task_id", "state", "status", "outcome")
 

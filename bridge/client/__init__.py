@@ -19,7 +19,6 @@ packages nothing before the first call.
 from bridge.client.blocking import Client
 from bridge.client.client import AsyncClient
 from bridge.client.errors import (
-    ClientError,
     NotABridge,
     NotEnded,
     Refused,
@@ -28,7 +27,7 @@ from bridge.client.errors import (
 )
 from bridge.client.nouns import Event, Subscription
 from bridge.client.webhooks import verify_webhook
-from bridge.errors import FieldFault, VerificationError
+from bridge.errors import ClientError, FieldFault, VerificationError
 
 __all__ = [
     "AsyncClient",

@@ -13,12 +13,12 @@ from urllib.parse import urlsplit
 from bridge import __version__, sse
 from bridge.client.answers import Reply, reply
 from bridge.client.errors import (
-    ClientError,
     NotABridge,
     Refused,
     StreamEnded,
     Unreachable,
 )
+from bridge.errors import ClientError
 
 if TYPE_CHECKING:
     import aiohttp

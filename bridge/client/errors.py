@@ -13,7 +13,7 @@ Each has a `hint`: what to do, or None. `lines` are for people.
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from bridge.errors import BridgeError, FieldFault
+from bridge.errors import ClientError, FieldFault
 
 if TYPE_CHECKING:
     from bridge.client.nouns import Subscription
@@ -35,17 +35,6 @@ HINTS: Mapping[str, str] = {
     "store_unavailable": "try again; if it stays so, tell the operator",
     "internal_error": "tell the operator, with the id of the request",
 }
-
-
-class ClientError(BridgeError):
-    """Base of all errors of the client."""
-
-    hint: str | None = None
-    passing = False  # whether the same may go well later
-
-    @property
-    def lines(self) -> Sequence[str]:
-        return [str(self), *([self.hint] if self.hint else [])]
 
 
 class Refused(ClientError):

@@ -10,7 +10,8 @@ from bridge.cli.exits import CommandFailed, Exit, exit_code, lines
 from bridge.cli.health import asked
 from bridge.client.answers import reply
 from bridge.client.connection import Connection
-from bridge.client.errors import ClientError, NotABridge, Refused, Unreachable
+from bridge.client.errors import NotABridge, Refused, Unreachable
+from bridge.errors import ClientError
 from bridge.simulator.demo.child import free_port
 from bridge.simulator.loopback import Loopback
 
