@@ -8,6 +8,7 @@ from bridge.model import (
     ClaimedDelivery,
     ClaimedPoll,
     DeliveryState,
+    PollOutcome,
     Reply,
     SubscriptionState,
 )
@@ -25,6 +26,7 @@ from tests.store.scene import (
     destination,
     everything,
     pending,
+    saw,
     succeeded,
 )
 
@@ -257,6 +259,7 @@ async def test_the_backlog_is_told_with_its_age(scene: Scene) -> None:
     """A stall is noticed by the age of what is due."""
     assert dict(await scene.store.backlog(scene.now)) == {
         "watches": 0,
+        "paused": 0,
         "deliveries": 0,
         "oldest_poll_at": None,
         "oldest_delivery_at": None,
@@ -274,6 +277,21 @@ async def test_the_backlog_is_told_with_its_age(scene: Scene) -> None:
     figures = await scene.store.backlog(scene.now + 1)
     assert (figures["watches"], figures["deliveries"]) == (0, 2)
     assert figures["oldest_delivery_at"] == scene.now
+
+
+async def test_what_waits_for_a_provider_is_told_apart(scene: Scene) -> None:
+    """Of its watches none is asked about until the provider's pause is over."""
+    for n in range(2):
+        await scene.add(f"task-{n}")
+    await scene.add("other", provider="rong")
+    scene.later(1.0)
+    for claimed in await scene.claim_polls():
+        throttled = claimed.provider == "amux"
+        seen = saw(PollOutcome.THROTTLED, retry_after_s=600.0) if throttled else pending()
+        await scene.answer(claimed, seen)
+    figures = await scene.store.backlog(scene.now)
+    assert (figures["watches"], figures["paused"]) == (3, 2)
+    assert (await scene.store.backlog(scene.now + 601))["paused"] == 0
 
 
 async def test_active_subscriptions_are_counted_for_each_client(scene: Scene) -> None:
