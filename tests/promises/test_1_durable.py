@@ -16,6 +16,7 @@ from bridge.simulator.provider import ProviderSimulator
 from bridge.simulator.receiver import ReceiverSimulator
 from bridge.store import open_store
 from bridge.store.sqlite import Sqlite
+from bridge.store.timed import Timed
 from bridge.vault import Vault
 from tests.promises.node import OPERATOR, Node, settings
 from tests.promises.shim import Disk
@@ -153,8 +154,10 @@ async def test_a_database_that_does_not_sync_is_never_ready(
     config = Config.model_validate(given)
     current = Current(config, configured(config))
     async with built(current, lambda: False) as bridge:
-        assert isinstance(bridge.store.database, Sqlite)
-        await bridge.store.database._writer.run(
+        assert isinstance(bridge.store.database, Timed)
+        database = bridge.store.database._database
+        assert isinstance(database, Sqlite)
+        await database._writer.run(
             lambda opened: opened.execute(f"PRAGMA {pragma}").fetchall()
         )
         assert not await bridge.store.database.synced()
