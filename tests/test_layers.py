@@ -18,7 +18,7 @@ LAYERS = (
     "slots labels signals budget circuit breaker events config net callback_auth sending",
     "retry trial robots samples providers upstream webhook",
     "store",
-    "pacing awaited standing asking",
+    "pacing awaited standing asking flight",
     "lists noticing",
     "poller dispatcher upkeep membership api simulator",
     "running development logs",
