@@ -1,7 +1,8 @@
 """Due deliveries → one signed request each → what the receiver's answer means."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import cache
 from random import Random
@@ -29,6 +30,7 @@ from bridge.worker import IDLE_S, Turn, Worker
 
 LEASE_MARGIN_S = 15.0  # beyond the timeout: to record what came of the attempt
 RECORD_AGAIN_S = 1.0
+SLOT_WAIT_S = 3.0
 FAULT = "a fault in poll-bridge while sending this; its log says more"
 UNREADABLE = "not sent: it is sealed with an encryption key that is no longer configured"
 UNSIGNABLE = "not sent: its client is no longer configured, so nothing could sign it"
@@ -54,11 +56,14 @@ class Dispatcher:
         slots: int = 256,
         host_slots: int = 16,
     ) -> None:
-        self._store, self._sender, self._secrets = store, sender, secrets
+        self._store, self.sender, self._secrets = store, sender, secrets
         self._schedule, self._timeout_s = schedule, timeout_s
         self._clock, self._dice, self._metrics = clock, dice, metrics
         self._attempts = cache(metrics.attempts.labels)
-        self._flight = Flight(slots=slots, host_slots=host_slots)
+        self._flight, self._freed = (
+            Flight(slots=slots, host_slots=host_slots),
+            asyncio.Event(),
+        )
         self.stopping = asyncio.Event()
         self.worker = Worker(
             "dispatcher", self._claim, self._deliver, clock=clock, health=health
@@ -72,14 +77,16 @@ class Dispatcher:
         ready = await self._store.delivery_lanes(now=now, window=flight.window())
         claims: Claims[ClaimedDelivery] = Claims()
         if picks := flight.picks(ready.lanes):
-            claims = await self._store.claim_deliveries(
-                picks,
-                now=now,
-                lease_s=self._timeout_s + LEASE_MARGIN_S,
-                in_flight=flight.deliveries,
-            )
+            with flight.reserved(picks):
+                claims = await self._store.claim_deliveries(
+                    picks,
+                    now=now,
+                    lease_s=self._timeout_s + LEASE_MARGIN_S,
+                    in_flight=flight.deliveries,
+                )
         for item in claims.items:
             flight.began(item)
+        self._freed.set()  # what was reserved and is not needed
         wait_s = lanes.wait_s(
             ready,
             claims.moved,
@@ -91,7 +98,7 @@ class Dispatcher:
 
     async def _deliver(self, claimed: ClaimedDelivery) -> None:
         try:
-            reply = shared(await self.attempt(claimed, self._sender), len(claimed.riders))
+            reply = shared(await self.attempt(claimed, self.sender), len(claimed.riders))
             now = self._clock.now()
             told = [
                 (each, self._verdict(each, reply, now, alone=not claimed.riders))
@@ -103,6 +110,27 @@ class Dispatcher:
             self._note_breaker(claimed, breaker)
         finally:
             self._flight.ended(claimed)
+            self._freed.set()
+
+    @asynccontextmanager
+    async def slot(self, client: str, host: str) -> AsyncIterator[bool]:
+        """One for an attempt that is of no delivery, waited for a little; whether there is
+        one.
+        """
+        until = self._clock.now() + SLOT_WAIT_S
+        while (lane := self._flight.begin_trial(client, host)) is None:
+            left_s = until - self._clock.now()
+            if left_s <= 0:
+                break
+            self._freed.clear()
+            await self._clock.wait(self._freed, left_s)
+        try:
+            yield lane is not None
+        finally:
+            if lane is not None:
+                self._flight.end_trial(lane)
+                self._freed.set()
+                self.worker.wake.set()
 
     def _verdict(
         self, claimed: ClaimedDelivery, reply: Reply, now: float, *, alone: bool

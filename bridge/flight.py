@@ -1,7 +1,9 @@
 """What one node has in flight of deliveries, and what more it may begin."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import count
 
 from bridge.lanes import Lane, Side, Window, share
 from bridge.model import ClaimedDelivery
@@ -23,10 +25,20 @@ class Flight:
         self._slots = Slots(self._places)
         self._lanes: dict[int, Lane] = {}  # by delivery
         self._riding: set[int] = set()  # deliveries that another's message tells of
+        self._trials: dict[int, Lane] = {}  # by number of their lanes, which none else has
+        self._numbers = count(NOBODY - 1, -1)
+
+    @property
+    def _busy(self) -> Sequence[Lane]:
+        return [*self._lanes.values(), *self._trials.values()]
+
+    @property
+    def _free(self) -> int:
+        return self._most - len(self._lanes) - len(self._trials)
 
     @property
     def is_full(self) -> bool:
-        return len(self._lanes) >= self._most
+        return self._free < 1
 
     @property
     def deliveries(self) -> set[int]:
@@ -41,9 +53,32 @@ class Flight:
         self._slots.give_back(self._lanes.pop(item.delivery_id))
         self._riding.difference_update(each.delivery_id for each in item.riders)
 
+    @contextmanager
+    def reserved(self, picks: Sequence[Pick]) -> Iterator[None]:
+        """While the claim of so much is being made, no trial begins in its place."""
+        for pick in picks:
+            self._slots.take(pick.lane, pick.count)
+        try:
+            yield
+        finally:
+            for pick in picks:
+                self._slots.give_back(pick.lane, pick.count)
+
+    def begin_trial(self, client: str, host: str) -> Lane | None:
+        """The lane of one attempt that is of no delivery; None: there is no room now."""
+        lane = Lane(next(self._numbers), client, host)
+        if self._slots.room(lane) < 1:
+            return None
+        self._trials[lane.id] = lane
+        self._slots.take(lane)
+        return lane
+
+    def end_trial(self, lane: Lane) -> None:
+        self._slots.give_back(self._trials.pop(lane.id))
+
     def window(self) -> Window:
         """Lanes that are busy may be full, and so may all those to a busy host."""
-        busy = Counter(lane.owner for lane in self._lanes.values())
+        busy = Counter(lane.owner for lane in self._busy)
         hosts = self._busiest()
         sides = ((client, which) for client in busy for which in RANKS)
         closed = frozenset(side for side in sides if not self.open_to(side))
@@ -57,7 +92,7 @@ class Flight:
 
     def _busiest(self) -> Sequence[str]:
         """Hosts that may be full: that have all slots but those kept from retries."""
-        held = Counter(lane.key for lane in self._lanes.values())
+        held = Counter(lane.key for lane in self._busy)
         return [
             host
             for host, count in held.items()
@@ -76,7 +111,7 @@ class Flight:
             probed = {lane.id for lane, _ in chosen if lane.probing}
             due = [one for one in ready if one.retry is retries and one.id not in probed]
             due.sort(key=lambda one: (self._slots.held_by(one), one.behind, one.ready_at))
-            free = self._most - len(self._lanes) - sum(count for _, count in chosen)
+            free = self._free - sum(count for _, count in chosen)
             chosen = self._slots.grant([*chosen, *share(due, free, self.room)])
         return [Pick(lane, count) for lane, count in chosen]
 

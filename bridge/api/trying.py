@@ -1,7 +1,7 @@
 """POST /callbacks/test: one sample event, sent at once, and all that came of it."""
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 from starlette.requests import Request
@@ -33,6 +33,7 @@ SHARED = (
 FIELDS = (*SHARED, "type")
 DEFAULT_TYPE = "task.succeeded"
 AGAIN_S = 1.0
+BUSY_S = 5.0  # until slots are looked for again, which hang for some seconds as a rule
 MASK = "***"
 
 
@@ -54,10 +55,22 @@ class Trying:
             claimed = self._claimed(given, caller)
             to = claimed.destination
             warnings = await vetted(to, self._deps.vet)
-            await self._may_speak(to)
-            trial = await self._deps.try_out(claimed)
+            async with self._slot(caller, to):
+                await self._may_speak(to)
+                trial = await self._deps.try_out(claimed)
             await self._heard(trial.reply, caller, to)
         return Json(trial_view(claimed, trial) | {"warnings": warnings})
+
+    @asynccontextmanager
+    async def _slot(self, caller: Caller, to: Destination) -> AsyncIterator[None]:
+        """One of those that deliveries take as well, so that no host has more to bear."""
+        async with self._deps.slot(caller.name, to.host) as free:
+            if not free:
+                detail = (
+                    f"as many attempts are under way to {to.host} as may be, or for you"
+                )
+                raise RequestError("rate_limited", detail, retry_after_s=BUSY_S)
+            yield
 
     async def _may_speak(self, to: Destination) -> None:
         """A chat robot's limit is that of all who speak to it: a test counts as well."""

@@ -11,7 +11,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from bridge.dispatcher import Dispatcher
+from bridge.dispatcher import SLOT_WAIT_S, Dispatcher
 from bridge.events import TYPES
 from bridge.health import Health
 from bridge.metrics import Metrics
@@ -62,8 +62,8 @@ async def receiver() -> AsyncIterator[Receiver]:
 
 
 @pytest.fixture
-async def trying(api: Api, store: Store, clock: NotedClock) -> AsyncIterator[Api]:
-    """The API of a node that sends, as it is put together for real."""
+async def dispatcher(store: Store, clock: NotedClock) -> AsyncIterator[Dispatcher]:
+    """Of a node that makes one attempt to a host at a time."""
     known = {"shop": [SHOP_SECRET], "other": [OTHER_SECRET]}
     resolver = Resolver(now=clock.now)
     async with Egress(
@@ -73,10 +73,9 @@ async def trying(api: Api, store: Store, clock: NotedClock) -> AsyncIterator[Api
         limit=10,
         user_agent="poll-bridge/test (self-hosted)",
     ) as egress:
-        sender = Sender(egress, timeout_s=5, wall=clock.wall)
-        dispatcher = Dispatcher(
+        yield Dispatcher(
             store,
-            sender,
+            Sender(egress, timeout_s=5, wall=clock.wall),
             secrets=lambda client: known.get(client, []),
             schedule=Schedule(),
             timeout_s=5,
@@ -84,11 +83,17 @@ async def trying(api: Api, store: Store, clock: NotedClock) -> AsyncIterator[Api
             dice=Random(1),
             health=Health(),
             metrics=Metrics(),
+            host_slots=1,
         )
-        make = Trials(dispatcher.attempt, sender, clock.now).make
-        async with api.changed(try_out=make) as found:
-            yield found
     await resolver.close()
+
+
+@pytest.fixture
+async def trying(api: Api, dispatcher: Dispatcher, clock: NotedClock) -> AsyncIterator[Api]:
+    """The API of a node that sends, as it is put together for real."""
+    make = Trials(dispatcher.attempt, dispatcher.sender, clock.now).make
+    async with api.changed(try_out=make, slot=dispatcher.slot) as found:
+        yield found
 
 
 async def tried(api: Api, receiver: Receiver, **fields: Any) -> Any:
@@ -266,6 +271,55 @@ async def test_one_at_a_time(trying: Api, receiver: Receiver) -> None:
     receiver.held.set()
     await first
     await tried(trying, receiver)
+    assert len(receiver.got) == 2
+
+
+async def owed(api: Api, receiver: Receiver, store: Store) -> None:
+    """One delivery to this receiver is due."""
+    await api.subscribe(callback_url=receiver.url, task_id="owed")
+    api.clock.advance(5)
+    await poll(store, api.clock, SUCCEEDED)
+    api.clock.advance(5)
+
+
+async def test_a_test_takes_a_slot_of_its_host(
+    trying: Api, receiver: Receiver, store: Store, dispatcher: Dispatcher
+) -> None:
+    """As any attempt does: nobody has more connections to a host than the caps allow."""
+    await owed(trying, receiver, store)
+    receiver.held = asyncio.Event()
+    testing = asyncio.create_task(tried(trying, receiver))
+    await receiver.came.wait()
+    assert await dispatcher.worker.drain() == 0
+    dispatcher.worker.wake.clear()
+    receiver.held.set()
+    await testing
+    assert dispatcher.worker.wake.is_set()
+    assert await dispatcher.worker.drain() == 1
+
+
+async def test_a_test_waits_for_a_slot_a_little(
+    trying: Api, receiver: Receiver, store: Store, dispatcher: Dispatcher
+) -> None:
+    """Where others' attempts hang at the same host for longer, it says so."""
+    await owed(trying, receiver, store)
+    receiver.held = asyncio.Event()
+    delivering = asyncio.create_task(dispatcher.worker.drain())
+    await receiver.came.wait()
+    wanted = {"callback_url": receiver.url}
+    testing = asyncio.create_task(trying("POST", "/callbacks/test", json=wanted, key=OTHER))
+    await trying.asleep(testing)
+    trying.clock.advance(SLOT_WAIT_S)
+    answer = await testing
+    assert (answer.status, answer.code) == (429, "rate_limited")
+    assert float(answer.headers["retry-after"]) >= 1.0
+    assert "127.0.0.1" in answer.json["detail"]
+    trying.clock.asked.clear()
+    testing = asyncio.create_task(trying("POST", "/callbacks/test", json=wanted, key=OTHER))
+    await trying.asleep(testing)
+    receiver.held.set()
+    assert (await testing).status == 200
+    await delivering
     assert len(receiver.got) == 2
 
 
