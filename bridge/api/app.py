@@ -42,7 +42,7 @@ def create_app(deps: Deps) -> Starlette:
     subscriptions = Subscriptions(deps, waiting, listing, hints)
     deliveries = Deliveries(deps, keeper, listing)
     hooks = Hooks(deps, keeper, listing)
-    replaying = Replaying(deps, keeper, listing)
+    replaying, trying = Replaying(deps, keeper, listing), Trying(deps, keeper)
     subscribe = closed(subscribing.one)
     # The most frequent first: routes are tried in order.
     paths: dict[str, dict[str, Open]] = {
@@ -59,11 +59,12 @@ def create_app(deps: Deps) -> Starlette:
         "/deliveries/{id}/retry": {"POST": closed(deliveries.retry)},
         "/hooks": {"GET": closed(hooks.list), "POST": closed(hooks.add)},
         "/hooks/{id}": {"GET": closed(hooks.get), "DELETE": closed(hooks.remove)},
+        "/hooks/{id}/test": {"POST": closed(trying.test_hook)},
         "/providers": {"GET": closed(accounts.providers)},
         "/providers/{name}/durations": {"GET": closed(accounts.durations)},
         "/hints/{token}": {"POST": hints.take},
         "/samples": {"GET": closed(Samples(deps).list)},
-        "/callbacks/test": {"POST": closed(Trying(deps, keeper).test)},
+        "/callbacks/test": {"POST": closed(trying.test)},
         "/signing-secrets": {"GET": closed(accounts.signing_secrets)},
     }
     return assembled(deps, paths | probes_of(deps, closed))
