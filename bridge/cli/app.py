@@ -18,6 +18,7 @@ from bridge.cli import (
     secret,
     serving,
     simple,
+    subscribing,
     subscriptions,
     webhooks,
 )
@@ -71,7 +72,7 @@ for command in (
     serving.serve,
     simple.demo,
     checking.check,
-    subscriptions.subscribe,
+    subscribing.subscribe,
     subscriptions.list_,
     subscriptions.show,
     deliveries.deliveries,
