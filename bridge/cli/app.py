@@ -12,6 +12,7 @@ from bridge.cli import (
     database,
     deliveries,
     health,
+    hooks,
     listening,
     providers,
     replaying,
@@ -91,6 +92,7 @@ for command in (
 app.add_typer(secret.app, name="secret")
 app.add_typer(providers.app, name="providers")
 app.add_typer(callbacks.app, name="callbacks")
+app.add_typer(hooks.app, name="hooks")
 
 
 def main() -> None:

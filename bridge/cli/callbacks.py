@@ -1,5 +1,6 @@
 """`callbacks test`: one sample, sent by a running bridge to where you say."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
@@ -62,6 +63,11 @@ def tried(
         ),
     }
     told = asyncio.run(answered(url, api_key, present(body)))
+    say_trial(told, json=json)
+
+
+def say_trial(told: Mapping[str, Any], *, json: bool) -> None:
+    """Raises CommandFailed unless it was accepted."""
     if json:
         say(as_json(told))
     else:

@@ -68,6 +68,9 @@ class Api:
     ) -> Reply:
         return await self._ask("POST", path, query, body, headers, wait_s=wait_s)
 
+    async def delete(self, path: str) -> Reply:
+        return await self._ask("DELETE", path, None, wait_s=0)
+
     async def _ask(
         self,
         method: str,
@@ -107,7 +110,7 @@ def reply(url: str, status: int, body: bytes | None) -> Reply:
         value = json.loads(body or b"")
     except (ValueError, RecursionError):
         value = None
-    if 200 <= status < 300 and value is not None:
+    if status == 204 or (200 <= status < 300 and value is not None):
         return Reply(status, value)
     later = status in AGAIN_LATER or status >= 500
     code = Exit.UNAVAILABLE if later else Exit.FAILED
