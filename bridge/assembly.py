@@ -235,6 +235,7 @@ def parts(
         learned=pacing.learned,
         registry=metrics.registry,
         try_out=Trials(dispatcher.attempt, sender, clock.now).make,
+        slot=dispatcher.slot,
         wake_poller=signals.due,
         wake_dispatcher=signals.owed,
         draining=draining,
@@ -315,8 +316,7 @@ def callback_egress(config: Config, resolver: Resolver) -> Egress:
         resolver=resolver,
         allow_hosts=config.callbacks.allow_hosts,
         allow_networks=config.callbacks.allow_networks,
-        # One for each client beside them: its test of a callback waits for no delivery's.
-        limit=config.callbacks.slots + len(config.clients),
+        limit=config.callbacks.slots,
         user_agent=USER_AGENT,
         way=callback_way(config.callbacks),
     )

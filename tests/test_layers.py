@@ -19,7 +19,7 @@ LAYERS = (
     " vitals",
     "retry trial robots samples schemas providers upstream webhook client",
     "store",
-    "pacing awaited standing asking",
+    "pacing awaited standing asking flight",
     "lists noticing live",
     "poller dispatcher upkeep membership api simulator",
     "dashboard",

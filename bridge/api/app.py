@@ -73,6 +73,7 @@ def create_app(deps: Deps, more: Callable[[Parts], Paths] = nothing_more) -> Sta
         "/deliveries/{id}/retry": {"POST": closed(deliveries.retry)},
         "/hooks": {"GET": closed(hooks.list), "POST": closed(hooks.add)},
         "/hooks/{id}": {"GET": closed(hooks.get), "DELETE": closed(hooks.remove)},
+        "/hooks/{id}/test": {"POST": closed(trying.test_hook)},
         "/events": {"GET": closed(Streaming(deps, deps.live, keeper).events)},
         "/providers": {"GET": closed(accounts.providers)},
         "/providers/{name}/durations": {"GET": closed(accounts.durations)},

@@ -50,8 +50,12 @@ def too_large(limit: int) -> RequestError:
     return RequestError("body_too_large", f"a body may have {limit:,} bytes here")
 
 
-async def read_fields(request: Request) -> dict[str, Any]:
-    """The fields of one object, as JSON or as a form. Raises RequestError."""
+async def read_fields(request: Request, *, may_lack: bool = False) -> dict[str, Any]:
+    """The fields of one object, as JSON or as a form; none of a body that may be left out,
+    and is. Raises RequestError.
+    """
+    if may_lack and not announced(request):
+        return {}
     media_type = media_type_of(request, (JSON, FORM))
     raw = await read_body(request)
     given = fields_of_form(raw) if media_type == FORM else parsed(raw)
@@ -60,6 +64,12 @@ async def read_fields(request: Request) -> dict[str, Any]:
             "malformed_body", f"the body must be an object, not {kind(given)}"
         )
     return present(given)
+
+
+def announced(request: Request) -> bool:
+    """Whether there is a body, whatever type is said of none."""
+    headers = request.headers
+    return "transfer-encoding" in headers or headers.get("content-length", "0") != "0"
 
 
 async def read_json(request: Request, limit: int) -> Any:

@@ -1,6 +1,7 @@
 """What the API needs of the rest of the program."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -34,6 +35,10 @@ async def nothing_sent(_claimed: ClaimedDelivery) -> Trial:
     raise RequestError("not_ready", "this node sends nothing")
 
 
+def nothing_busy(_client: str, _host: str) -> AbstractAsyncContextManager[bool]:
+    return nullcontext(True)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deps:
     """`config` and `providers` are asked for each request, as a reload swaps them."""
@@ -55,6 +60,7 @@ class Deps:
     first_s: Callable[[str, str | None], float]  # to the first poll of such a task
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
     try_out: Callable[[ClaimedDelivery], Awaitable[Trial]] = nothing_sent
+    slot: Callable[[str, str], AbstractAsyncContextManager[bool]] = nothing_busy
     nodes: Callable[[], int] = lambda: 1  # that take requests, and share limits
     dev: bool = False
 

@@ -18,6 +18,8 @@ from bridge.api.fields import (
     Shape,
 )
 
+DEFAULT_TYPE = "task.succeeded"  # of a test
+
 
 class SubscribeBody(BaseModel):
     """What `POST /subscribe` takes."""
@@ -102,7 +104,19 @@ class TrialBody(BaseModel):
     signing_secret: Secrets = Field(
         (), repr=False, description="`whsec_…`, one or several, instead of the client's."
     )
-    type: EventType = Field("task.succeeded", description="Which event is sent.")
+    type: EventType = Field(DEFAULT_TYPE, description="Which event is sent.")
+
+
+class HookTrialBody(BaseModel):
+    """What `POST /hooks/{id}/test` takes."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+    type: EventType | None = Field(
+        None,
+        description="Which event is sent. Absent: `task.succeeded`, or else one that the "
+        "hook is told of.",
+    )
 
 
 CallBody = SubscribeBody | HookBody | TrialBody  # what says how somebody is called

@@ -1,32 +1,36 @@
-"""POST /callbacks/test: one sample event, sent at once, and all that came of it."""
+"""POST /callbacks/test and /hooks/{id}/test: one sample event, sent at once, and all that
+came of it.
+"""
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 
+from bridge import events
 from bridge.api import body, query
 from bridge.api.auth import Caller, Doorkeeper
 from bridge.api.deps import Deps
 from bridge.api.faults import read_model
-from bridge.api.models import TrialBody
+from bridge.api.hooks import FIELD as HOOK_FIELD
+from bridge.api.hooks import key_of, not_found
+from bridge.api.models import DEFAULT_TYPE, HookTrialBody, TrialBody
 from bridge.api.problem import refusal
 from bridge.api.respond import Json
-from bridge.api.target import destination_of, vetted
-from bridge.api.views import time
+from bridge.api.target import FIELD, destination_of, vetted
+from bridge.api.trials import sample_attempt, trial_view
 from bridge.api.way import format_of, method_of, way_faults, with_robot
 from bridge.api.wishing import Faults
 from bridge.errors import FieldFault, RequestError
 from bridge.model import AttemptOutcome, ClaimedDelivery, Destination, Reply
-from bridge.portable import encode
-from bridge.samples import sample
 from bridge.store.facade import minted_key
-from bridge.trial import Trial
+from bridge.store.hooks import HookCall
 
 AGAIN_S = 1.0
-MASK = "***"
+BUSY_S = 5.0  # until slots are looked for again, which hang for some seconds as a rule
+UNREADABLE = Destination(url="", host="")
 
 
 class Trying:
@@ -47,13 +51,42 @@ class Trying:
         with self._turn(caller):
             await self._deps.leaving.decided(f"clients.{caller.name}")
             caller = self._keeper.again(caller)  # what is for nobody could not be signed
-            claimed = self._claimed(given, caller)
-            to = claimed.destination
-            warnings = await vetted(to, self._deps.vet)
+            return await self._told(self._claimed(given, caller), FIELD)
+
+    async def test_hook(self, request: Request, caller: Caller) -> Response:
+        """As the hook is called, whatever it is told of; a body may be left out."""
+        query.read_query(request, {})
+        key = key_of(request)
+        type_ = read_type(await body.read_fields(request, may_lack=True))
+        with self._turn(caller):
+            await self._deps.leaving.decided(f"clients.{caller.name}")
+            caller = self._keeper.again(caller)
+            call = await self._deps.store.hook_call(key, caller.scope)
+            if call is None:
+                raise not_found()
+            told = await self._told(self._claimed_for(key, call, type_), HOOK_FIELD)
+        return Json(told)
+
+    async def _told(self, claimed: ClaimedDelivery, field: str) -> dict[str, Any]:
+        """What came of it. `field`: where the caller has written the URL."""
+        to, client = claimed.destination, claimed.client
+        warnings = await vetted(to, self._deps.vet, field=field) if claimed.readable else []
+        async with self._slot(client, to):
             await self._may_speak(to)
             trial = await self._deps.try_out(claimed)
-            await self._heard(trial.reply, caller, to)
+        await self._heard(trial.reply, client, to)
         return trial_view(claimed, trial) | {"warnings": warnings}
+
+    @asynccontextmanager
+    async def _slot(self, client: str, to: Destination) -> AsyncIterator[None]:
+        """One of those that deliveries take as well, so that no host has more to bear."""
+        async with self._deps.slot(client, to.host) as free:
+            if not free:
+                detail = (
+                    f"as many attempts are under way to {to.host} as may be, or for you"
+                )
+                raise RequestError("rate_limited", detail, retry_after_s=BUSY_S)
+            yield
 
     async def _may_speak(self, to: Destination) -> None:
         """A chat robot's limit is that of all who speak to it: a test counts as well."""
@@ -63,10 +96,10 @@ class Trying:
             detail = "the chat robot takes no more messages now: its service has a limit"
             raise RequestError("rate_limited", detail, retry_after_s=free_at - now)
 
-    async def _heard(self, reply: Reply, caller: Caller, to: Destination) -> None:
+    async def _heard(self, reply: Reply, client: str, to: Destination) -> None:
         now = self._deps.clock.now()
         if reply.outcome is AttemptOutcome.ACCEPTED:
-            await self._deps.store.reopen(caller.name, to, now=now)
+            await self._deps.store.reopen(client, to, now=now)
         elif reply.outcome is AttemptOutcome.THROTTLED:
             await self._deps.store.mute(to, until=now + (reply.retry_after_s or AGAIN_S))
 
@@ -89,33 +122,43 @@ class Trying:
         asked, to = read_test(
             given, caller, https_only=self._deps.config().callbacks.https_only
         )
-        now = self._deps.clock.now()
-        subscription_id = f"sub_{self._mint()}"
-        event = sample(asked.type, now=now, subscription_id=subscription_id)
-        return ClaimedDelivery(
-            schedule_id=0,
-            delivery_id=0,
-            claim_no=0,
-            claimed_at=now,
-            attempt=1,
-            manual=True,
-            failures=0,
-            conflicts=0,
-            seen_lost=False,
-            created_at=now,
-            message_id=event["id"],
-            subscription_id=subscription_id,
+        return sample_attempt(
+            asked.type,
+            to,
             client=caller.name,
-            lane_id=0,
-            retry=False,
-            type=asked.type,
-            destination_id=0,
-            destination=to,
             method=method_of(asked),
-            format=format_of(asked),
-            signing_secrets=asked.signing_secret,
-            body=encode(event),
+            format_name=format_of(asked),
+            secrets=asked.signing_secret,
+            key=self._mint(),
+            now=self._deps.clock.now(),
         )
+
+    def _claimed_for(self, key: str, call: HookCall, type_: str | None) -> ClaimedDelivery:
+        return sample_attempt(
+            type_ or told_of(call),
+            call.to or UNREADABLE,
+            client=call.client,
+            method=call.method,
+            format_name=call.format,
+            secrets=call.secrets,
+            key=self._mint(),
+            hook_id=f"hook_{key}",
+            readable=call.to is not None and bool(call.secrets),
+            now=self._deps.clock.now(),
+        )
+
+
+def told_of(call: HookCall) -> str:
+    """A type of event that the hook gets when it is no test."""
+    types = events.expand(call.events)
+    return DEFAULT_TYPE if DEFAULT_TYPE in types else min(types)
+
+
+def read_type(given: Mapping[str, Any]) -> str | None:
+    """None: not given. Raises RequestError."""
+    asked, found, wrong = read_model(HookTrialBody, given)
+    Faults(found, wrong).raise_any()
+    return asked.type
 
 
 def read_test(
@@ -143,34 +186,3 @@ def read_test(
     if to is None:  # it has been a fault, unless another field's hid it
         raise refusal([FieldFault("callback_url", "is required")])
     return asked, with_robot(to, asked)
-
-
-def trial_view(claimed: ClaimedDelivery, trial: Trial) -> dict[str, Any]:
-    """The values of the caller's own headers are passwords as a rule."""
-    reply, own = trial.reply, claimed.destination.headers
-    response = reply.http_status and {
-        "status": reply.http_status,
-        "headers": reply.headers,
-        "body": reply.body.decode("utf-8", "replace") or None,
-        "duration_s": round(trial.finished_at - trial.started_at, 3),
-    }
-    return {
-        "attempt": {
-            "id": claimed.message_id,
-            "type": claimed.type,
-            "callback_url": claimed.destination.shown,
-            "method": trial.method,
-            "started_at": time(trial.started_at),
-            "finished_at": time(trial.finished_at),
-            "outcome": reply.outcome,
-            "http_status": reply.http_status,
-            "detail": reply.detail,
-        },
-        "sent_headers": {
-            name: MASK if name in own else value for name, value in trial.headers.items()
-        },
-        "sent_query": trial.added or None,
-        "sent_body": trial.body and trial.body.decode("utf-8", "replace"),
-        "response": response,
-        "hint": trial.hint,
-    }

@@ -13,9 +13,12 @@ checking       check
 listening      listen
 webhooks       sign, verify
 secret         secret new, show
-subscriptions  subscribe, list, show
+subscribing    subscribe
+subscriptions  list, show
 deliveries     retry
 callbacks      callbacks test
+hooks          hooks list, add, remove, test
+  calling        how a callback is called, as options
 providers      providers list, show, try
   pages        pages as these show and use them
 database       migrate, backup, rekey

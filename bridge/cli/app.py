@@ -13,12 +13,14 @@ from bridge.cli import (
     deliveries,
     describing,
     health,
+    hooks,
     listening,
     providers,
     replaying,
     secret,
     serving,
     simple,
+    subscribing,
     subscriptions,
     webhooks,
 )
@@ -72,7 +74,7 @@ for command in (
     serving.serve,
     simple.demo,
     checking.check,
-    subscriptions.subscribe,
+    subscribing.subscribe,
     subscriptions.list_,
     subscriptions.show,
     deliveries.deliveries,
@@ -92,6 +94,7 @@ for command in (
 app.add_typer(secret.app, name="secret")
 app.add_typer(providers.app, name="providers")
 app.add_typer(callbacks.app, name="callbacks")
+app.add_typer(hooks.app, name="hooks")
 
 
 def main() -> None:

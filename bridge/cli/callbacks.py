@@ -1,11 +1,22 @@
 """`callbacks test`: one sample, sent by a running bridge to where you say."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
 
-from bridge.cli.exits import CommandFailed, UsageFault
-from bridge.cli.options import ApiKey, Json, Url, pairs
+from bridge.cli.calling import (
+    Auth,
+    Format,
+    Header,
+    Method,
+    RobotKeyword,
+    RobotSecret,
+    present,
+    way,
+)
+from bridge.cli.exits import CommandFailed
+from bridge.cli.options import ApiKey, Json, Url
 from bridge.cli.output import as_json, facts, note, plain, say, say_facts
 
 WAIT_S = 60  # the bridge's own deadline for an attempt, and more
@@ -23,25 +34,12 @@ def tried(
         str | None,
         typer.Option("--type", metavar="TYPE", help="Default: task.succeeded."),
     ] = None,
-    format_: Annotated[
-        str | None,
-        typer.Option("--format", metavar="FORMAT", help="As in a subscription."),
-    ] = None,
-    method: Annotated[
-        str | None, typer.Option(metavar="METHOD", help="POST or GET.")
-    ] = None,
-    header: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME=VALUE", help="Sent along; may be repeated."),
-    ] = None,
-    auth: Annotated[
-        str | None,
-        typer.Option(
-            metavar="JSON",
-            envvar="CALLBACK_AUTH",
-            help='As in a subscription: {"type": "bearer", "token": "…"}.',
-        ),
-    ] = None,
+    format_: Format = None,
+    method: Method = None,
+    header: Header = None,
+    auth: Auth = None,
+    robot_secret: RobotSecret = None,
+    robot_keyword: RobotKeyword = None,
     url: Url = None,
     api_key: ApiKey = None,
     json: Json = False,
@@ -55,13 +53,21 @@ def tried(
     body = {
         "callback_url": callback_url,
         "type": type_,
-        "format": format_,
-        "method": method,
-        "headers": pairs(header, "--header") or None,
-        "auth": auth_of(auth),
+        **way(
+            format_=format_,
+            method=method,
+            header=header,
+            auth=auth,
+            robot_secret=robot_secret,
+            robot_keyword=robot_keyword,
+        ),
     }
-    given = {name: value for name, value in body.items() if value is not None}
-    told = asyncio.run(answered(url, api_key, given))
+    told = asyncio.run(answered(url, api_key, present(body)))
+    say_trial(told, json=json)
+
+
+def say_trial(told: Mapping[str, Any], *, json: bool) -> None:
+    """Raises CommandFailed unless it was accepted."""
     if json:
         say(as_json(told))
     else:
@@ -78,14 +84,3 @@ async def answered(url: str | None, api_key: str | None, body: dict[str, Any]) -
     async with reached(url, api_key) as api:
         answer = await api.post("/callbacks/test", body, wait_s=WAIT_S)
     return holding("attempt", answer.body)
-
-
-def auth_of(text: str | None) -> Any:
-    import json
-
-    if text is None:
-        return None
-    try:
-        return json.loads(text)
-    except ValueError:
-        raise UsageFault("--auth: not JSON") from None  # its words would quote it

@@ -28,6 +28,7 @@ HINTS: Mapping[str, str] = {
     "provider_not_granted": "send a key of your own, or ask the operator to grant it",
     "subscription_not_found": "check the id; those of other clients count as not there",
     "delivery_not_found": "check the id; those of other clients count as not there",
+    "hook_not_found": "check the id; those of other clients count as not there",
     "unknown_provider": "GET /providers lists those there are",
     "rate_limited": "ask less often, or ask the operator for more",
     "limit_listeners": "close another stream of events",

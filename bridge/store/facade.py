@@ -53,7 +53,7 @@ from bridge.store.claims import Claims, Pick
 from bridge.store.delivering import Rest
 from bridge.store.durations import Kind
 from bridge.store.figures import Overview
-from bridge.store.hooks import Added
+from bridge.store.hooks import Added, HookCall
 from bridge.store.live import Mark, News
 from bridge.store.reading import DeliveryFilter, Page, SubscriptionFilter
 from bridge.store.rekeying import Cursor
@@ -397,6 +397,9 @@ class Store:
 
     async def hook(self, key: str, client: str | None) -> Hook | None:
         return await self.database.read(hooks.read, self._box, key, client)
+
+    async def hook_call(self, key: str, client: str | None) -> HookCall | None:
+        return await self.database.read(hooks.read_call, self._box, key, client)
 
     async def hooks(
         self, client: str | None, *, limit: int, before: int = reading.NEWEST

@@ -4,7 +4,7 @@ from functools import partial
 from typing import NamedTuple
 
 from bridge.errors import RequestError
-from bridge.model import Hook, HookWish
+from bridge.model import Destination, Hook, HookWish
 from bridge.store.box import Box, opened
 from bridge.store.delivering import Rest
 from bridge.store.reading import NEWEST, Page
@@ -78,6 +78,33 @@ def read(box: Box, key: str, client: str | None) -> Step[Hook | None]:
     for row in (yield ask("find_hook", key=key, client=client)):
         if row["removed_at"] is None:
             return (yield from view(box, row["id"]))
+    return None
+
+
+class HookCall(NamedTuple):
+    """How a hook is called; `to` is None, or no secret there, if it cannot be read."""
+
+    client: str
+    events: tuple[str, ...]
+    method: str
+    format: str
+    to: Destination | None
+    secrets: tuple[str, ...]
+
+
+def read_call(box: Box, key: str, client: str | None) -> Step[HookCall | None]:
+    for found in (yield ask("find_hook", key=key, client=client)):
+        if found["removed_at"] is not None:
+            return None
+        [row] = yield ask("view_hook", hook_id=found["id"])
+        return HookCall(
+            client=row["client"],
+            events=tuple(row["events"].split(" ")),
+            method=row["method"],
+            format=row["format"],
+            to=opened(box.open_destination, row["destination"]),
+            secrets=opened(partial(secrets_of, box), row["sealed"]) or (),
+        )
     return None
 
 

@@ -1,4 +1,6 @@
-"""POST /callbacks/test: one sample, sent as a real attempt is, and nothing kept of it."""
+"""POST /callbacks/test, and of a hook: one sample, sent as a real attempt is, and nothing
+kept of it.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -11,7 +13,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from bridge.dispatcher import Dispatcher
+from bridge.dispatcher import SLOT_WAIT_S, Dispatcher
 from bridge.events import TYPES
 from bridge.health import Health
 from bridge.metrics import Metrics
@@ -21,10 +23,19 @@ from bridge.net.resolver import Resolver
 from bridge.retry import Schedule
 from bridge.signature import verify
 from bridge.store import Store
+from bridge.store.steps import Step, ask
 from bridge.trial import Trials
 from bridge.webhook import Sender
 from tests.api.acting import SUCCEEDED, attempt, poll
-from tests.api.conftest import OTHER, OTHER_SECRET, SHOP_SECRET, Api, NotedClock
+from tests.api.conftest import (
+    OPS,
+    OTHER,
+    OTHER_SECRET,
+    SHOP,
+    SHOP_SECRET,
+    Api,
+    NotedClock,
+)
 from tests.net.hostile import LOOPBACK
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -62,8 +73,8 @@ async def receiver() -> AsyncIterator[Receiver]:
 
 
 @pytest.fixture
-async def trying(api: Api, store: Store, clock: NotedClock) -> AsyncIterator[Api]:
-    """The API of a node that sends, as it is put together for real."""
+async def dispatcher(store: Store, clock: NotedClock) -> AsyncIterator[Dispatcher]:
+    """Of a node that makes one attempt to a host at a time."""
     known = {"shop": [SHOP_SECRET], "other": [OTHER_SECRET]}
     resolver = Resolver(now=clock.now)
     async with Egress(
@@ -73,10 +84,9 @@ async def trying(api: Api, store: Store, clock: NotedClock) -> AsyncIterator[Api
         limit=10,
         user_agent="poll-bridge/test (self-hosted)",
     ) as egress:
-        sender = Sender(egress, timeout_s=5, wall=clock.wall)
-        dispatcher = Dispatcher(
+        yield Dispatcher(
             store,
-            sender,
+            Sender(egress, timeout_s=5, wall=clock.wall),
             secrets=lambda client: known.get(client, []),
             schedule=Schedule(),
             timeout_s=5,
@@ -84,11 +94,17 @@ async def trying(api: Api, store: Store, clock: NotedClock) -> AsyncIterator[Api
             dice=Random(1),
             health=Health(),
             metrics=Metrics(),
+            host_slots=1,
         )
-        make = Trials(dispatcher.attempt, sender, clock.now).make
-        async with api.changed(try_out=make) as found:
-            yield found
     await resolver.close()
+
+
+@pytest.fixture
+async def trying(api: Api, dispatcher: Dispatcher, clock: NotedClock) -> AsyncIterator[Api]:
+    """The API of a node that sends, as it is put together for real."""
+    make = Trials(dispatcher.attempt, dispatcher.sender, clock.now).make
+    async with api.changed(try_out=make, slot=dispatcher.slot) as found:
+        yield found
 
 
 async def tried(api: Api, receiver: Receiver, **fields: Any) -> Any:
@@ -269,6 +285,55 @@ async def test_one_at_a_time(trying: Api, receiver: Receiver) -> None:
     assert len(receiver.got) == 2
 
 
+async def owed(api: Api, receiver: Receiver, store: Store) -> None:
+    """One delivery to this receiver is due."""
+    await api.subscribe(callback_url=receiver.url, task_id="owed")
+    api.clock.advance(5)
+    await poll(store, api.clock, SUCCEEDED)
+    api.clock.advance(5)
+
+
+async def test_a_test_takes_a_slot_of_its_host(
+    trying: Api, receiver: Receiver, store: Store, dispatcher: Dispatcher
+) -> None:
+    """As any attempt does: nobody has more connections to a host than the caps allow."""
+    await owed(trying, receiver, store)
+    receiver.held = asyncio.Event()
+    testing = asyncio.create_task(tried(trying, receiver))
+    await receiver.came.wait()
+    assert await dispatcher.worker.drain() == 0
+    dispatcher.worker.wake.clear()
+    receiver.held.set()
+    await testing
+    assert dispatcher.worker.wake.is_set()
+    assert await dispatcher.worker.drain() == 1
+
+
+async def test_a_test_waits_for_a_slot_a_little(
+    trying: Api, receiver: Receiver, store: Store, dispatcher: Dispatcher
+) -> None:
+    """Where others' attempts hang at the same host for longer, it says so."""
+    await owed(trying, receiver, store)
+    receiver.held = asyncio.Event()
+    delivering = asyncio.create_task(dispatcher.worker.drain())
+    await receiver.came.wait()
+    wanted = {"callback_url": receiver.url}
+    testing = asyncio.create_task(trying("POST", "/callbacks/test", json=wanted, key=OTHER))
+    await trying.asleep(testing)
+    trying.clock.advance(SLOT_WAIT_S)
+    answer = await testing
+    assert (answer.status, answer.code) == (429, "rate_limited")
+    assert float(answer.headers["retry-after"]) >= 1.0
+    assert "127.0.0.1" in answer.json["detail"]
+    trying.clock.asked.clear()
+    testing = asyncio.create_task(trying("POST", "/callbacks/test", json=wanted, key=OTHER))
+    await trying.asleep(testing)
+    receiver.held.set()
+    assert (await testing).status == 200
+    await delivering
+    assert len(receiver.got) == 2
+
+
 async def test_an_internal_address_is_refused(trying: Api) -> None:
     """A test that tells the answer would be a window into the network."""
     trying.names.trouble["inside.test"] = AddressForbidden("10.0.0.1")
@@ -312,3 +377,108 @@ async def test_a_node_that_sends_nothing_says_so(api: Api) -> None:
     """Rather than to look broken."""
     answer = await api("POST", "/callbacks/test", json={"callback_url": "http://a.test/"})
     assert (answer.status, answer.code) == (503, "not_ready")
+
+
+async def hooked(api: Api, receiver: Receiver, **fields: Any) -> str:
+    """The id of a standing hook to this receiver."""
+    made = await api("POST", "/hooks", json={"url": receiver.url} | fields)
+    assert made.status == 201, made.body
+    return str(made.json["id"])
+
+
+async def test_a_hook_is_tested_as_it_is_called(trying: Api, receiver: Receiver) -> None:
+    """With its own secret, headers, credentials and format, none of which is told."""
+    hook_id = await hooked(
+        trying,
+        receiver,
+        signing_secret=OTHER_SECRET,
+        headers={"X-Key": "t0p-header"},
+        auth={"type": "bearer", "token": "t0p-token"},
+        format="flat",
+    )
+    answer = await trying("POST", f"/hooks/{hook_id}/test")
+    assert answer.status == 200, answer.body
+    [(request, sent)] = receiver.got
+    facts = verify(sent, request.headers, OTHER_SECRET, now=trying.clock.wall())
+    assert (facts["type"], facts["test"]) == ("task.succeeded", True)
+    assert request.headers["X-Key"] == "t0p-header"
+    assert request.headers["Authorization"] == "Bearer t0p-token"
+    told = answer.json
+    assert told["sent_body"] == sent.decode()
+    assert told["attempt"]["id"] == request.headers["webhook-id"]
+    assert told["attempt"]["id"].endswith(f"_0_{hook_id[5:]}")
+    assert (told["attempt"]["outcome"], told["hint"]) == ("accepted", None)
+    assert told["sent_headers"]["X-Key"] == told["sent_headers"]["Authorization"] == "***"
+    assert "t0p" not in str(told)
+    assert (await trying("GET", "/deliveries")).json["items"] == []
+
+
+async def test_a_hook_is_tested_with_an_event_that_it_is_told_of(
+    trying: Api, receiver: Receiver
+) -> None:
+    """Or with another, by its type."""
+    hook_id = await hooked(trying, receiver, events=["task.failed", "task.expired"])
+    for asked, type_ in (
+        ({}, "task.expired"),
+        ({"type": ""}, "task.expired"),
+        ({"type": "task.succeeded"}, "task.succeeded"),
+    ):
+        answer = await trying("POST", f"/hooks/{hook_id}/test", json=asked)
+        assert answer.json["attempt"]["type"] == type_
+
+
+@pytest.mark.parametrize(
+    ("fields", "field", "message"),
+    [
+        ({"type": "task.ended"}, "type", "must be one of task.succeeded"),
+        ({"callback_url": "https://a.test"}, "callback_url", "there is no such field"),
+    ],
+)
+async def test_faults_of_a_hooks_test_are_named(
+    trying: Api, receiver: Receiver, fields: dict[str, Any], field: str, message: str
+) -> None:
+    hook_id = await hooked(trying, receiver)
+    answer = await trying("POST", f"/hooks/{hook_id}/test", json=fields)
+    assert (answer.status, answer.code) == (422, "invalid_request")
+    assert message in answer.faults[field]
+    assert receiver.got == []
+
+
+async def test_nobody_tests_the_hook_of_another(trying: Api, receiver: Receiver) -> None:
+    """Nor one that was removed; operators may, and it goes out as its owner's."""
+    hook_id = await hooked(trying, receiver)
+    for path, key in ((hook_id, OTHER), ("hook_x", SHOP), ("nonsense", SHOP)):
+        answer = await trying("POST", f"/hooks/{path}/test", key=key)
+        assert (answer.status, answer.code) == (404, "hook_not_found")
+    assert (await trying("POST", f"/hooks/{hook_id}/test", key=OPS)).status == 200
+    assert (await trying("DELETE", f"/hooks/{hook_id}")).status == 204
+    answer = await trying("POST", f"/hooks/{hook_id}/test")
+    assert (answer.status, answer.code) == (404, "hook_not_found")
+    assert len(receiver.got) == 1
+
+
+async def test_a_hook_that_leads_inside_by_now_is_not_tested(
+    trying: Api, receiver: Receiver
+) -> None:
+    """Its name may have been another one's when it was made."""
+    hook_id = await hooked(trying, receiver)
+    trying.names.trouble["127.0.0.1"] = AddressForbidden("127.0.0.1")
+    answer = await trying("POST", f"/hooks/{hook_id}/test")
+    assert (answer.status, answer.code) == (422, "callback_address_forbidden")
+    assert "url" in answer.faults
+
+
+async def test_a_hook_that_cannot_be_read_is_not_sent_to(
+    trying: Api, receiver: Receiver, store: Store
+) -> None:
+    """Least of all signed with another secret."""
+    hook_id = await hooked(trying, receiver)
+
+    def damage() -> Step[None]:
+        yield ask("reseal_hook", id=1, sequence=0, sealed=b"nonsense")
+
+    await store.database.write(damage)
+    told = (await trying("POST", f"/hooks/{hook_id}/test")).json
+    assert told["attempt"]["outcome"] == "refused"
+    assert "an encryption key that is no longer configured" in told["attempt"]["detail"]
+    assert receiver.got == []

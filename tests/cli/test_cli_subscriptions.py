@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,7 +10,8 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from bridge.cli.exits import CommandFailed, Exit
-from bridge.cli.subscriptions import holding, subscribed
+from bridge.cli.subscribing import subscribed
+from bridge.cli.subscriptions import holding
 from tests.cli.commands import Bridge, invoke, told
 
 
@@ -42,6 +44,43 @@ def test_everything_given_reaches_the_bridge(at: str) -> None:
     assert created["events"] == ["task.failed", "task.updated"]
     assert created["metadata"] == {"order": 7}
     assert created["warnings"][0]["code"] == "end_events_filtered"
+
+
+def test_how_the_callback_is_called_reaches_the_bridge(at: str) -> None:
+    """What is not shown again counts for whether a request is the same."""
+    Path("auth.json").write_text('{"type": "query", "name": "key", "value": "t0p"}')
+    Path("robot").write_text("s3cret\n")
+    to = ("subscribe", "sandbox", "slow-60s-way", "-c", "http://127.0.0.1:9/x")
+    shown = told(*to, "--auth", "@auth.json")
+    assert shown["callback_url"] == "http://127.0.0.1:9/x?key=***"
+    read = Path("auth.json").read_text()
+    assert told(*to, env={"CALLBACK_AUTH": read})["id"] == shown["id"]
+    robot = (*to, "--format", "feishu", "--robot-keyword", "video")
+    signed = told(*robot, "--robot-secret", "@robot")["id"]
+    assert told(*robot, env={"ROBOT_SECRET": "s3cret"})["id"] == signed
+    others = [robot, (*to, "--method", "GET"), (*to, "--header", "X-Key=t0p"), to]
+    ids = {told(*each)["id"] for each in others} | {signed, shown["id"]}
+    assert len(ids) == len(others) + 2
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "says"),
+    [
+        (("--auth", "@missing"), 2, "--auth: missing cannot be read"),
+        (("--auth", "t0p"), 2, "--auth: not JSON"),
+        (("--robot-secret", "@missing"), 2, "--robot-secret: missing cannot be read"),
+        (("--auth", '{"type": "digest"}'), 1, "auth.type: there is no type 'digest'"),
+        (("--format", "slack", "--robot-secret", "t0p"), 1, "robot"),
+    ],
+)
+def test_a_way_to_call_that_cannot_be_used_is_refused(
+    at: str, options: tuple[str, ...], code: int, says: str
+) -> None:
+    """With the option or the field, and without what was to be secret."""
+    to = ("subscribe", "sandbox", "slow-60s-way", "-c", "http://127.0.0.1:9/x")
+    result = invoke(*to, *options)
+    assert (result.exit_code, says in result.stderr) == (code, True), result.stderr
+    assert "t0p" not in result.stderr
 
 
 def test_a_repeat_with_the_same_idempotency_key_is_one(at: str) -> None:

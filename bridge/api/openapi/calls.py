@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from bridge import sse
 from bridge.api import deliveries, hooks, query, samples, subscriptions
-from bridge.api.models import HookBody, SubscribeBody, TrialBody
+from bridge.api.models import HookBody, HookTrialBody, SubscribeBody, TrialBody
 from bridge.api.openapi.about import ABOUT
 from bridge.api.openapi.answers import (
     BatchRefused,
@@ -211,6 +211,24 @@ CALLS: Mapping[tuple[str, str], Operation] = {
         parameters=[HOOK],
         answers={204: ("It is removed, or was already.", None)},
         codes=(*STORED, "hook_not_found"),
+    ),
+    ("/hooks/{id}/test", "POST"): Operation(
+        id="testHook",
+        tag="tests",
+        summary="Send it one sample now, and see all that comes of it",
+        description="It is called as ever: with its own secret, headers and format.",
+        parameters=[HOOK],
+        body=HookTrialBody,
+        body_required=False,
+        body_example={"type": "task.failed"},
+        answers={200: ("What was sent, and what was answered.", Trial)},
+        codes=(
+            *STORED,
+            *BODY,
+            "hook_not_found",
+            "callback_address_forbidden",
+            "not_ready",
+        ),
     ),
     ("/events", "GET"): Operation(
         id="listenToEvents",

@@ -24,6 +24,7 @@ class Operation:
     description: str = ""
     parameters: Sequence[Json] = ()
     body: Content = None
+    body_required: bool = True
     forms: bool = True  # whether the body may come as a form
     body_example: Any = None
     answers: Mapping[int, tuple[str, Content]]
@@ -41,7 +42,10 @@ class Operation:
         if self.parameters:
             made["parameters"] = list(self.parameters)
         if self.body is not None:
-            made["requestBody"] = {"required": True, "content": self._content()}
+            made["requestBody"] = {
+                "required": self.body_required,
+                "content": self._content(),
+            }
         made["responses"] = {
             str(status): self._answer(meaning, content)
             for status, (meaning, content) in self.answers.items()

@@ -1,0 +1,193 @@
+"""`hooks`: where the events of all one's subscriptions go as well, at a running bridge."""
+
+from typing import Annotated, Any
+from urllib.parse import quote
+
+import typer
+
+from bridge.cli.callbacks import WAIT_S, say_trial
+from bridge.cli.calling import (
+    Auth,
+    Format,
+    Header,
+    Method,
+    RobotKeyword,
+    RobotSecret,
+    present,
+    read,
+    way,
+)
+from bridge.cli.exits import UsageFault
+from bridge.cli.options import ApiKey, Json, Limit, Url
+from bridge.cli.output import as_json, facts, note, plain, say, say_facts, say_table
+
+COLUMNS = ("id", "url", "events", "provider", "format", "created_at")
+
+HookId = Annotated[
+    str, typer.Argument(metavar="HOOK_ID", help="hook_…, as `hooks list` tells it.")
+]
+
+app = typer.Typer(
+    no_args_is_help=True, help="Where the events of all subscriptions go as well."
+)
+
+
+@app.command("list")
+def listed(
+    *,
+    limit: Limit = 50,
+    cursor: Annotated[
+        str | None, typer.Option(metavar="CURSOR", help="Go on where the last page ended.")
+    ] = None,
+    url: Url = None,
+    api_key: ApiKey = None,
+    json: Json = False,
+) -> None:
+    """Show the hooks, newest first."""
+    import asyncio
+
+    from bridge.cli.subscriptions import got
+
+    query = present({"limit": str(limit), "cursor": cursor})
+    page = asyncio.run(got(url, api_key, "/hooks", query, key="items"))
+    if json:
+        say(as_json(page))
+        return
+    rows = [row(each) for each in page["items"]]
+    say_table([name.removesuffix("_at") for name in COLUMNS], rows)
+    if cursor := page.get("next_cursor"):
+        note(f"there are more: --cursor {plain(cursor)}")
+
+
+def row(hook: dict[str, Any]) -> list[Any]:
+    return [*(hook[name] for name in COLUMNS[:2]), ", ".join(hook["events"])] + [
+        hook[name] for name in COLUMNS[3:]
+    ]
+
+
+@app.command()
+def add(
+    hook_url: Annotated[
+        str, typer.Argument(metavar="HOOK_URL", help="Where the events go.")
+    ],
+    *,
+    event: Annotated[
+        list[str] | None,
+        typer.Option(metavar="TYPE", help="May be repeated. Default: task.ended."),
+    ] = None,
+    provider: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Only tasks of this one.")
+    ] = None,
+    format_: Format = None,
+    method: Method = None,
+    header: Header = None,
+    auth: Auth = None,
+    robot_secret: RobotSecret = None,
+    robot_keyword: RobotKeyword = None,
+    signing_secret: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="whsec_…",
+            envvar="HOOK_SIGNING_SECRET",
+            help="Or @FILE that holds it; may be repeated. Default: one is made.",
+        ),
+    ] = None,
+    url: Url = None,
+    api_key: ApiKey = None,
+    json: Json = False,
+) -> None:
+    """Have all events told there, until it is removed.
+
+    The signing secret that was made for it is shown here only.
+    """
+    import asyncio
+
+    secrets = [read(each, "--signing-secret") for each in signing_secret or ()]
+    body = {
+        "url": hook_url,
+        "events": event or None,
+        "provider": provider,
+        "signing_secret": secrets or None,
+        **way(
+            format_=format_,
+            method=method,
+            header=header,
+            auth=auth,
+            robot_secret=robot_secret,
+            robot_keyword=robot_keyword,
+        ),
+    }
+    made = asyncio.run(posted(url, api_key, "/hooks", present(body), key="id"))
+    if json:
+        say(as_json(made))
+    else:
+        say_facts(facts(made))
+
+
+@app.command()
+def remove(
+    hook_id: HookId, url: Url = None, api_key: ApiKey = None, json: Json = False
+) -> None:
+    """Tell it nothing more."""
+    import asyncio
+
+    asyncio.run(removed(url, api_key, path_of(hook_id)))
+    say(as_json({"id": hook_id, "removed": True}) if json else f"removed: {plain(hook_id)}")
+
+
+@app.command("test")
+def tried(
+    hook_id: HookId,
+    *,
+    type_: Annotated[
+        str | None,
+        typer.Option(
+            "--type",
+            metavar="TYPE",
+            help="Default: task.succeeded, or one that the hook is told of.",
+        ),
+    ] = None,
+    url: Url = None,
+    api_key: ApiKey = None,
+    json: Json = False,
+) -> None:
+    """Send it one sample event, as it is called, and show what comes of it.
+
+    Ends with 0 only if it was accepted.
+    """
+    import asyncio
+
+    path, body = f"{path_of(hook_id)}/test", present({"type": type_})
+    told = asyncio.run(posted(url, api_key, path, body, key="attempt", wait_s=WAIT_S))
+    say_trial(told, json=json)
+
+
+def path_of(hook_id: str) -> str:
+    if not hook_id.startswith("hook_"):
+        raise UsageFault("give the id of a hook, hook_…; `hooks list` tells it")
+    return f"/hooks/{quote(hook_id, safe='')}"
+
+
+async def posted(
+    url: str | None,
+    api_key: str | None,
+    path: str,
+    body: dict[str, Any],
+    *,
+    key: str,
+    wait_s: float = 0,
+) -> dict[str, Any]:
+    """What is answered; `key` is one that must be in it."""
+    from bridge.cli.reaching import reached
+    from bridge.cli.subscriptions import holding
+
+    async with reached(url, api_key) as api:
+        answer = await api.post(path, body, wait_s=wait_s)
+    return holding(key, answer.body)
+
+
+async def removed(url: str | None, api_key: str | None, path: str) -> None:
+    from bridge.cli.reaching import reached
+
+    async with reached(url, api_key) as api:
+        await api.ask("DELETE", path)

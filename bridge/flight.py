@@ -1,0 +1,139 @@
+"""What one node has in flight of deliveries, and what more it may begin."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import count
+
+from bridge.lanes import Lane, Side, Window, share
+from bridge.model import ClaimedDelivery
+from bridge.slots import Place, Slots
+from bridge.store import Pick
+
+NOBODY = -1  # the id of no lane
+KEPT = 4  # a part of a host's slots is kept from retries
+RANKS = (0, 1, 2)  # of lanes: first attempts, retries, replays
+
+
+class Flight:
+    """`slots` in all, half of them for one client, `host_slots` to one host; some of each
+    are kept for those who have nothing in flight (`Slots`).
+    """
+
+    def __init__(self, *, slots: int, host_slots: int) -> None:
+        self._most, self._host_most = slots, host_slots
+        self._slots = Slots(self._places)
+        self._lanes: dict[int, Lane] = {}  # by delivery
+        self._riding: set[int] = set()  # deliveries that another's message tells of
+        self._trials: dict[int, Lane] = {}  # by number of their lanes, which none else has
+        self._numbers = count(NOBODY - 1, -1)
+
+    @property
+    def _busy(self) -> Sequence[Lane]:
+        return [*self._lanes.values(), *self._trials.values()]
+
+    @property
+    def _free(self) -> int:
+        return self._most - len(self._lanes) - len(self._trials)
+
+    @property
+    def is_full(self) -> bool:
+        return self._free < 1
+
+    @property
+    def deliveries(self) -> set[int]:
+        return self._riding.union(self._lanes)
+
+    def began(self, item: ClaimedDelivery) -> None:
+        self._riding.update(each.delivery_id for each in item.riders)
+        self._lanes[item.delivery_id] = lane = lane_of(item)
+        self._slots.take(lane)
+
+    def ended(self, item: ClaimedDelivery) -> None:
+        self._slots.give_back(self._lanes.pop(item.delivery_id))
+        self._riding.difference_update(each.delivery_id for each in item.riders)
+
+    @contextmanager
+    def reserved(self, picks: Sequence[Pick]) -> Iterator[None]:
+        """While the claim of so much is being made, no trial begins in its place."""
+        for pick in picks:
+            self._slots.take(pick.lane, pick.count)
+        try:
+            yield
+        finally:
+            for pick in picks:
+                self._slots.give_back(pick.lane, pick.count)
+
+    def begin_trial(self, client: str, host: str) -> Lane | None:
+        """The lane of one attempt that is of no delivery; None: there is no room now."""
+        lane = Lane(next(self._numbers), client, host)
+        if self._slots.room(lane) < 1:
+            return None
+        self._trials[lane.id] = lane
+        self._slots.take(lane)
+        return lane
+
+    def end_trial(self, lane: Lane) -> None:
+        self._slots.give_back(self._trials.pop(lane.id))
+
+    def window(self) -> Window:
+        """Lanes that are busy may be full, and so may all those to a busy host."""
+        busy = Counter(lane.owner for lane in self._busy)
+        hosts = self._busiest()
+        sides = ((client, which) for client in busy for which in RANKS)
+        closed = frozenset(side for side in sides if not self.open_to(side))
+        full = {rank: [one for one in hosts if self._shut(one, rank)] for rank in RANKS}
+        return Window(busy, closed, full=full)
+
+    def open_to(self, side: Side) -> bool:
+        """Whether a client may begin an attempt at a host where nothing is in flight."""
+        client, rank = side
+        return self._slots.room(idle(client, "", rank)) > 0
+
+    def _busiest(self) -> Sequence[str]:
+        """Hosts that may be full: that have all slots but those kept from retries."""
+        held = Counter(lane.key for lane in self._busy)
+        return [
+            host
+            for host, count in held.items()
+            if count >= self._host_most - self._host_most // KEPT
+        ]
+
+    def _shut(self, host: str, rank: int) -> bool:
+        return self._slots.room(idle("", host, rank)) < 1
+
+    def picks(self, ready: Sequence[Lane]) -> Sequence[Pick]:
+        """First attempts before retries, then those who have least in flight, and of these
+        replays last.
+        """
+        chosen: list[tuple[Lane, int]] = []
+        for retries in (False, True):
+            probed = {lane.id for lane, _ in chosen if lane.probing}
+            due = [one for one in ready if one.retry is retries and one.id not in probed]
+            due.sort(key=lambda one: (self._slots.held_by(one), one.behind, one.ready_at))
+            free = self._free - sum(count for _, count in chosen)
+            chosen = self._slots.grant([*chosen, *share(due, free, self.room)])
+        return [Pick(lane, count) for lane, count in chosen]
+
+    def room(self, lane: Lane) -> int:
+        room = self._slots.room(lane)
+        return min(room, lane.probing - self._slots.held_by(lane)) if lane.probing else room
+
+    def _places(self, lane: Lane) -> Sequence[Place]:
+        """What this lane's attempts take a slot of."""
+        most, host = self._most, self._host_most
+        client = max(most // 2, host)
+        return (
+            Place("node", most, most // 4, most // 4, most // 8),
+            Place(("client", lane.owner), client, client // 4, client // 4, client // 8),
+            Place(("host", lane.key), host, host // 8, from_retries=host // KEPT),
+        )
+
+
+def idle(client: str, host: str, rank: int) -> Lane:
+    """A lane that has nothing in flight."""
+    return Lane(NOBODY, client, host, retry=rank > 0, behind=rank > 1)
+
+
+def lane_of(item: ClaimedDelivery) -> Lane:
+    return Lane(item.lane_id, item.client, item.destination.host, retry=item.retry)
