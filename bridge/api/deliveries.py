@@ -5,7 +5,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from bridge.api import query
+from bridge.api import idempotency, query
 from bridge.api.auth import Caller, Doorkeeper
 from bridge.api.deps import Deps
 from bridge.api.listing import Listing
@@ -13,11 +13,12 @@ from bridge.api.respond import Json
 from bridge.api.views import attempt_view, delivery_view
 from bridge.errors import RequestError
 from bridge.ids import parse_message_id
-from bridge.model import Delivery, DeliveryState
+from bridge.model import Delivery, DeliveryState, IdempotencyKey
 from bridge.store import DeliveryFilter
+from bridge.store.asking import AskedFor, Once
 from bridge.store.reading import NEWEST
 
-LIST = "deliveries"
+LIST, ROUTE = "deliveries", "deliveries/{id}/retry"
 
 
 def subscription_key(text: str) -> str:
@@ -41,6 +42,7 @@ OPERATORS: dict[str, query.Reader] = {"client": query.plain_text}
 class Deliveries:
     def __init__(self, deps: Deps, keeper: Doorkeeper, listing: Listing) -> None:
         self._deps, self._keeper, self._listing = deps, keeper, listing
+        self._in_flight = idempotency.InFlight()
 
     async def list(self, request: Request, caller: Caller) -> Response:
         """Newest first. `since` and `until` mean when the delivery was made."""
@@ -73,23 +75,40 @@ class Deliveries:
 
     async def retry(self, request: Request, caller: Caller) -> Response:
         query.read_query(request, {})
-        message_id = request.path_params["id"]
-        await self.ask_again(message_id, caller)
-        return Json(detailed(await self.found(message_id, caller), caller), 202)
+        message_id, key = request.path_params["id"], idempotency.key_of(request)
+        replayed = await self.ask_again(message_id, caller, key)
+        told = detailed(await self.found(message_id, caller), caller)
+        return Json(told, 202, idempotency.replay_header(replayed=replayed))
 
-    async def ask_again(self, message_id: str, caller: Caller) -> None:
-        """One attempt more, at once; the schedule goes on as if it had not been. Raises
-        RequestError.
+    async def ask_again(
+        self, message_id: str, caller: Caller, key: str | None = None
+    ) -> bool:
+        """One attempt more, at once; the schedule goes on as if it had not been. Whether it
+        had been asked for before, under this Idempotency-Key. Raises RequestError.
         """
-        key, sequence, hook = parts_of(message_id)
-        await self._deps.leaving.decided(f"clients.{caller.name}")
-        caller = self._keeper.again(caller)  # an attempt for nobody could not be signed
-        asked = await self._deps.store.ask_for_attempt(
-            key, sequence, caller.scope, now=self._deps.clock.now(), hook=hook
-        )
-        if not asked:
+        parts = parts_of(message_id)
+        with self._in_flight.hold(caller.name, ROUTE, key):
+            await self._deps.leaving.decided(f"clients.{caller.name}")
+            caller = self._keeper.again(caller)  # it could not be signed for nobody
+            used = idempotency.remembered(ROUTE, key, parts)
+            done = await self._ask(AskedFor(*parts, caller.scope), caller, used)
+        if not done.found:
             raise not_found()
-        self._deps.wake_dispatcher()
+        if not done.replayed:
+            self._deps.wake_dispatcher()
+        return done.replayed
+
+    async def _ask(
+        self, asked: AskedFor, caller: Caller, used: IdempotencyKey | None
+    ) -> Once:
+        now = self._deps.clock.now()
+        if used is not None:
+            return await self._deps.store.ask_once(asked, caller.name, used, now=now)
+        return Once(
+            await self._deps.store.ask_for_attempt(
+                asked.key, asked.sequence, asked.client, now=now, hook=asked.hook
+            )
+        )
 
     async def found(self, message_id: str, caller: Caller) -> Delivery:
         """With its attempts. Raises RequestError."""

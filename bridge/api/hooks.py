@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from bridge import callback, signature
-from bridge.api import body, query
+from bridge.api import body, idempotency, query
 from bridge.api.auth import Caller, Doorkeeper
 from bridge.api.deps import Deps
 from bridge.api.faults import read_model
@@ -25,7 +25,7 @@ from bridge.model import HookWish
 from bridge.providers.provider import Provider
 from bridge.store.reading import NEWEST
 
-LIST = "hooks"
+LIST, ROUTE = "hooks", "hooks"
 MOST = 100  # of one client: each event is told to all of them
 FIELD = "url"
 AGAIN_S = 30.0
@@ -42,6 +42,7 @@ _ID = re.compile("hook_([0-9A-Za-z]{1,64})")
 class Hooks:
     def __init__(self, deps: Deps, keeper: Doorkeeper, listing: Listing) -> None:
         self._deps, self._keeper, self._listing = deps, keeper, listing
+        self._in_flight = idempotency.InFlight()
 
     async def add(self, request: Request, caller: Caller) -> Response:
         """201, or 200 for what is there already. Its secret is told to who has none."""
@@ -50,14 +51,22 @@ class Hooks:
             raise RequestError(
                 "not_ready", "try again in a moment", retry_after_s=READY_AGAIN_S
             )
-        wish, warnings = await self._admitted(await body.read_fields(request), caller)
-        done = await self._deps.store.add_hook(
-            wish, now=self._deps.clock.now(), most=MOST, full=full()
-        )
+        key = idempotency.key_of(request)
+        with self._in_flight.hold(caller.name, ROUTE, key):
+            given = await body.read_fields(request)
+            wish, warnings = await self._admitted(given, caller)
+            done = await self._deps.store.add_hook(
+                wish,
+                now=self._deps.clock.now(),
+                most=MOST,
+                full=full(),
+                idempotency=idempotency.remembered(ROUTE, key, given),
+            )
         told = hook_view(done.hook, caller) | {"warnings": warnings}
         if done.hook.minted_secret is not None:
             told["signing_secret"] = done.hook.minted_secret
-        return Json(told, 201 if done.created else 200)
+        status = 201 if done.created else 200
+        return Json(told, status, idempotency.replay_header(replayed=done.replayed))
 
     async def _admitted(
         self, given: Mapping[str, Any], caller: Caller

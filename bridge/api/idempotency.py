@@ -41,6 +41,11 @@ def remembered(route: str, key: str | None, asked: Any) -> IdempotencyKey | None
     return IdempotencyKey(route=route, key=key, body=digest(asked)) if key else None
 
 
+def replay_header(*, replayed: bool) -> dict[str, str]:
+    """What an answer says that is not the first under its key."""
+    return {"Idempotency-Replayed": "true"} if replayed else {}
+
+
 def digest(asked: Any) -> bytes:
     """Equal for what is equal as JSON."""
     try:

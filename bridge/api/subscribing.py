@@ -78,8 +78,7 @@ class Subscribing:
                 polled_or_ended, done.subscription, wait_s, request
             )
         headers = {"Location": f"{self._prefix()}/subscriptions/{seen.id}"}
-        if done.replayed:
-            headers["Idempotency-Replayed"] = "true"
+        headers |= idempotency.replay_header(replayed=done.replayed)
         view = subscription_view(seen, caller, warnings, hint_url=self._hints.url(seen))
         return Json(view, status_of(done), headers)
 

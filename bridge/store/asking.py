@@ -1,12 +1,42 @@
 """Steps of asking for an attempt by hand."""
 
+from typing import NamedTuple
+
 from bridge.errors import RequestError
-from bridge.model import DeliveryState, Destination
+from bridge.model import DeliveryState, Destination, IdempotencyKey
 from bridge.store.box import Box
 from bridge.store.delivering import put_lane
+from bridge.store.remembering import recall, remember
 from bridge.store.steps import Row, Step, ask
 
 FIRST_IN_LANE_S = 1e10  # before its time: a person waits, whatever else is overdue
+
+
+class AskedFor(NamedTuple):
+    """A delivery by what its id is made of, and whose it may be; None: anybody's."""
+
+    key: str
+    sequence: int
+    hook: str
+    client: str | None
+
+
+class Once(NamedTuple):
+    found: bool  # False: there is no such delivery
+    replayed: bool = False  # it was asked for before
+
+
+def ask_once(
+    box: Box, asked: AskedFor, client: str, used: IdempotencyKey, *, now: float
+) -> Step[Once]:
+    """One extra attempt, owed by the first request under this key."""
+    if (yield from recall(box, client, used, now=now)) is not None:
+        return Once(found=True, replayed=True)
+    key, sequence, hook, of_client = asked
+    if not (yield from ask_for_attempt(key, sequence, of_client, now=now, hook=hook)):
+        return Once(found=False)
+    yield from remember(box, client, used, key, now=now)
+    return Once(found=True)
 
 
 def ask_for_attempt(

@@ -3,6 +3,7 @@
 import secrets
 import string
 from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from bridge.breaker import Breaker
@@ -47,6 +48,7 @@ from bridge.store import (
     timeline,
     upkeep,
 )
+from bridge.store.asking import AskedFor, Once
 from bridge.store.bounded import Bounded
 from bridge.store.box import Box
 from bridge.store.claims import Claims, Pick
@@ -320,6 +322,16 @@ class Store:
             asking.ask_for_attempt, key, sequence, client, now=now, hook=hook
         )
 
+    async def ask_once(
+        self, asked: AskedFor, client: str, used: IdempotencyKey, *, now: float
+    ) -> Once:
+        """As `ask_for_attempt`, by `client`, unless that was asked for under this
+        Idempotency-Key already. Raises RequestError if it was used for another delivery.
+        """
+        return await self.database.write(
+            asking.ask_once, self._box, asked, client, used, now=now
+        )
+
     async def find_replays(
         self,
         wanted: DeliveryFilter,
@@ -388,11 +400,20 @@ class Store:
         )
 
     async def add_hook(
-        self, wish: HookWish, *, now: float, most: int, full: RequestError
+        self,
+        wish: HookWish,
+        *,
+        now: float,
+        most: int,
+        full: RequestError,
+        idempotency: IdempotencyKey | None = None,
     ) -> Added:
-        """Raises `full` if this is no repeat and the client has `most` hooks already."""
+        """Raises RequestError if the Idempotency-Key was used with another body, and `full`
+        if this is no repeat and the client has `most` hooks already.
+        """
+        add = partial(hooks.add, most=most, full=full)
         return await self.database.write(
-            hooks.add, self._box, wish, self._mint(), now=now, most=most, full=full
+            add, self._box, wish, self._mint(), idempotency, now=now
         )
 
     async def hook(self, key: str, client: str | None) -> Hook | None:

@@ -4,10 +4,11 @@ from functools import partial
 from typing import NamedTuple
 
 from bridge.errors import RequestError
-from bridge.model import Destination, Hook, HookWish
+from bridge.model import Destination, Hook, HookWish, IdempotencyKey
 from bridge.store.box import Box, opened
 from bridge.store.delivering import Rest
 from bridge.store.reading import NEWEST, Page
+from bridge.store.remembering import forget, recall, remember
 from bridge.store.steps import Row, Step, ask
 from bridge.store.subscribing import put_destination
 from bridge.store.telling import CHUNK
@@ -16,15 +17,54 @@ REMEMBERED_S = 86_400.0  # that there was one, when it is removed again
 
 
 class Added(NamedTuple):
+    """`replayed`: the answer is that of an earlier request under the same key."""
+
     hook: Hook
     created: bool  # False: an identical request had been answered before
+    replayed: bool = False
 
 
 def add(
-    box: Box, wish: HookWish, key: str, *, now: float, most: int, full: RequestError
+    box: Box,
+    wish: HookWish,
+    key: str,
+    idempotency: IdempotencyKey | None = None,
+    *,
+    now: float,
+    most: int,
+    full: RequestError,
 ) -> Step[Added]:
     """Write the hook, or find its like. Raises `full` if the client has `most` already."""
     yield from lock(wish.client)
+    if idempotency is not None:
+        replayed = yield from replay(box, wish.client, idempotency, now)
+        if replayed is not None:
+            return replayed
+    added = yield from add_or_find(box, wish, key, now=now, most=most, full=full)
+    if idempotency is not None:
+        about = added.hook.id.removeprefix("hook_")
+        yield from remember(
+            box, wish.client, idempotency, about, created=added.created, now=now
+        )
+    return added
+
+
+def replay(
+    box: Box, client: str, idempotency: IdempotencyKey, now: float
+) -> Step[Added | None]:
+    """The hook may have been removed since: a late repeat does not bring it back."""
+    known = yield from recall(box, client, idempotency, now=now)
+    if known is not None:
+        for row in (yield ask("find_hook", key=known.about, client=client)):
+            found = yield from view(box, row["id"])
+            return Added(found, known.created, replayed=True)
+        yield from forget(box, client, idempotency, now=now)
+    return None
+
+
+def add_or_find(
+    box: Box, wish: HookWish, key: str, *, now: float, most: int, full: RequestError
+) -> Step[Added]:
     identity = box.fingerprints.of("hook", wish.client, wish.canonical)
     destination_id = yield from put_destination(box, wish)
     for row in (yield ask("find_equal_hook", identity=identity)):

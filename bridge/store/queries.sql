@@ -59,12 +59,15 @@ SELECT count(*) AS nodes FROM nodes WHERE seen_at >= :since AND node NOT LIKE 'n
 
 -- Subscribe
 
+-- `subscription_key` is that of a subscription or of what else the answer was about.
 -- name: replayed(client, route, key, since)
 SELECT body, subscription_key, created FROM idempotency
 WHERE client = :client AND route = :route AND key = :key AND created_at > :since;
 
--- name: forget_key(client, route, key)!
-DELETE FROM idempotency WHERE client = :client AND route = :route AND key = :key;
+-- One that another request has remembered meanwhile stays.
+-- name: forget_key(client, route, key, before)!
+DELETE FROM idempotency
+WHERE client = :client AND route = :route AND key = :key AND created_at <= :before;
 
 -- Of two requests with one key at once the second finds it taken, and is begun anew.
 -- name: remember_key(client, route, key, body, subscription_key, created, now)!

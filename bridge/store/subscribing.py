@@ -21,13 +21,14 @@ from bridge.store.claims import share_of
 from bridge.store.delivering import put_lane
 from bridge.store.meta import configured
 from bridge.store.reading import read_subscription
+from bridge.store.remembering import forget, recall, remember
 from bridge.store.robots import lead_to_robot
 from bridge.store.rows import listener, listener_of
 from bridge.store.steps import Row, Step, ask
 from bridge.store.telling import drop_pending, rest_if_idle, tell_end
 
 CHUNK = 500
-REMEMBERED_S = 86_400.0  # an identical repeat finds the ended subscription this long
+KNOWN_S = 86_400.0  # an identical repeat finds the ended subscription this long
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,7 @@ def subscribe(
         key = mint()
         yield from add(box, wish, key, identity, now)
     if idempotency is not None:
-        yield from remember(box, wish, idempotency, key, created=created, now=now)
+        yield from remember(box, wish.client, idempotency, key, created=created, now=now)
     subscription = yield from read_subscription(box, key, wish.client)
     assert subscription is not None  # noqa: S101 - written or found above
     return Subscribed(subscription, created)
@@ -85,50 +86,21 @@ def room(client: str, most: int | None) -> Step[bool]:
 def replay(
     box: Box, client: str, idempotency: IdempotencyKey, now: float
 ) -> Step[Subscribed | None]:
-    rows = yield ask(
-        "replayed",
-        client=client,
-        route=idempotency.route,
-        key=box.fingerprints.of("idempotency-key", idempotency.key),
-        since=now - REMEMBERED_S,
-    )
-    if not rows:
+    known = yield from recall(box, client, idempotency, now=now)
+    if known is None:
         return None
-    if rows[0]["body"] != box.fingerprints.of("idempotency-body", idempotency.body):
-        raise RequestError(
-            "idempotency_key_reused",
-            "this Idempotency-Key was used with another body; draw a new key",
-        )
-    found = yield from read_subscription(box, rows[0]["subscription_key"], client)
+    found = yield from read_subscription(box, known.about, client)
     if found is None:
+        yield from forget(box, client, idempotency, now=now)
         return None
-    return Subscribed(found, created=bool(rows[0]["created"]), replayed=True)
-
-
-def remember(
-    box: Box, wish: Wish, used: IdempotencyKey, key: str, *, created: bool, now: float
-) -> Step[None]:
-    place = {
-        "client": wish.client,
-        "route": used.route,
-        "key": box.fingerprints.of("idempotency-key", used.key),
-    }
-    yield ask("forget_key", **place)  # it has run out, or it would have been found
-    yield ask(
-        "remember_key",
-        body=box.fingerprints.of("idempotency-body", used.body),
-        subscription_key=key,
-        created=int(created),
-        now=now,
-        **place,
-    )
+    return Subscribed(found, created=known.created, replayed=True)
 
 
 def repeated(box: Box, wish: Wish, identity: bytes, now: float) -> Step[str | None]:
     """The key of the subscription that this request would make again, if any."""
     for row in (yield ask("find_repeat", identity=identity)):
         active = row["state"] == SubscriptionState.ACTIVE
-        if active or row["finished_at"] > now - REMEMBERED_S:
+        if active or row["finished_at"] > now - KNOWN_S:
             yield from renew(box, wish, now, active=active)
             found: str = row["key"]
             return found

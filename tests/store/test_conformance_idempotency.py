@@ -1,11 +1,16 @@
 """Idempotency-Key: the same answer for a day, for one client and one route."""
 
+import asyncio
+
 import pytest
 
 from bridge.errors import RequestError
 from bridge.model import IdempotencyKey, SubscriptionState
 from bridge.store import Subscribed
-from tests.store.scene import DAY, Scene, key_of, wish
+from bridge.store.asking import AskedFor, Once
+from bridge.store.hooks import Added
+from tests.store.hooking import FULL, hook_wish
+from tests.store.scene import BROKEN, DAY, Scene, key_of, wish
 
 
 def idempotency(
@@ -125,3 +130,32 @@ async def test_a_refused_request_leaves_nothing_behind(scene: Scene) -> None:
         await subscribe(scene, 2, idempotency(body=b"other"))
     scene.later(1.0)
     assert (await scene.claim_poll()).task_id == "task-1"
+
+
+async def test_an_attempt_by_hand_is_asked_for_once_under_a_key(scene: Scene) -> None:
+    """Two at once, too: one asks, and the other is told so."""
+    key = await scene.ended()
+    await scene.deliver(BROKEN)
+    asked, used = AskedFor(key, 0, "", None), idempotency(route="retry")
+    asking = [scene.store.ask_once(asked, "ops", used, now=scene.now) for _ in range(3)]
+    told = sorted(await asyncio.gather(*asking))
+    assert told == [Once(True), Once(True, replayed=True), Once(True, replayed=True)]
+    await scene.deliver(BROKEN)
+    again = await scene.store.ask_once(asked, "ops", used, now=scene.now)
+    assert (again.replayed, await scene.claim_deliveries()) == (True, [])
+    other = idempotency(route="retry", body=b"other")
+    with pytest.raises(RequestError, match="draw a new key"):
+        await scene.store.ask_once(asked, "ops", other, now=scene.now)
+
+
+async def test_hooks_of_one_key_that_are_made_at_once_are_one(scene: Scene) -> None:
+    used = idempotency(route="hooks")
+
+    async def add() -> Added:
+        return await scene.store.add_hook(
+            hook_wish(), now=scene.now, most=9, full=FULL, idempotency=used
+        )
+
+    told = sorted(await asyncio.gather(add(), add()), key=lambda each: each.replayed)
+    assert [(each.created, each.replayed) for each in told] == [(True, False), (True, True)]
+    assert told[0].hook == told[1].hook

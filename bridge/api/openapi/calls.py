@@ -29,7 +29,7 @@ from bridge.api.subscribing import BATCH_ITEMS
 
 TEXT = {"type": "string"}
 CALLED = ("unknown_provider", "callback_address_forbidden", "not_ready")
-KEYED = ("idempotency_in_flight", "idempotency_key_reused", "not_ready")
+KEYED = ("idempotency_in_flight", "idempotency_key_reused")
 LOCATION = {"Location": {"description": "Its path.", "schema": TEXT}}
 REPLAYED = {
     "Idempotency-Replayed": {
@@ -111,7 +111,7 @@ CALLS: Mapping[tuple[str, str], Operation] = {
                 },
             )
         },
-        codes=(*STORED, *BODY, *KEYED),
+        codes=(*STORED, *BODY, *KEYED, "not_ready"),
     ),
     ("/subscriptions", "GET"): Operation(
         id="listSubscriptions",
@@ -171,9 +171,10 @@ CALLS: Mapping[tuple[str, str], Operation] = {
         id="retryDelivery",
         tag="deliveries",
         summary="One attempt more, now",
-        parameters=[DELIVERY],
+        parameters=[DELIVERY, IDEMPOTENCY],
         answers={202: ("It will be made.", DeliveryWithAttempts)},
-        codes=(*STORED, "delivery_not_found", "delivery_not_retryable"),
+        headers=REPLAYED,
+        codes=(*STORED, *KEYED, "delivery_not_found", "delivery_not_retryable"),
     ),
     ("/hooks", "GET"): Operation(
         id="listHooks",
@@ -187,13 +188,15 @@ CALLS: Mapping[tuple[str, str], Operation] = {
         id="addHook",
         tag="hooks",
         summary="Have the events of all your subscriptions told here too",
+        parameters=[IDEMPOTENCY],
         body=HookBody,
         body_example={"url": ASKED["callback_url"], "events": ["task.failed"]},
         answers={
             201: ("It is new, and on disk.", HookMade),
             200: ("It was there before.", HookMade),
         },
-        codes=(*STORED, *BODY, *CALLED, "limit_hooks"),
+        headers=REPLAYED,
+        codes=(*STORED, *BODY, *KEYED, *CALLED, "limit_hooks"),
         callbacks=callbacks("url"),
     ),
     ("/hooks/{id}", "GET"): Operation(
