@@ -36,10 +36,16 @@ async def speed(
     most: float = float("inf"),
     cpu_s: Callable[[], float] = time.process_time,
 ) -> Speed:
-    """Of what goes on, once it is warm; over earlier if the count comes to `most`."""
+    """Of what goes on, once it is warm; over earlier if the count comes to `most`, and
+    later if there is nothing to count yet.
+    """
     await asyncio.sleep(min(WARM_S, seconds / 4))
-    began = (counted(), time.perf_counter(), cpu_s())
-    while time.perf_counter() - began[1] < seconds and counted() < most:  # noqa: ASYNC110
+    while not counted():  # noqa: ASYNC110
+        await asyncio.sleep(LOOK_S)
+    began = first, began_at, _ = counted(), time.perf_counter(), cpu_s()
+    while (now := counted()) < most:
+        if now != first and time.perf_counter() - began_at >= seconds:
+            break
         await asyncio.sleep(LOOK_S)
     ended = (counted(), time.perf_counter(), cpu_s())
     return Speed(*(after - before for before, after in zip(began, ended, strict=True)))

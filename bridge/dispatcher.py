@@ -98,8 +98,9 @@ class Dispatcher:
 
     def _note_lag(self, picks: Sequence[Pick], now: float) -> None:
         for pick in picks:
-            if not pick.lane.behind:  # replays may wait
-                self._lag.observe(max(now - pick.lane.ready_at, 0.0))
+            late_s = now - pick.lane.ready_at
+            if not pick.lane.behind and late_s < lanes.SAID_S:  # replays may wait
+                self._lag.observe(max(late_s, 0.0))
 
     async def _deliver(self, claimed: ClaimedDelivery) -> None:
         began_at = self._clock.now()

@@ -31,7 +31,6 @@ from bridge.store import Claims, Pick, Store
 from bridge.worker import IDLE_S, Turn, Worker
 
 NOBODY = -1  # the id of no lane
-SAID_S = 80_000.0  # by which what is to be first is said to be late: a last look, a day
 
 log = structlog.get_logger(__name__)
 
@@ -117,7 +116,7 @@ class Poller:
 
     def _note_lag(self, picks: Sequence[Pick], now: float) -> None:
         for pick in picks:
-            if (late_s := now - pick.lane.ready_at) < SAID_S:
+            if (late_s := now - pick.lane.ready_at) < lanes.SAID_S:
                 self._lag.observe(max(late_s, 0.0))
 
     def _window(self) -> Window:

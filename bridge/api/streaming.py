@@ -107,7 +107,7 @@ class Taking:
     def hurry(self) -> None:
         """The last has to be taken soon."""
         self._within_s = LAST_S
-        if self._limit.when() is not None:
+        if self._limit.when() is not None and not self._limit.expired():
             self._set()
 
     def _set(self) -> None:

