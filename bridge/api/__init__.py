@@ -19,10 +19,15 @@ wishing        a body → a `Wish`: everything that needs the configuration to b
   target         where it calls back
 subscribing    POST /subscribe and its kin
   admission      by the configuration of the moment in which it is written
-  idempotency    Idempotency-Key
+  idempotency    Idempotency-Key, also of hooks and attempts by hand
   waiting        ?wait=30
 subscriptions  reading and stopping them
 deliveries     reading and retrying them
+  replaying      many at once
+  choosing       which of them
+hooks          standing hooks
+trying         tests of callbacks and hooks
+  trials         one sample, and what came of it
 accounts       providers and signing secrets, as a client has them
 probes         /livez and /readyz
 exposition     /metrics

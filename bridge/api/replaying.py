@@ -2,137 +2,49 @@
 
 They are taken in chunks, each on disk before the next is begun, so that nobody waits long
 for the database and a request that breaks off has done what it had done. A repeat of it
-goes on with the rest: what still waits for its attempt is not asked for another.
+goes on with the rest: what still waits for its attempt is not asked for another; under an
+Idempotency-Key nothing is, that was taken once.
 """
 
 import asyncio
 import math
 from collections import defaultdict
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
-from typing import Annotated, Any, NamedTuple
+from typing import NamedTuple
 
 import structlog
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    PlainValidator,
-    WithJsonSchema,
-)
 from starlette.requests import Request
 from starlette.responses import Response
 
-from bridge import rfc3339
-from bridge.api import query
+from bridge.api import idempotency, query
 from bridge.api.auth import Caller, Doorkeeper
 from bridge.api.body import read_fields
-from bridge.api.deliveries import subscription_key
+from bridge.api.choosing import MOST, ReplayBody, body_of
 from bridge.api.deps import Deps
-from bridge.api.faults import read_model
-from bridge.api.fields import at_most, comma_separated, distinct
 from bridge.api.listing import Listing
-from bridge.api.problem import STORE_AGAIN_S, refusal
+from bridge.api.problem import STORE_AGAIN_S
 from bridge.api.respond import Json
-from bridge.errors import FieldFault, RequestError, StoreUnavailable
-from bridge.model import DeliveryState
+from bridge.errors import RequestError, StoreUnavailable
 from bridge.store import After, DeliveryFilter
+from bridge.store.replaying import BEGINNING
+from bridge.store.resuming import Kept, Progress
 
+ROUTE = "deliveries/retry"
 FOUND = 10_000  # by one look, in which nothing is written
 CHUNK = 500  # of one transaction
-MOST = 1_000_000
-STATES = (
-    DeliveryState.WAITING,
-    DeliveryState.RETRYING,
-    DeliveryState.ACCEPTED,
-    DeliveryState.PRESUMED,
-    DeliveryState.EXHAUSTED,
-    DeliveryState.GONE,
-)
 
 log = structlog.get_logger(__name__)
 
 
-def several(given: Any) -> Any:
-    """
-    >>> several("gone,exhausted"), several(["gone, exhausted", "accepted"])
-    (['gone', 'exhausted'], ['gone', 'exhausted', 'accepted'])
-    """
-    if isinstance(given, list) and all(isinstance(each, str) for each in given):
-        return [word for each in given for word in comma_separated(each)]
-    return comma_separated(given)
-
-
-def known_states(given: tuple[str, ...]) -> tuple[str, ...]:
-    if not given or not set(given) <= set(STATES):
-        raise ValueError(f"must be one or several of {', '.join(STATES)}")
-    return distinct(given)
-
-
-def time(given: Any) -> float:
-    return rfc3339.unix(given if isinstance(given, str) else "")
-
-
-States = Annotated[
-    tuple[str, ...],
-    at_most(100),
-    BeforeValidator(several),
-    AfterValidator(known_states),
-    WithJsonSchema(
-        {
-            "type": "array",
-            "items": {"type": "string", "enum": list(STATES)},
-            "minItems": 1,
-            "maxItems": 100,
-        }
-    ),
-]
-Time = Annotated[
-    float,
-    PlainValidator(time),
-    WithJsonSchema({"type": "string", "format": "date-time"}),
-]
-
-
-class ReplayBody(BaseModel):
-    """What `POST /deliveries/retry` takes."""
-
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
-
-    state: States = Field(
-        (DeliveryState.EXHAUSTED,), description="One state of deliveries, or several."
-    )
-    since: Time | None = Field(None, description="Those made then or later.")
-    until: Time | None = Field(None, description="Those made before; at most now.")
-    host: Annotated[str, AfterValidator(query.host)] | None = Field(
-        None, description="Of the callback, without port."
-    )
-    subscription_id: Annotated[str, AfterValidator(subscription_key)] | None = Field(
-        None, description="Those of one subscription."
-    )
-    limit: Annotated[int, Field(ge=1, le=MOST)] | None = Field(
-        None, description="At most so many, the oldest of each state first."
-    )
-    dry_run: bool = Field(False, description="Only count them.")
-
-
-class OperatorsBody(ReplayBody):
-    """The same for operators, who see all clients."""
-
-    client: Annotated[str, AfterValidator(query.plain_text)] | None = Field(
-        None, description="Only this client's."
-    )
-
-
 class Asked(NamedTuple):
-    """What was made after `began_at` is not meant, and a 410 that came after it stands."""
+    """What was made after it began is not meant, and a 410 that came after it stands."""
 
     wanted: DeliveryFilter  # of any state
     states: Sequence[str]
     most: int
-    began_at: float
+    caller: Caller
+    kept: Kept | None = None  # under an Idempotency-Key
 
 
 class Replaying:
@@ -141,91 +53,135 @@ class Replaying:
     def __init__(self, deps: Deps, keeper: Doorkeeper, listing: Listing) -> None:
         self._deps, self._keeper, self._listing = deps, keeper, listing
         self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._in_flight = idempotency.InFlight()
 
     async def replay(self, request: Request, caller: Caller) -> Response:
         query.read_query(request, {})
-        body = body_of(await read_fields(request), caller)
-        count = await self.replayed(body, caller)
-        return Json({"count": count}, 200 if body.dry_run else 202)
+        key, given = idempotency.key_of(request), await read_fields(request)
+        body = body_of(given, caller)
+        used = None if body.dry_run else idempotency.remembered(ROUTE, key, given)
+        if used is None:
+            count = await self.replayed(body, caller)
+            return Json({"count": count}, 200 if body.dry_run else 202)
+        with self._in_flight.hold(caller.name, ROUTE, key):
+            start, done = await self._taken(body, caller, Kept(caller.name, used))
+        headers = idempotency.replay_header(replayed=start.ended)
+        return Json({"count": done.taken}, 202, headers)
 
     async def replayed(self, body: ReplayBody, caller: Caller) -> int:
         """How many are owed an attempt more, or would be. Raises RequestError."""
         if body.dry_run:
-            return await self._count(self._asked(body, caller), caller)
+            start = Progress(self._deps.clock.now())
+            return await self._count(asked_of(body, caller, start), start)
+        _, done = await self._taken(body, caller)
+        return done.taken
+
+    async def _taken(
+        self, body: ReplayBody, caller: Caller, kept: Kept | None = None
+    ) -> tuple[Progress, Progress]:
+        """How far it had come, and has come now."""
         async with self._turns[caller.name]:
-            return await self._take_all(self._asked(body, caller), caller)
+            start = await self._begun(kept)
+            asked = asked_of(body, caller, start, kept)
+            return start, start if start.ended else await self._take_all(asked, start)
 
-    def _asked(self, body: ReplayBody, caller: Caller) -> Asked:
+    async def _begun(self, kept: Kept | None) -> Progress:
         now = self._deps.clock.now()
-        until = math.inf if body.until is None else body.until
-        wanted = DeliveryFilter(
-            client=getattr(body, "client", None) or caller.scope,
-            subscription_key=body.subscription_id,
-            host=body.host,
-            since=body.since,
-            until=min(until, math.nextafter(now, math.inf)),
-        )
-        return Asked(wanted, body.state, body.limit or MOST, now)
+        if kept is None:
+            return Progress(now)
+        return await self._deps.store.begin_replay(kept, now=now)
 
-    async def _count(self, asked: Asked, caller: Caller) -> int:
-        return sum([len(ids) async for _, ids in self._found(asked, caller)])
+    async def _count(self, asked: Asked, start: Progress) -> int:
+        return sum([len(found) async for _, found in self._found(asked, start)])
 
-    async def _take_all(self, asked: Asked, caller: Caller) -> int:
-        taken = 0
+    async def _take_all(self, asked: Asked, start: Progress) -> Progress:
+        done = start
         try:
-            async for state, ids in self._found(asked, caller):
-                for at in range(0, len(ids), CHUNK):
+            done = await self._take_left(asked, done)
+            async for number, found in self._found(asked, done):
+                for at in range(0, len(found), CHUNK):
                     if self._deps.draining():
-                        raise broken_off("not_ready", taken)
-                    chunk = ids[at : at + CHUNK]
-                    taken += await self._take(state, chunk, asked.began_at, caller)
+                        raise broken_off("not_ready", done.taken)
+                    done = await self._take(asked, done, number, found[at : at + CHUNK])
+            if asked.kept is not None:
+                done = await self._deps.store.end_replay(asked.kept, done)
         except StoreUnavailable as error:
-            if not taken:
+            if not done.taken:
                 raise
-            raise broken_off("store_unavailable", taken) from error
+            raise broken_off("store_unavailable", done.taken) from error
         finally:
-            log.info("deliveries.replayed", client=caller.name, count=taken)
-        return taken
+            count = done.taken - start.taken
+            log.info("deliveries.replayed", client=asked.caller.name, count=count)
+        return done
+
+    async def _take_left(self, asked: Asked, so_far: Progress) -> Progress:
+        """Where the request broke off that came first under the key."""
+        if asked.kept is None or not so_far.left:
+            return so_far
+        now = await self._still_signed(asked.caller)
+        state = asked.states[so_far.state]
+        return await self._deps.store.replay_left(asked.kept, so_far, state, now=now)
 
     async def _take(
-        self, state: str, ids: Sequence[int], began_at: float, caller: Caller
-    ) -> int:
-        await self._deps.leaving.decided(f"clients.{caller.name}")
-        self._keeper.again(caller)  # attempts for nobody could not be signed
-        now = self._deps.clock.now()
-        taken = await self._deps.store.replay(ids, state, began_at=began_at, now=now)
+        self, asked: Asked, so_far: Progress, number: int, chunk: Sequence[After]
+    ) -> Progress:
+        """`number`: of the state that these are in."""
+        now, store = await self._still_signed(asked.caller), self._deps.store
+        ids, state = [one.id for one in chunk], asked.states[number]
+        chosen = so_far.chosen + len(chunk)
+        done = so_far._replace(state=number, after=chunk[-1], chosen=chosen)
+        if asked.kept is not None:
+            done = await store.replay_on(asked.kept, so_far, done, ids, state, now=now)
+        else:
+            began_at = so_far.began_at
+            taken = await store.replay(ids, state, began_at=began_at, now=now)
+            done = done._replace(taken=so_far.taken + taken)
         self._deps.wake_dispatcher()
-        return taken
+        return done
+
+    async def _still_signed(self, caller: Caller) -> float:
+        """Now, for attempts for nobody could not be signed. Raises RequestError."""
+        await self._deps.leaving.decided(f"clients.{caller.name}")
+        self._keeper.again(caller)
+        return self._deps.clock.now()
 
     async def _found(
-        self, asked: Asked, caller: Caller
-    ) -> AsyncIterator[tuple[str, Sequence[int]]]:
-        """By state; some more are looked up when the ones before are done with."""
-        left = asked.most
-        for state in asked.states:
-            after: After | None = After()
-            while after is not None and left > 0:
-                async with self._listing.turn(caller):
-                    found = await self._deps.store.find_replays(
-                        replace(asked.wanted, state=state),
-                        began_at=asked.began_at,
+        self, asked: Asked, start: Progress
+    ) -> AsyncIterator[tuple[int, Sequence[After]]]:
+        """By number of their state, from where it has come to; some more are looked up when
+        the ones before are done with.
+        """
+        left, after = asked.most - start.chosen, start.after
+        for number in range(start.state, len(asked.states)):
+            wanted = replace(asked.wanted, state=asked.states[number])
+            more = True
+            while more and left > 0:
+                async with self._listing.turn(asked.caller):
+                    page = await self._deps.store.find_replays(
+                        wanted,
+                        began_at=start.began_at,
                         after=after,
                         limit=min(FOUND, left),
                     )
-                left, after = left - len(found.ids), found.after
-                if found.ids:
-                    yield state, found.ids
+                left, more = left - len(page.found), not page.all
+                if page.found:
+                    after = page.found[-1]
+                    yield number, page.found
+            after = BEGINNING
 
 
-def body_of(given: Mapping[str, Any], caller: Caller) -> ReplayBody:
-    """Raises RequestError."""
-    model = OperatorsBody if caller.operator else ReplayBody
-    body, faults, _ = read_model(model, given)
-    if body.since is not None and body.until is not None and body.since >= body.until:
-        faults.append(FieldFault("until", "must be later than `since`"))
-    if faults:
-        raise refusal(faults)
-    return body
+def asked_of(
+    body: ReplayBody, caller: Caller, start: Progress, kept: Kept | None = None
+) -> Asked:
+    until = math.inf if body.until is None else body.until
+    wanted = DeliveryFilter(
+        client=getattr(body, "client", None) or caller.scope,
+        subscription_key=body.subscription_id,
+        host=body.host,
+        since=body.since,
+        until=min(until, math.nextafter(start.began_at, math.inf)),
+    )
+    return Asked(wanted, body.state, body.limit or MOST, caller, kept)
 
 
 def broken_off(code: str, taken: int) -> RequestError:

@@ -6,8 +6,8 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
+from bridge.api.choosing import body_of
 from bridge.api.parts import Parts
-from bridge.api.replaying import body_of
 from bridge.dashboard.pages import Pages
 from bridge.dashboard.reading import caller_of
 from bridge.dashboard.session import Session

@@ -40,6 +40,7 @@ from bridge.store import (
     reading,
     rekeying,
     replaying,
+    resuming,
     riders,
     robots,
     starting,
@@ -60,6 +61,7 @@ from bridge.store.live import Mark, News
 from bridge.store.reading import DeliveryFilter, Page, SubscriptionFilter
 from bridge.store.rekeying import Cursor
 from bridge.store.replaying import After, Replays
+from bridge.store.resuming import Kept, Progress
 from bridge.store.riders import Ride
 from bridge.store.spacing import Pace
 from bridge.store.steps import Database
@@ -362,6 +364,42 @@ class Store:
                     replaying.replay, [each], state, began_at=began_at, now=now, wait=True
                 )
         return len(owed)
+
+    async def begin_replay(self, kept: Kept, *, now: float) -> Progress:
+        """How far a replay under this Idempotency-Key has come. Raises RequestError if it
+        was used for another.
+        """
+        return await self.database.write(resuming.begin, self._box, kept, now=now)
+
+    async def replay_on(
+        self,
+        kept: Kept,
+        so_far: Progress,
+        then: Progress,
+        ids: Sequence[int],
+        state: str,
+        *,
+        now: float,
+    ) -> Progress:
+        """As `replay`, after which it has come to `then`. Raises RequestError if another
+        request goes on with it.
+        """
+        go_on = partial(resuming.go_on, state=state, shared=self.database.shared)
+        done = await self.database.write(go_on, self._box, kept, so_far, then, ids, now=now)
+        return await self.replay_left(kept, done, state, now=now)
+
+    async def replay_left(
+        self, kept: Kept, so_far: Progress, state: str, *, now: float
+    ) -> Progress:
+        """Wait for those that others were at, one by one."""
+        while so_far.left:
+            so_far = await self.database.write(
+                resuming.wait_for_left, self._box, kept, so_far, state, now=now
+            )
+        return so_far
+
+    async def end_replay(self, kept: Kept, so_far: Progress) -> Progress:
+        return await self.database.write(resuming.end, self._box, kept, so_far)
 
     async def speak(self, destination: Destination, *, now: float) -> float:
         """When one message more may be sent there, by what a chat robot's service allows:

@@ -74,6 +74,16 @@ WHERE client = :client AND route = :route AND key = :key AND created_at <= :befo
 INSERT INTO idempotency (client, route, key, body, subscription_key, created, created_at)
 VALUES (:client, :route, :key, :body, :subscription_key, :created, :now);
 
+-- Holds up whoever else goes on with what was begun under the key.
+-- name: lock_key(client, route, key)
+SELECT subscription_key FROM idempotency
+WHERE client = :client AND route = :route AND key = :key
+/*+ FOR NO KEY UPDATE */;
+
+-- name: note_progress(client, route, key, progress)!
+UPDATE idempotency SET subscription_key = :progress
+WHERE client = :client AND route = :route AND key = :key;
+
 -- name: find_repeat(identity)
 SELECT key, state, finished_at FROM subscriptions WHERE identity = :identity;
 

@@ -24,7 +24,7 @@ class Place(NamedTuple):
 
 
 class After(NamedTuple):
-    """The delivery after which to go on: when it was made, and its id."""
+    """A delivery after which to go on: when it was made, and its id."""
 
     made_at: float = 0.0
     id: int = -1
@@ -34,10 +34,10 @@ BEGINNING = After()
 
 
 class Replays(NamedTuple):
-    """Deliveries that may be replayed, and where the next of them begin; None: no more."""
+    """Deliveries that may be replayed, and whether these are all that are left."""
 
-    ids: Sequence[int]
-    after: After | None
+    found: Sequence[After]
+    all: bool
 
 
 def beside(destination_id: int) -> int:
@@ -56,8 +56,8 @@ def find_replays(
     rows = yield from rows_of(
         wanted, max(after, After(wanted.since or 0.0)), began_at, limit
     )
-    last = After(rows[-1]["created_at"], rows[-1]["id"]) if len(rows) == limit else None
-    return Replays([row["id"] for row in rows], last)
+    found = [After(row["created_at"], row["id"]) for row in rows]
+    return Replays(found, len(rows) < limit)
 
 
 def rows_of(

@@ -103,7 +103,7 @@ async def test_a_key_is_good_for_one_delivery(api: Api, lost: list[str]) -> None
 
 async def test_keys_have_bounds(api: Api, lost: list[str]) -> None:
     long = {"Idempotency-Key": "k" * 256}
-    for path in ("/hooks", f"/deliveries/{lost[0]}/retry"):
+    for path in ("/hooks", f"/deliveries/{lost[0]}/retry", "/deliveries/retry"):
         answer = await api("POST", path, json={"url": URL}, headers=long)
         assert "255 printable" in answer.faults["Idempotency-Key"], path
 
@@ -123,3 +123,74 @@ async def test_a_key_in_use_is_refused(api: Api) -> None:
         assert (second.status, second.code) == (409, "idempotency_in_flight")
         looking.set()
         assert (await first).status == 201
+
+
+async def replayed(api: Api, **fields: Any) -> Answer:
+    return await api("POST", "/deliveries/retry", json=fields, headers=KEY)
+
+
+async def attempts(api: Api, lost: list[str]) -> list[int]:
+    shown = [(await api("GET", f"/deliveries/{id_}")).json for id_ in lost]
+    return [len(each["attempts"]) for each in shown]
+
+
+async def test_many_are_tried_once_more_under_a_key(
+    api: Api, store: Store, clock: NotedClock, lost: list[str]
+) -> None:
+    """And not again when their attempts have failed before the request was repeated."""
+    first = await replayed(api, state="retrying")
+    assert (first.status, first.json, is_replay(first)) == (202, {"count": 2}, False)
+    await attempt(store, clock, REFUSED)
+    api.woken.clear()
+    again = await replayed(api, state="retrying")
+    assert (again.status, again.json, is_replay(again)) == (202, {"count": 2}, True)
+    assert (await attempts(api, lost), api.woken) == ([2, 2], [])
+    other = await replayed(api, state="exhausted")
+    assert (other.status, other.code) == (422, "idempotency_key_reused")
+
+
+async def test_what_broke_off_goes_on_under_its_key(
+    api: Api,
+    store: Store,
+    clock: NotedClock,
+    lost: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whatever became of the first meanwhile; the answer tells of both together."""
+    monkeypatch.setattr("bridge.api.replaying.CHUNK", 1)
+    stopping = iter((False, True))
+    async with api.changed(draining=lambda: next(stopping)) as other:
+        broken = await replayed(other, state=["gone", "retrying"])
+    assert (broken.status, broken.code) == (503, "not_ready")
+    await attempt(store, clock, REFUSED)
+    assert await attempts(api, lost) == [2, 1]
+    rest = await replayed(api, state=["gone", "retrying"])
+    assert (rest.status, rest.json, is_replay(rest)) == (202, {"count": 2}, False)
+    await attempt(store, clock, REFUSED)
+    assert await attempts(api, lost) == [2, 2]
+    assert is_replay(await replayed(api, state=["gone", "retrying"]))
+
+
+async def test_a_limit_counts_what_was_taken_before_it_broke_off(
+    api: Api, store: Store, clock: NotedClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for n in range(3):
+        await api.subscribe(task_id=f"t{n}")
+    clock.advance(5)
+    await poll(store, clock, SUCCEEDED)
+    await attempt(store, clock, REFUSED)
+    monkeypatch.setattr("bridge.api.replaying.CHUNK", 1)
+    stopping = iter((False, True))
+    async with api.changed(draining=lambda: next(stopping)) as other:
+        assert (await replayed(other, state="retrying", limit=2)).status == 503
+    assert (await replayed(api, state="retrying", limit=2)).json == {"count": 2}
+    assert (await api("POST", "/deliveries/retry", json={"state": "retrying"})).json == {
+        "count": 1
+    }
+
+
+async def test_a_dry_run_uses_no_key(api: Api, lost: list[str]) -> None:
+    """Count first, then do: a script has one key for both."""
+    counted = await replayed(api, state="retrying", dry_run=True)
+    assert (counted.status, counted.json) == (200, {"count": 2})
+    assert (await replayed(api, state="retrying")).json == {"count": 2}

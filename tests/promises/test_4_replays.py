@@ -42,9 +42,10 @@ async def replay(world: World, state: str = "accepted") -> int:
     """As the API does it."""
     now, after, taken = world.clock.now(), After(), 0
     wanted = DeliveryFilter(client="shop", state=state, until=now)
-    found = await world.store.find_replays(wanted, began_at=now, limit=10_000, after=after)
-    for at in range(0, len(found.ids), 500):
-        chunk = found.ids[at : at + 500]
+    page = await world.store.find_replays(wanted, began_at=now, limit=10_000, after=after)
+    ids = [one.id for one in page.found]
+    for at in range(0, len(ids), 500):
+        chunk = ids[at : at + 500]
         taken += await world.store.replay(chunk, state, began_at=now, now=now)
     world.dispatcher.worker.wake.set()
     return taken

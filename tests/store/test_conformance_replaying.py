@@ -6,11 +6,19 @@ from typing import Any
 import pytest
 
 from bridge.breaker import OPEN_AFTER
+from bridge.errors import RequestError
 from bridge.lanes import Lane, Window
-from bridge.model import AttemptOutcome, ClaimedDelivery, DeliveryState, Reply
+from bridge.model import (
+    AttemptOutcome,
+    ClaimedDelivery,
+    DeliveryState,
+    IdempotencyKey,
+    Reply,
+)
 from bridge.retry import Schedule
 from bridge.store import After, DeliveryFilter, Pick
 from bridge.store.reading import NEWEST
+from bridge.store.resuming import Kept
 from tests.store.scene import (
     ACCEPTED,
     BROKEN,
@@ -34,14 +42,15 @@ async def found(scene: Scene, *, size: int = 100, **filters: Any) -> list[list[i
     """What may be replayed, in chunks of `size`."""
     given: dict[str, Any] = {"client": "shop", "state": "exhausted", "until": scene.now + 1}
     wanted = DeliveryFilter(**given | filters)
-    after: After | None = After()
-    chunks: list[list[int]] = []
-    while after is not None:
+    after, chunks, more = After(), list[list[int]](), True
+    while more:
         page = await scene.store.find_replays(
             wanted, began_at=scene.now, after=after, limit=size
         )
-        chunks += [list(page.ids)] if page.ids else []
-        after = page.after
+        if page.found:
+            chunks.append([each.id for each in page.found])
+            after = page.found[-1]
+        more = not page.all
     return chunks
 
 
@@ -367,7 +376,7 @@ async def test_a_410_while_it_goes_on_stands(scene: Scene) -> None:
     await scene.store.replay(second, "gone", began_at=began, now=scene.now)
     wanted = DeliveryFilter(client="shop", state="gone", until=scene.now)
     page = await scene.store.find_replays(wanted, began_at=began, limit=9)
-    assert not page.ids
+    assert not page.found
     await nothing_left(scene)
     assert await states(scene, keys) == {DeliveryState.GONE}
 
@@ -595,3 +604,26 @@ def one_replay(lanes: Sequence[Lane]) -> list[Pick]:
 
 def replays(lanes: Sequence[Lane]) -> list[Pick]:
     return each([lane for lane in lanes if lane.behind])
+
+
+async def test_two_who_go_on_under_one_key_take_nothing_twice(scene: Scene) -> None:
+    """The first request was taken to be lost, and is at work all the same."""
+    await given_up(scene, 2)
+    [[first, second]] = await found(scene)
+    used = IdempotencyKey(route="replay", key="k", body=b"body")
+    kept = Kept("shop", used)
+    start = await scene.store.begin_replay(kept, now=scene.now)
+    assert await scene.store.begin_replay(kept, now=scene.now + 9) == start
+    then = start._replace(chosen=1, after=After(0.5, first))
+    step = (kept, start, then)
+    done = await scene.store.replay_on(*step, [first], "exhausted", now=scene.now)
+    assert (done.taken, done.after) == (1, After(0.5, first))
+    assert await scene.store.begin_replay(kept, now=scene.now) == done
+    for late in (
+        scene.store.replay_on(*step, [second], "exhausted", now=scene.now),
+        scene.store.end_replay(kept, start),
+    ):
+        with pytest.raises(RequestError) as caught:
+            await late
+        assert caught.value.code == "idempotency_in_flight"
+    assert len(await scene.claim_deliveries()) == 1

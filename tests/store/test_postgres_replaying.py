@@ -2,13 +2,15 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from functools import partial
 
 import asyncpg
 import pytest
 
 from bridge import retry
-from bridge.model import DeliveryState
-from bridge.store import delivering, replaying, upkeep
+from bridge.model import DeliveryState, IdempotencyKey
+from bridge.store import delivering, replaying, resuming, upkeep
+from bridge.store.resuming import Kept
 from bridge.store.steps import Step, ask
 from tests.store.held import END, done_or_blocked, held
 from tests.store.postgres import Server, connected
@@ -59,6 +61,32 @@ async def test_one_that_another_node_is_at_is_waited_for(
         assert {claim.delivery_id for claim in claims} == set(rest)
     assert await replayed == 3
     assert (await scene.delivery(keys[1])).state is DeliveryState.ACCEPTED
+
+
+async def test_one_that_another_node_is_at_is_not_forgotten_under_a_key(
+    scene: Scene,
+) -> None:
+    """The request may break off before it has waited for that one; a repeat does."""
+    await given_up(scene, 2)
+    [ids] = await found(scene)
+    used = IdempotencyKey(route="replay", key="k", body=b"body")
+    store, kept = scene.store, Kept("shop", used)
+    start = await store.begin_replay(kept, now=scene.now)
+
+    def busy() -> Step[None]:
+        yield ask("lock_delivery", delivery_id=ids[1])
+
+    async with held(store.database, END, busy):
+        go_on = partial(resuming.go_on, state="exhausted", shared=True)
+        done = await store.database.write(
+            go_on, store._box, kept, start, start, ids, now=scene.now
+        )
+    assert (done.taken, done.left) == (1, (ids[1],))
+    so_far = await store.begin_replay(kept, now=scene.now)
+    assert so_far == done
+    rest = await store.replay_left(kept, so_far, "exhausted", now=scene.now)
+    assert (rest.taken, rest.left) == (2, ())
+    assert len(await scene.claim_deliveries()) == 2
 
 
 async def test_it_holds_nobody_up_who_waits_for_others_in_turn(

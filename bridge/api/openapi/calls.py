@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from bridge import sse
 from bridge.api import deliveries, hooks, query, samples, subscriptions
+from bridge.api.choosing import OperatorsBody
 from bridge.api.models import HookBody, HookTrialBody, SubscribeBody, TrialBody
 from bridge.api.openapi.about import ABOUT
 from bridge.api.openapi.answers import (
@@ -24,7 +25,6 @@ from bridge.api.openapi.operation import Operation, schema_of
 from bridge.api.openapi.parameters import IDEMPOTENCY, OWN_KEY, in_path, in_query
 from bridge.api.openapi.refusals import BODY, CLOSED, STORED
 from bridge.api.openapi.told import Event, callbacks
-from bridge.api.replaying import OperatorsBody
 from bridge.api.subscribing import BATCH_ITEMS
 
 TEXT = {"type": "string"}
@@ -151,13 +151,15 @@ CALLS: Mapping[tuple[str, str], Operation] = {
         id="retryDeliveries",
         tag="deliveries",
         summary="One attempt more of each of many",
+        parameters=[IDEMPOTENCY],
         body=OperatorsBody,
         body_example={"state": ["exhausted"], "dry_run": True},
         answers={
             202: ("So many were taken.", Replayed),
             200: ("So many there are; nothing was done.", Replayed),
         },
-        codes=(*STORED, *BODY, "not_ready"),
+        headers=REPLAYED,
+        codes=(*STORED, *BODY, *KEYED, "not_ready"),
     ),
     ("/deliveries/{id}", "GET"): Operation(
         id="getDelivery",
