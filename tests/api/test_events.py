@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import aiohttp
 import orjson
 import pytest
+from starlette.types import Message
 
 from bridge import live, sse
 from bridge.api import streaming
@@ -279,3 +280,17 @@ async def test_only_asking_is_no_listening(api: Api) -> None:
 def test_a_message_without_end_is_none() -> None:
     with pytest.raises(ValueError, match="without end"):
         list(sse.Reader().feed(b"data: " + b"x" * sse.BLOCK_BYTES))
+
+
+async def test_a_stream_that_is_cut_already_can_still_be_told_to_end() -> None:
+    """The node stops just then; nobody is to stumble over a listener who is leaving."""
+
+    async def send(_message: Message) -> None:
+        raise AssertionError("nothing more is sent")
+
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0) as limit:
+            try:
+                await asyncio.Event().wait()
+            finally:
+                streaming.Taking(send, limit).hurry()
