@@ -288,9 +288,12 @@ async def test_a_stream_that_is_cut_already_can_still_be_told_to_end() -> None:
     async def send(_message: Message) -> None:
         raise AssertionError("nothing more is sent")
 
-    with pytest.raises(TimeoutError):
+    async def cut() -> None:
         async with asyncio.timeout(0) as limit:
             try:
                 await asyncio.Event().wait()
             finally:
                 streaming.Taking(send, limit).hurry()
+
+    with pytest.raises(TimeoutError):
+        await cut()
