@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
+from functools import cache
 from random import Random
 from urllib.parse import urlsplit
 
@@ -100,9 +101,8 @@ async def built(
         shared = store.database.shared
         clock = await shared_clock(store, wall) if shared else clock_since(reached.at)
         metrics = Metrics()
-        store = store.timed(
-            lambda kind, seconds: metrics.database_seconds.labels(kind).observe(seconds)
-        )
+        waits = cache(metrics.database_seconds.labels)
+        store = store.timed(lambda kind, seconds: waits(kind).observe(seconds))
         upward = provider_egress(current, await stack.enter_async_context(names(clock)))
         outward = callback_egress(config, await stack.enter_async_context(names(clock)))
         await stack.enter_async_context(upward)

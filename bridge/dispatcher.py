@@ -60,6 +60,7 @@ class Dispatcher:
         self._schedule, self._timeout_s = schedule, timeout_s
         self._clock, self._dice, self._metrics = clock, dice, metrics
         self._attempts = cache(metrics.attempts.labels)
+        self._closed = cache(metrics.deliveries.labels)
         self._lag = metrics.scheduler_lag.labels("dispatcher")
         self._flight = Flight(slots=slots, host_slots=host_slots)
         self._freed = asyncio.Event()
@@ -208,7 +209,7 @@ class Dispatcher:
         self._attempts(verdict.outcome.value).inc()
         now = self._clock.now()
         if verdict.state in CLOSED:
-            self._metrics.deliveries.labels(verdict.state).inc()
+            self._closed(verdict.state.value).inc()
         if verdict.state is DeliveryState.ACCEPTED:
             self._metrics.delivery_lag.observe(max(now - claimed.created_at, 0.0))
         log.info(

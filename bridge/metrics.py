@@ -163,13 +163,21 @@ class Metrics:
         started(self.database_seconds, STEPS)
 
     def provide(self, providers: Iterable[str]) -> None:
-        """Begin the figures of these providers, as 0."""
+        """Begin the figures of these providers, as 0. How others fare is nothing to be
+        woken by any more.
+        """
+        for name in self._provided - set(providers):
+            self._provided.discard(name)
+            for state in (self.provider_down, self.key_refused):
+                state.remove(name)
         for name in set(providers) - self._provided:
             self._provided.add(name)
             for outcome in PollOutcome:
                 self.polls.labels(name, outcome.value)
             for figure in (self.poll_proxy_faults, self.unknown_words):
                 figure.labels(name)
+            for state in (self.provider_down, self.key_refused):
+                state.labels(name)
             for spread in (self.poll_seconds, self.polls_per_task, self.detection_lag):
                 spread.labels(name)
 

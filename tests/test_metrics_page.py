@@ -18,6 +18,7 @@ from bridge import duration
 from bridge.api.app import create_app
 from bridge.assembly import Current, built
 from bridge.config import Config
+from bridge.metrics import Metrics
 from bridge.providers.configured import configured
 from bridge.signature import mint
 from tests.api.conftest import served
@@ -269,3 +270,16 @@ def test_no_label_can_grow_without_end(exported: Exported) -> None:
     bounded = OPEN | {"outcome", "how", "state", "loop", "kind", "le"}
     labels = {name for name in exported.labels if name.startswith(OURS)}
     assert {one for name in labels for one in exported.labels[name]} <= bounded
+
+
+def test_a_provider_that_is_taken_out_wakes_nobody_any_more() -> None:
+    """It was down, and a reload has done away with it."""
+    metrics = Metrics()
+    metrics.provide(["amux", "rong"])
+    metrics.provider_down.labels("amux").set(1)
+    metrics.provide(["rong"])
+
+    def down(name: str) -> float | None:
+        return metrics.registry.get_sample_value("bridge_provider_down", {"provider": name})
+
+    assert (down("amux"), down("rong")) == (None, 0.0)

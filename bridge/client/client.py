@@ -12,6 +12,7 @@ from urllib.parse import quote
 from bridge.client.connection import Connection
 from bridge.client.errors import NotABridge, NotEnded
 from bridge.client.nouns import Event, Subscription
+from bridge.errors import ClientError
 
 URL = "http://127.0.0.1:8080"
 WAIT_S = 50  # of one question: proxies cut what is silent for a minute
@@ -126,7 +127,11 @@ class AsyncClient:
             if left_s <= 0:
                 raise NotEnded(seen, timeout_s)
             wait_s = min(left_s, WAIT_S)
-            seen = await self.subscription(seen.id, wait_s=wait_s, within_s=left_s)
+            try:
+                seen = await self.subscription(seen.id, wait_s=wait_s, within_s=left_s)
+            except ClientError as error:
+                if not error.passing or self._now() < until:
+                    raise
         return seen
 
     async def subscription(

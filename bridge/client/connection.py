@@ -134,16 +134,18 @@ class Connection:
         again: bool = True,
         within_s: float = math.inf,
     ) -> Reply:
-        """One question, until it is answered or cannot be. After `within_s` it is not asked
-        again either.
+        """One question, until it is answered or cannot be. It is asked again for as long as
+        `retry_for_s` after it first failed, and not after `within_s`.
         """
-        until, failures = self._now() + min(self._retry_for_s, within_s), 0
+        end, until, failures = self._now() + within_s, math.inf, 0
         while True:
             try:
                 return await self._once(
                     method, path, wait_s, params=query, json=body, headers=headers
                 )
             except ClientError as error:
+                if not failures:  # what was held before is no part of the failure
+                    until = min(self._now() + self._retry_for_s, end)
                 failures += 1
                 rest_s = pause_s(failures, error, self._dice())
                 if not (again and error.passing) or self._now() + rest_s > until:
@@ -217,7 +219,8 @@ class Connection:
                     raise unreachable(self._url, error) from error
                 for message in reader.feed(piece):
                     if message.event == ENDED:
-                        raise StreamEnded(**json.loads(message.data))
+                        told = json.loads(message.data)
+                        raise StreamEnded(told["reason"], told["detail"])
                     yield message
         raise Unreachable(self._url, "the stream broke off")
 

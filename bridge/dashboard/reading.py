@@ -101,7 +101,8 @@ class Reading:
         done = query.read_query(request, {"done": query.plain_text}).get("done")
         caller = caller_of(session)
         key = subscriptions.key_of(request.path_params["id"])
-        told = await self._deps.store.timeline(key, caller.scope)
+        async with self._parts.listing.turn(caller):
+            told = await self._deps.store.timeline(key, caller.scope)
         if told is None:
             raise subscriptions.not_found()
         return self._pages.page(

@@ -1,5 +1,6 @@
 """What an event says, field by field. The descriptions are for those who receive it."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
@@ -57,7 +58,7 @@ class Result(BaseModel):
         "link opens only with its key; `inline_data`: the provider sent the bytes "
         "themselves, which no webhook carries; `not_in_answer`: it gave no link."
     )
-    files: list[File] = Field(description="All there are, the main one first.")
+    files: Sequence[File] = Field(description="All there are, the main one first.")
     details: dict[str, Any] = Field(
         description="What else the provider says of the result, such as `duration` and "
         "`usage`: its page lists the keys."

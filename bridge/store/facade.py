@@ -161,7 +161,7 @@ class Store:
 
     async def timeline(self, key: str, client: str | None) -> Timeline | None:
         """A subscription with all that became of it, attempts included."""
-        return await self.database.read(timeline.read_timeline, self._box, key, client)
+        return await self.database.scan(timeline.read_timeline, self._box, key, client)
 
     async def overview(self, client: str | None, *, now: float) -> Overview:
         """How much there is and how it goes, of the last hour."""

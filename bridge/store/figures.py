@@ -124,9 +124,9 @@ def oldest(client: str | None, now: float) -> Step[tuple[float | None, float | N
 
 
 def earliest(rows: Rows) -> float | None:
-    return min(
-        (row["ready_at"] for row in rows if row["ready_at"] is not None), default=None
-    )
+    """An attempt by hand is before all times, and so tells of no age."""
+    times = (row["ready_at"] or 0 for row in rows)
+    return min((at for at in times if at > 0), default=None)
 
 
 def silent_host(row: Row) -> SilentHost:

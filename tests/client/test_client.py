@@ -46,10 +46,13 @@ HASTY = partial(Connection, sleep=at_once, dice=lambda: 0.5)
 
 
 @asynccontextmanager
-async def asking(serve: Serve) -> AsyncIterator[AsyncClient]:
+async def asking(
+    serve: Serve, connect: Callable[..., Connection] = HASTY, **further: Any
+) -> AsyncIterator[AsyncClient]:
     server = Loopback(serve)
     try:
-        async with AsyncClient(await server.start(), "key", connect=HASTY) as client:
+        url = await server.start()
+        async with AsyncClient(url, "key", connect=connect, **further) as client:
             yield client
     finally:
         await server.stop()
@@ -147,6 +150,39 @@ async def test_a_wait_outlasts_a_restart_but_not_its_time() -> None:
             await client.wait_for("amux", "t", timeout_s=0.01)
 
 
+async def test_what_was_held_is_asked_for_again_as_long_as_any_other() -> None:
+    """A wait is held for nearly as long as a failure may last: that is no failure yet."""
+    now = [0.0]
+    answers = iter([200, 503, 503, 200])
+
+    async def held(request: web.BaseRequest) -> web.StreamResponse:
+        now[0] += 50.0 * (request.method == "GET")
+        if next(answers) == 503:
+            return web.json_response({"code": "not_ready", "detail": "no"}, status=503)
+        return web.json_response(ACTIVE if request.method == "POST" else ENDED)
+
+    timed = partial(HASTY, now=lambda: now[0])
+    async with asking(held, timed) as client:
+        assert not (await client.wait_for("amux", "t")).active
+
+
+async def test_a_time_that_ends_amid_failures_has_ended() -> None:
+    """What is known so far is worth more than how the last question failed."""
+    now = [0.0]
+
+    async def failing(request: web.BaseRequest) -> web.StreamResponse:
+        if request.method == "POST":
+            return web.json_response(ACTIVE)
+        now[0] += 10.0
+        return web.json_response({"code": "not_ready", "detail": "no"}, status=503)
+
+    timed = partial(HASTY, now=lambda: now[0])
+    async with asking(failing, timed, now=lambda: now[0]) as client:
+        with pytest.raises(NotEnded) as caught:
+            await client.wait_for("amux", "t", timeout_s=10)
+    assert caught.value.subscription.id == "sub_1"
+
+
 async def test_a_refusal_that_stands_is_not_repeated() -> None:
     asked: list[str] = []
 
@@ -175,7 +211,7 @@ async def test_events_come_again_after_the_connection_is_lost() -> None:
     """For whoever looks on for days; until the key is taken away."""
     pieces = [
         b': live\n\nid: evt_1\nevent: task.failed\ndata: {"type": "task.failed"}\n\n',
-        b'event: stream.ended\ndata: {"reason": "stopping", "detail": "bye"}\n\n',
+        b'event: stream.ended\ndata: {"reason": "stopping", "detail": "bye", "x": 1}\n\n',
         b'event: task.expired\ndata: {"type": "task.expired", "data": {"ok": false}}\n\n'
         b'event: stream.ended\ndata: {"reason": "unauthorized", "detail": "no"}\n\n',
     ]

@@ -115,6 +115,15 @@ async def test_a_due_delivery_is_its_clients_backlog(scene: Scene) -> None:
     assert (await scene.store.overview("blog", now=scene.now)).oldest_delivery_at is None
 
 
+async def test_an_attempt_by_hand_is_not_late_for_centuries(scene: Scene) -> None:
+    """It stands before all others, which is a place and not a time."""
+    key = await scene.ended()
+    await scene.deliver(ACCEPTED, after_s=3.0)
+    assert await scene.retry(key)
+    scene.later(1.0)
+    assert (await scene.store.overview("shop", now=scene.now)).oldest_delivery_at is None
+
+
 async def test_hosts_that_do_not_answer_are_named(scene: Scene) -> None:
     """Of one's own only, and with when they are tried next."""
     for number in range(40):

@@ -4,6 +4,7 @@ They describe and nothing else; every answer of the API's tests is held against 
 field that has a default may be missing, all others are always there.
 """
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -13,15 +14,14 @@ from bridge.api.problem import CODES, TYPE
 from bridge.model import (
     AttemptOutcome,
     DeliveryState,
-    ErrorCode,
     Outcome,
     PollOutcome,
     Status,
     SubscriptionState,
-    UrlMissing,
 )
+from bridge.schemas import event
+from bridge.schemas.event import Time
 
-Time = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 SubscriptionId = Annotated[str, Field(pattern="^sub_[0-9A-Za-z]{1,64}$")]
 DeliveryId = Annotated[
     str, Field(pattern="^msg_[0-9A-Za-z]{1,64}_(0|[1-9][0-9]{0,8})(_[0-9A-Za-z]{1,64})?$")
@@ -64,33 +64,18 @@ class Problem(Shape):
     )
 
 
-class File(Shape):
+class File(event.File, Shape):
     """One file of a result."""
 
-    kind: str = Field(description="video, last_frame, …")
-    url: str | None = Field(description="Opens without a key.")
-    provider_url: str | None = Field(description="What the provider said.")
-    content_type: str | None
-    expires_at: Time | None = Field(description="Null: nobody said.")
 
-
-class Result(Shape):
+class Result(event.Result, Shape):
     """What a task has made. `url` and `provider_url` are those of the first file."""
 
-    url: str | None = Field(description="Opens without a key.")
-    provider_url: str | None
-    url_missing_reason: UrlMissing | None
-    files: list[File]
-    details: dict[str, Any] = Field(description="What the provider's page lists.")
+    files: Sequence[File] = Field(description="All there are, the main one first.")
 
 
-class TaskError(Shape):
+class TaskError(event.TaskError, Shape):
     """Why a task did not succeed."""
-
-    code: ErrorCode
-    message: str
-    provider_code: str | None
-    hint: str | None
 
 
 class Caution(Shape):

@@ -24,7 +24,7 @@ from bridge.api.openapi.answers import (
 from bridge.api.openapi.operation import Operation, schema_of
 from bridge.api.openapi.parameters import IDEMPOTENCY, OWN_KEY, in_path, in_query
 from bridge.api.openapi.refusals import BODY, CLOSED, STORED
-from bridge.api.openapi.told import Event, callbacks
+from bridge.api.openapi.told import EVENT, callbacks
 from bridge.api.subscribing import BATCH_ITEMS
 
 TEXT = {"type": "string"}
@@ -257,7 +257,7 @@ CALLS: Mapping[tuple[str, str], Operation] = {
                     "type": "array",
                     "items": {
                         "anyOf": [
-                            schema_of(Event),
+                            EVENT,
                             schema_of(SampleBody),
                             {
                                 "type": "object",

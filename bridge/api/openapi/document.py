@@ -11,7 +11,8 @@ from bridge.api.openapi import answers
 from bridge.api.openapi.calls import CALLS
 from bridge.api.openapi.operation import models_of
 from bridge.api.openapi.refusals import OUTSIDE, examples, refusals
-from bridge.api.openapi.told import Event, webhooks
+from bridge.api.openapi.told import webhooks
+from bridge.schemas import schema
 
 Json = dict[str, Any]
 
@@ -71,7 +72,7 @@ def paths() -> Json:
 def schemas() -> Json:
     """Answers may have further keys, as they grow; bodies may not."""
     asked = [model for each in CALLS.values() for model in models_of(each.body)]
-    told: list[type[BaseModel]] = [Event, *_shapes(answers.Shape)]
+    told = _shapes(answers.Shape)
     _, made = models_json_schema(
         [(model, "validation") for model in dict.fromkeys([*asked, *told])],
         ref_template="#/components/schemas/{model}",
@@ -83,6 +84,7 @@ def schemas() -> Json:
         each.pop("title", None)
         if name not in strict and each.get("additionalProperties") is False:
             del each["additionalProperties"]
+    found["Event"] = schema("standard", "task")
     return dict(sorted(found.items()))
 
 

@@ -1,51 +1,17 @@
 """What is told to receivers: `webhooks`, and `callbacks` of what asks for them."""
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
-from pydantic import Field
-
-from bridge.api.openapi.answers import Result, Shape, SubscriptionId, TaskError, Time
 from bridge.api.openapi.parameters import in_header
-from bridge.events import TYPES, VERSION
-from bridge.model import Outcome, Status
+from bridge.events import TYPES
 from bridge.samples import sample
+from bridge.schemas import schema
 
 Json = dict[str, Any]
 
+EVENT = {"$ref": "#/components/schemas/Event"}  # of any type, in format `standard`
 AT = 1_795_608_000.0  # of the examples: 2026-11-25T12:00:00Z
-
-
-class EventData(Shape):
-    """The task, as it is now."""
-
-    subscription_id: SubscriptionId
-    provider: str
-    task_id: str
-    ok: bool | None = Field(description="Null while it has not ended.")
-    outcome: Outcome | None
-    status: Status | None
-    progress: int | None = Field(description="Percent.")
-    result: Result | None = Field(description="Null unless `ok`.")
-    error: TaskError | None = Field(description="Null unless `ok` is false.")
-    model: str | None
-    metadata: dict[str, Any]
-    submitted_at: Time | None
-    ended_at: Time | None
-    observed_at: Time
-    raw: Any = Field(None, description="The provider's own answer, with `include_raw`.")
-
-
-class Event(Shape):
-    """The body of a webhook in format `standard`."""
-
-    id: str = Field(description="As the header `webhook-id`: the same in every attempt.")
-    event_id: str = Field(description="The same for all who are told of this event.")
-    type: Literal[TYPES]  # type: ignore[valid-type]
-    timestamp: Time
-    version: Literal[VERSION]  # type: ignore[valid-type]
-    test: bool
-    data: EventData
 
 
 HEADERS = [
@@ -74,22 +40,12 @@ ANSWERS = {
 }
 
 
-def event_schema(type_: str) -> Json:
-    """Of the event of one type."""
-    return {
-        "allOf": [
-            {"$ref": "#/components/schemas/Event"},
-            {"properties": {"type": {"const": type_}}},
-        ]
-    }
-
-
 def webhooks() -> Json:
     return {
         type_: {
             "post": told(
                 f"Tells of `{type_}`",
-                event_schema(type_),
+                schema("standard", type_),
                 {type_: {"value": sample(type_, now=AT)}},
             )
         }
@@ -99,18 +55,17 @@ def webhooks() -> Json:
 
 def callbacks(field: str) -> Json:
     """Of an operation whose body has the URL in `field`."""
-    schema = {"$ref": "#/components/schemas/Event"}
     examples = {type_: {"value": sample(type_, now=AT)} for type_ in TYPES[:2]}
     return {
         "event": {
             f"{{$request.body#/{field}}}": {
-                "post": told("Tells of an event", schema, examples)
+                "post": told("Tells of an event", EVENT, examples)
             }
         }
     }
 
 
-def told(summary: str, schema: Json, examples: Mapping[str, Json]) -> Json:
+def told(summary: str, content: Json, examples: Mapping[str, Json]) -> Json:
     return {
         "summary": summary,
         "description": "Verify the signature, answer 2xx within 20 seconds, and take an id "
@@ -119,7 +74,7 @@ def told(summary: str, schema: Json, examples: Mapping[str, Json]) -> Json:
         "parameters": HEADERS,
         "requestBody": {
             "required": True,
-            "content": {"application/json": {"schema": schema, "examples": examples}},
+            "content": {"application/json": {"schema": content, "examples": examples}},
         },
         "responses": {status: {"description": words} for status, words in ANSWERS.items()},
     }
