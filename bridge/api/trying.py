@@ -25,8 +25,8 @@ from bridge.api.way import format_of, method_of, way_faults, with_robot
 from bridge.api.wishing import Faults
 from bridge.errors import FieldFault, RequestError
 from bridge.model import AttemptOutcome, ClaimedDelivery, Destination, Reply
-from bridge.store.facade import minted_key
 from bridge.store.hooks import HookCall
+from bridge.store.rooms.room import minted_key
 
 # What a subscription takes of these, a test takes as well.
 SHARED = (
