@@ -93,7 +93,7 @@ LOOKED_UP = [(name, set(params)) for name, params in LOGGED.items()]
 
 def calls() -> Iterator[tuple[str, set[str] | None]]:
     """Each query asked for by name, and with which parameters; None: not told apart."""
-    for path in sorted(FOLDER.glob("*.py")):
+    for path in sorted(FOLDER.rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if isinstance(node, ast.Call) and isinstance(
                 node.func, ast.Name | ast.Attribute

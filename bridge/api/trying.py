@@ -25,8 +25,8 @@ from bridge.api.way import format_of, method_of, way_faults, with_robot
 from bridge.api.wishing import Faults
 from bridge.errors import FieldFault, RequestError
 from bridge.model import AttemptOutcome, ClaimedDelivery, Destination, Reply
-from bridge.store.facade import minted_key
 from bridge.store.hooks import HookCall
+from bridge.store.rooms.room import minted_key
 
 AGAIN_S = 1.0
 BUSY_S = 5.0  # until slots are looked for again, which hang for some seconds as a rule

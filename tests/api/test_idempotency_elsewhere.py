@@ -5,7 +5,10 @@ from typing import Any
 
 import pytest
 
-from bridge.store import Store
+from bridge.api.idempotency import remembered
+from bridge.api.replaying import ROUTE
+from bridge.store import After, Store
+from bridge.store.resuming import Kept, note
 from tests.api.acting import ACCEPTED, REFUSED, SUCCEEDED, attempt, poll
 from tests.api.conftest import OPS, OTHER, Answer, Api, NotedClock
 
@@ -169,6 +172,22 @@ async def test_what_broke_off_goes_on_under_its_key(
     await attempt(store, clock, REFUSED)
     assert await attempts(api, lost) == [2, 2]
     assert is_replay(await replayed(api, state=["gone", "retrying"]))
+
+
+async def test_what_others_were_at_is_taken_by_the_repeat(
+    api: Api, store: Store, lost: list[str]
+) -> None:
+    """Where the first request broke off while it waited for them."""
+    used = remembered(ROUTE, KEY["Idempotency-Key"], {"state": "retrying"})
+    assert used is not None
+    kept = Kept("shop", used)
+    start = await store.begin_replay(kept, now=api.clock.now())
+    all_seen = start._replace(taken=1, chosen=2, after=After(9e9, 0), left=(2,))
+    await store.database.write(note, store._box, kept, all_seen)
+    assert (await replayed(api, state="retrying")).json == {"count": 2}
+    assert is_replay(await replayed(api, state="retrying"))
+    waiting = await api("POST", "/deliveries/retry", json={"state": "retrying"})
+    assert waiting.json == {"count": 1}
 
 
 async def test_a_limit_counts_what_was_taken_before_it_broke_off(

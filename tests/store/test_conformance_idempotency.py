@@ -1,6 +1,7 @@
 """Idempotency-Key: the same answer for a day, for one client and one route."""
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -9,7 +10,8 @@ from bridge.model import IdempotencyKey, SubscriptionState
 from bridge.store import Subscribed
 from bridge.store.asking import AskedFor, Once
 from bridge.store.hooks import Added
-from tests.store.hooking import FULL, hook_wish
+from bridge.store.steps import Step, ask
+from tests.store.hooking import FULL, hook_wish, remove
 from tests.store.scene import BROKEN, DAY, Scene, key_of, wish
 
 
@@ -159,3 +161,18 @@ async def test_hooks_of_one_key_that_are_made_at_once_are_one(scene: Scene) -> N
     told = sorted(await asyncio.gather(add(), add()), key=lambda each: each.replayed)
     assert [(each.created, each.replayed) for each in told] == [(True, False), (True, True)]
     assert told[0].hook == told[1].hook
+
+
+async def test_a_key_whose_hook_is_forgotten_is_free(scene: Scene) -> None:
+    """By a node whose clock is a little ahead: there is nothing left to answer with."""
+    used = idempotency(route="hooks")
+    given: dict[str, Any] = {"most": 9, "full": FULL, "idempotency": used}
+    first = await scene.store.add_hook(hook_wish(), now=scene.now, **given)
+    await remove(scene, first.hook.id.removeprefix("hook_"))
+
+    def forgotten() -> Step[None]:
+        yield ask("delete_hook", hook_id=1)
+
+    await scene.store.database.write(forgotten)
+    again = await scene.store.add_hook(hook_wish(), now=scene.now, **given)
+    assert (again.created, again.replayed) == (True, False)
