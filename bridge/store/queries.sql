@@ -16,6 +16,11 @@ ON CONFLICT (name) DO UPDATE SET value = excluded.value;
 -- name: add_meta(name, value)!
 INSERT INTO meta (name, value) VALUES (:name, :value) ON CONFLICT (name) DO NOTHING;
 
+-- By bytes, whatever the order of the database's language.
+-- name: forget_meta(first, last)!
+DELETE FROM meta
+WHERE name /*+ COLLATE "C" */ >= :first AND name /*+ COLLATE "C" */ < :last;
+
 -- Holds up whoever else is about to change it, until the commit.
 -- name: lock_meta(name)
 SELECT value FROM meta WHERE name = :name
