@@ -231,6 +231,11 @@ LIMIT :limit
 SELECT id, key, client, watch_id, state FROM subscriptions
 WHERE key = :key AND client <> '' AND (CAST(:client AS TEXT) IS NULL OR client = :client);
 
+-- name: view_call(subscription_id)
+SELECT s.client, s.events, s.method, s.format, s.sealed, t.sealed AS destination
+FROM subscriptions s JOIN destinations t ON t.id = s.destination_id
+WHERE s.id = :subscription_id;
+
 -- name: stop_subscription(subscription_id, now)
 UPDATE subscriptions
 SET state = 'stopped', finished_at = :now, identity = NULL, check_at = NULL, closing_at = NULL
@@ -1214,6 +1219,31 @@ WHERE opened_at IS NOT NULL AND destination_id >= 0
     AND (first_at IS NOT NULL OR retry_at IS NOT NULL)
     AND (CAST(:client AS TEXT) IS NULL OR client = :client)
 ORDER BY opened_at DESC LIMIT :limit;
+
+-- Hosts by their newest deliveries of that state.
+-- name: troubled_hosts(client, state, limit)
+SELECT g.client, g.host, g.deliveries, g.since, n.last_outcome, n.hint,
+    (SELECT http_status FROM attempts WHERE delivery_id = g.newest AND finished_at IS NOT NULL
+     ORDER BY number DESC LIMIT 1) AS http_status
+FROM (
+    SELECT f.client, f.host, count(*) AS deliveries, min(f.created_at) AS since, max(f.id) AS newest
+    FROM (
+        SELECT d.id, d.created_at, l.client, l.host FROM deliveries d
+        JOIN destinations t ON t.id = d.destination_id
+        JOIN lanes l ON l.id = t.lane_id
+        WHERE d.state = :state AND (CAST(:client AS TEXT) IS NULL OR l.client = :client)
+        ORDER BY d.created_at DESC, d.id DESC LIMIT :limit) f
+    GROUP BY f.client, f.host) g
+JOIN deliveries n ON n.id = g.newest
+ORDER BY g.deliveries DESC, g.newest DESC;
+
+-- name: refused_keys(client)
+SELECT c.provider, count(*) AS refused, min(c.refused_at) AS since FROM credentials c
+WHERE c.own = 1 AND c.probes > 0 AND EXISTS (
+    SELECT 1 FROM poll_schedule p JOIN subscriptions s ON s.watch_id = p.watch_id
+    WHERE p.credential_id = c.id AND s.state = 'active'
+        AND (CAST(:client AS TEXT) IS NULL OR s.client = :client))
+GROUP BY c.provider ORDER BY c.provider;
 
 -- name: count_exhausted(client, limit)
 SELECT count(*) AS exhausted FROM (
