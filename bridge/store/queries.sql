@@ -1057,24 +1057,32 @@ JOIN lanes l ON l.id = t.lane_id
 WHERE d.subscription_id = :subscription_id AND d.hook_id = 0
 ORDER BY CASE WHEN d.sequence = 0 THEN 0 ELSE 1 END, d.sequence DESC LIMIT 1;
 
--- name: page_of_deliveries(client, state, host, since, until, before, limit)
+-- Where filters are looked for no further: the neighbours of who has little may have much.
+-- name: edge_of_deliveries(before, looked)
+SELECT id FROM deliveries WHERE id < :before ORDER BY id DESC LIMIT 1 OFFSET :looked;
+
+-- name: page_of_deliveries(client, host, since, until, edge, before, limit)
 SELECT d.id FROM deliveries d
 JOIN destinations t ON t.id = d.destination_id
 JOIN lanes l ON l.id = t.lane_id
-WHERE d.id < :before
+WHERE d.id < :before AND d.id >= :edge
     AND (CAST(:client AS TEXT) IS NULL OR l.client = :client)
-    AND (CAST(:state AS TEXT) IS NULL OR d.state = :state)
     AND (CAST(:host AS TEXT) IS NULL OR l.host = :host)
     AND (CAST(:since AS DOUBLE PRECISION) IS NULL OR d.created_at >= :since)
     AND (CAST(:until AS DOUBLE PRECISION) IS NULL OR d.created_at < :until)
 ORDER BY d.id DESC LIMIT :limit;
 
--- name: page_of_state(client, state, host, since, at, before, top, limit)
+-- name: edge_of_state(state, since, at, before, top, looked)
+SELECT created_at, id FROM deliveries
+WHERE state = :state AND created_at >= :since AND (created_at, id) < (:at, :before) AND id < :top
+ORDER BY created_at DESC, id DESC LIMIT 1 OFFSET :looked;
+
+-- name: page_of_state(client, state, host, since, edge, at, before, top, limit)
 SELECT d.id FROM deliveries d
 JOIN destinations t ON t.id = d.destination_id
 JOIN lanes l ON l.id = t.lane_id
-WHERE d.state = :state AND d.created_at >= :since AND (d.created_at, d.id) < (:at, :before)
-    AND d.id < :top
+WHERE d.state = :state AND (d.created_at, d.id) >= (:since, :edge)
+    AND (d.created_at, d.id) < (:at, :before) AND d.id < :top
     AND (CAST(:client AS TEXT) IS NULL OR l.client = :client)
     AND (CAST(:host AS TEXT) IS NULL OR l.host = :host)
 ORDER BY d.created_at DESC, d.id DESC LIMIT :limit;
@@ -1210,13 +1218,14 @@ WHERE opened_at IS NOT NULL AND destination_id >= 0
     AND (CAST(:client AS TEXT) IS NULL OR client = :client)
 ORDER BY opened_at DESC LIMIT :limit;
 
+-- Of the newest, whosesoever they are.
 -- name: count_exhausted(client, limit)
-SELECT count(*) AS exhausted FROM (
-    SELECT d.id FROM deliveries d
-    JOIN destinations t ON t.id = d.destination_id
-    JOIN lanes l ON l.id = t.lane_id
-    WHERE d.state = 'exhausted' AND (CAST(:client AS TEXT) IS NULL OR l.client = :client)
-    LIMIT :limit) counted;
+SELECT count(*) AS seen,
+    sum(CASE WHEN CAST(:client AS TEXT) IS NULL OR l.client = :client THEN 1 ELSE 0 END) AS exhausted
+FROM (SELECT destination_id FROM deliveries WHERE state = 'exhausted'
+      ORDER BY created_at DESC, id DESC LIMIT :limit) d
+JOIN destinations t ON t.id = d.destination_id
+JOIN lanes l ON l.id = t.lane_id;
 
 -- Sweep: what must not exist
 

@@ -107,6 +107,26 @@ async def test_what_is_due_and_lost_is_seen_by_whom_it_concerns(scene: Scene) ->
     assert everybody.oldest_poll_at == pytest.approx(scene.now - 10.0)
 
 
+async def test_what_is_lost_is_counted_among_the_newest(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of all clients': so a neighbour who has lost a million makes no page slow."""
+    scene.schedule = scene.schedule.__class__((1.0,))
+    for n in range(3):
+        await scene.ended(f"task-{n}", client="blog" if n else "shop")
+        await scene.deliver(BROKEN, after_s=1.0)
+        await scene.deliver(BROKEN, after_s=THIRTY_S)
+
+    seen = await scene.store.overview("shop", now=scene.now)
+    monkeypatch.setattr(figures, "EXHAUSTED", 2)
+    own = await scene.store.overview("shop", now=scene.now)
+    others = await scene.store.overview("blog", now=scene.now)
+
+    assert (seen.exhausted, seen.more_exhausted) == (1, False)
+    assert (own.exhausted, own.more_exhausted) == (0, True)
+    assert (others.exhausted, others.more_exhausted) == (2, True)
+
+
 async def test_a_due_delivery_is_its_clients_backlog(scene: Scene) -> None:
     await scene.ended()
     scene.later(HOUR)
