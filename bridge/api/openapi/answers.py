@@ -208,9 +208,16 @@ class DeliveryWithAttempts(Delivery):
 
 
 class Replayed(Shape):
-    """How many deliveries a replay has taken, or would take."""
+    """How many deliveries a replay has taken."""
 
     count: int = Field(ge=0)
+
+
+class Counted(Shape):
+    """How many deliveries a replay would take."""
+
+    count: int = Field(ge=0)
+    until: Time = Field(description="They were made before. Give it with the replay.")
 
 
 class Hook(Shape):
