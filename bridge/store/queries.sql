@@ -1117,9 +1117,10 @@ JOIN lanes l ON l.id = t.lane_id
 LEFT JOIN hooks h ON h.id = d.hook_id
 WHERE d.id = :delivery_id;
 
--- name: attempts(delivery_id)
+-- The newest, which somebody may have made very many of.
+-- name: attempts(delivery_id, limit)
 SELECT number, manual, started_at, finished_at, outcome, http_status, detail, hint, answer
-FROM attempts WHERE delivery_id = :delivery_id ORDER BY number;
+FROM attempts WHERE delivery_id = :delivery_id ORDER BY number DESC LIMIT :limit;
 
 -- name: credential_state(fingerprint)
 SELECT provider, paused_until, throttles, throttled_at, worked_at, refused_at, probes

@@ -26,6 +26,7 @@ from bridge.store.rows import NO_EXTRAS, extras_of, hook_id
 from bridge.store.steps import Row, Rows, Step, ask
 
 NEWEST = 2**62  # an id above any other: where a list without a cursor begins
+LOG = 100  # attempts of one delivery, the newest; how many there were is told as well
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,9 +177,14 @@ def read_delivery(
     rows = yield ask("find_delivery", key=key, sequence=sequence, hook=hook, client=client)
     for found in rows:
         [row] = yield ask("view_delivery", delivery_id=found["id"])
-        log = yield ask("attempts", delivery_id=found["id"])
-        return delivery_of(box, row, tuple(attempt_of(box, one) for one in log))
+        return delivery_of(box, row, (yield from log_of(box, found["id"])))
     return None
+
+
+def log_of(box: Box, delivery_id: int) -> Step[tuple[Attempt, ...]]:
+    """Its LOG newest attempts, oldest first."""
+    rows = yield ask("attempts", delivery_id=delivery_id, limit=LOG)
+    return tuple(attempt_of(box, row) for row in reversed(rows))
 
 
 def delivery_of(box: Box, row: Row, log: tuple[Attempt, ...] = ()) -> Delivery:

@@ -8,7 +8,7 @@ import pytest
 
 from bridge import dashboard
 from bridge.model import Destination, Observation, PollOutcome, Result, Status
-from bridge.store import DeliveryFilter
+from bridge.store import DeliveryFilter, reading
 from tests.api.acting import ACCEPTED, REFUSED, SUCCEEDED, attempt, poll
 from tests.api.conftest import OPS, OTHER
 from tests.dashboard.conftest import Visitor
@@ -159,7 +159,9 @@ async def test_lists_filter_search_and_go_on(shop: Visitor) -> None:
     assert named.headers["location"] == "/dashboard/subscriptions/sub_abc"
 
 
-async def test_the_buttons_do_what_the_api_does(shop: Visitor) -> None:
+async def test_the_buttons_do_what_the_api_does(
+    shop: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Retry: one attempt more. Stop: no more of it."""
     subscription_id = await ended(shop)
     await attempt(shop.deps.store, shop.clock, ACCEPTED)
@@ -173,6 +175,12 @@ async def test_the_buttons_do_what_the_api_does(shop: Visitor) -> None:
     text = (await shop.get(f"/subscriptions/{subscription_id}")).text
     assert "Attempt 2" in text
     assert "by hand" in text
+    assert "earlier" not in text
+    monkeypatch.setattr(reading, "LOG", 1)
+    for where in (f"/subscriptions/{subscription_id}", f"/deliveries/{delivery.id}"):
+        text = (await shop.get(where)).text
+        assert "1 earlier not shown" in text
+        assert "Attempt 1<" not in text
 
     other = await made(shop, task_id="to-stop")
     await shop.post(f"/subscriptions/{other}/stop")

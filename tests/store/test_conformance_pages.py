@@ -3,7 +3,7 @@
 import pytest
 
 from bridge.model import DeliveryState
-from bridge.store import figures
+from bridge.store import figures, reading
 from tests.store.scene import (
     ACCEPTED,
     BROKEN,
@@ -39,6 +39,27 @@ async def test_the_story_of_a_task_is_told_from_its_beginning(scene: Scene) -> N
     assert [attempt.http_status for attempt in log] == [500, 200]
     assert [attempt.answer for attempt in log] == [b"oh no", b"thanks"]
     assert not told.cut
+
+
+async def test_of_very_many_attempts_the_newest_are_told(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody may press the button all day. How many there were is told as well."""
+    key = await scene.ended()
+    await scene.deliver(BROKEN, after_s=3.0)
+    for _ in range(3):
+        assert await scene.retry(key)
+        await scene.deliver(ACCEPTED, after_s=1.0)
+    monkeypatch.setattr(reading, "LOG", 2)
+
+    told = await scene.store.timeline(key, "shop")
+    one = await scene.store.delivery(key, 0, "shop")
+
+    assert told is not None
+    assert one is not None
+    for delivery in (*told.deliveries, one):
+        assert [attempt.number for attempt in delivery.log] == [3, 4]
+        assert delivery.attempts == 4
 
 
 async def test_nobody_reads_anothers_story(scene: Scene) -> None:

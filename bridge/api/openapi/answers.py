@@ -204,7 +204,7 @@ class Attempt(Shape):
 class DeliveryWithAttempts(Delivery):
     """A delivery and its log."""
 
-    attempts: list[Attempt]
+    attempts: list[Attempt] = Field(description="The newest 100, oldest of these first.")
 
 
 class Replayed(Shape):
