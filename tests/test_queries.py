@@ -27,6 +27,7 @@ DECLARED = {
 HOT = (
     "attempts",
     "calm_lanes",
+    "clients_of",
     "due_deadlines",
     "due_deliveries",
     "due_polls",

@@ -1354,12 +1354,16 @@ DELETE FROM deliveries WHERE subscription_id = :subscription_id AND sequence = :
 -- name: delete_notice(subscription_id, sequence)!
 DELETE FROM events WHERE subscription_id = :subscription_id AND sequence = :sequence;
 
--- Live: what was added of late, in the order of its time, a page at a time.
+-- Live: what was added of late, in the order of its time, a page at a time. All of it is in
+-- the index, for it is read again and again.
 -- name: new_events(at, subscription_id, sequence, limit)
-SELECT e.at, e.subscription_id, e.sequence, s.client
-FROM events e JOIN subscriptions s ON s.id = e.subscription_id
-WHERE (e.at, e.subscription_id, e.sequence) > (:at, :subscription_id, :sequence)
-ORDER BY e.at, e.subscription_id, e.sequence LIMIT :limit;
+SELECT at, subscription_id, sequence FROM events
+WHERE (at, subscription_id, sequence) > (:at, :subscription_id, :sequence)
+ORDER BY at, subscription_id, sequence LIMIT :limit;
+
+-- name: clients_of(ids)
+SELECT s.id, s.client FROM json_each(:ids /*+ ::json */) j CROSS JOIN subscriptions s
+WHERE s.id = CAST(j.key AS BIGINT);
 
 -- name: event_body(subscription_id, sequence)
 SELECT body FROM events WHERE subscription_id = :subscription_id AND sequence = :sequence;
