@@ -14,7 +14,7 @@ from bridge.dashboard.session import Session
 from bridge.events import TYPES
 from bridge.model import DeliveryState, Outcome, SubscriptionState
 from bridge.store import DeliveryFilter, SubscriptionFilter
-from bridge.store.figures import COUNTED, EXHAUSTED
+from bridge.store.figures import COUNTED
 from bridge.store.reading import NEWEST
 
 PAGE = 25
@@ -47,7 +47,7 @@ class Reading:
             lost=lost.items,
             total=total,
             at_least="+" if total >= COUNTED else "",
-            lost_more="+" if seen.exhausted >= EXHAUSTED else "",
+            lost_more="+" if seen.more_exhausted else "",
             ends=charts.ends_chart(seen.ends, now),
             detection=charts.lag_chart(
                 [(lag.at, lag.detection_s) for lag in seen.lags], now

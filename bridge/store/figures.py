@@ -15,7 +15,7 @@ HOUR_S, DAY_S = 3_600.0, 86_400.0
 COUNTED = 10_000  # of what is active; more is "at least"
 ENDS = 5_000  # of the last hour
 SAMPLED = 250  # of these, whose lags are looked up
-EXHAUSTED = 1_000
+EXHAUSTED = 5_000  # that are looked at, whosesoever they are
 HOSTS = 20
 
 
@@ -50,7 +50,8 @@ class Overview:
     since: float
     lags: Sequence[Lag]
     silent: Sequence[SilentHost]
-    exhausted: int  # EXHAUSTED: so many at least
+    exhausted: int
+    more_exhausted: bool  # so many at least
     oldest_poll_at: float | None  # when the oldest poll was due that is not yet made
     oldest_delivery_at: float | None
 
@@ -71,7 +72,8 @@ def overview(box: Box, client: str | None, *, now: float) -> Step[Overview]:
         since=min(row["finished_at"] for row in ends) if cut else now - HOUR_S,
         lags=lags,
         silent=[silent_host(row) for row in silent],
-        exhausted=given_up["exhausted"],
+        exhausted=given_up["exhausted"] or 0,
+        more_exhausted=given_up["seen"] >= EXHAUSTED,
         oldest_poll_at=polls,
         oldest_delivery_at=deliveries,
     )

@@ -1057,24 +1057,32 @@ JOIN lanes l ON l.id = t.lane_id
 WHERE d.subscription_id = :subscription_id AND d.hook_id = 0
 ORDER BY CASE WHEN d.sequence = 0 THEN 0 ELSE 1 END, d.sequence DESC LIMIT 1;
 
--- name: page_of_deliveries(client, state, host, since, until, before, limit)
+-- Where filters are looked for no further: the neighbours of who has little may have much.
+-- name: edge_of_deliveries(before, looked)
+SELECT id FROM deliveries WHERE id < :before ORDER BY id DESC LIMIT 1 OFFSET :looked;
+
+-- name: page_of_deliveries(client, host, since, until, edge, before, limit)
 SELECT d.id FROM deliveries d
 JOIN destinations t ON t.id = d.destination_id
 JOIN lanes l ON l.id = t.lane_id
-WHERE d.id < :before
+WHERE d.id < :before AND d.id >= :edge
     AND (CAST(:client AS TEXT) IS NULL OR l.client = :client)
-    AND (CAST(:state AS TEXT) IS NULL OR d.state = :state)
     AND (CAST(:host AS TEXT) IS NULL OR l.host = :host)
     AND (CAST(:since AS DOUBLE PRECISION) IS NULL OR d.created_at >= :since)
     AND (CAST(:until AS DOUBLE PRECISION) IS NULL OR d.created_at < :until)
 ORDER BY d.id DESC LIMIT :limit;
 
--- name: page_of_state(client, state, host, since, at, before, top, limit)
+-- name: edge_of_state(state, since, at, before, top, looked)
+SELECT created_at, id FROM deliveries
+WHERE state = :state AND created_at >= :since AND (created_at, id) < (:at, :before) AND id < :top
+ORDER BY created_at DESC, id DESC LIMIT 1 OFFSET :looked;
+
+-- name: page_of_state(client, state, host, since, edge, at, before, top, limit)
 SELECT d.id FROM deliveries d
 JOIN destinations t ON t.id = d.destination_id
 JOIN lanes l ON l.id = t.lane_id
-WHERE d.state = :state AND d.created_at >= :since AND (d.created_at, d.id) < (:at, :before)
-    AND d.id < :top
+WHERE d.state = :state AND (d.created_at, d.id) >= (:since, :edge)
+    AND (d.created_at, d.id) < (:at, :before) AND d.id < :top
     AND (CAST(:client AS TEXT) IS NULL OR l.client = :client)
     AND (CAST(:host AS TEXT) IS NULL OR l.host = :host)
 ORDER BY d.created_at DESC, d.id DESC LIMIT :limit;
@@ -1109,9 +1117,10 @@ JOIN lanes l ON l.id = t.lane_id
 LEFT JOIN hooks h ON h.id = d.hook_id
 WHERE d.id = :delivery_id;
 
--- name: attempts(delivery_id)
+-- The newest, which somebody may have made very many of.
+-- name: attempts(delivery_id, limit)
 SELECT number, manual, started_at, finished_at, outcome, http_status, detail, hint, answer
-FROM attempts WHERE delivery_id = :delivery_id ORDER BY number;
+FROM attempts WHERE delivery_id = :delivery_id ORDER BY number DESC LIMIT :limit;
 
 -- name: credential_state(fingerprint)
 SELECT provider, paused_until, throttles, throttled_at, worked_at, refused_at, probes
@@ -1210,13 +1219,14 @@ WHERE opened_at IS NOT NULL AND destination_id >= 0
     AND (CAST(:client AS TEXT) IS NULL OR client = :client)
 ORDER BY opened_at DESC LIMIT :limit;
 
+-- Of the newest, whosesoever they are.
 -- name: count_exhausted(client, limit)
-SELECT count(*) AS exhausted FROM (
-    SELECT d.id FROM deliveries d
-    JOIN destinations t ON t.id = d.destination_id
-    JOIN lanes l ON l.id = t.lane_id
-    WHERE d.state = 'exhausted' AND (CAST(:client AS TEXT) IS NULL OR l.client = :client)
-    LIMIT :limit) counted;
+SELECT count(*) AS seen,
+    sum(CASE WHEN CAST(:client AS TEXT) IS NULL OR l.client = :client THEN 1 ELSE 0 END) AS exhausted
+FROM (SELECT destination_id FROM deliveries WHERE state = 'exhausted'
+      ORDER BY created_at DESC, id DESC LIMIT :limit) d
+JOIN destinations t ON t.id = d.destination_id
+JOIN lanes l ON l.id = t.lane_id;
 
 -- Sweep: what must not exist
 
@@ -1344,12 +1354,16 @@ DELETE FROM deliveries WHERE subscription_id = :subscription_id AND sequence = :
 -- name: delete_notice(subscription_id, sequence)!
 DELETE FROM events WHERE subscription_id = :subscription_id AND sequence = :sequence;
 
--- Live: what was added of late, in the order of its time, a page at a time.
+-- Live: what was added of late, in the order of its time, a page at a time. All of it is in
+-- the index, for it is read again and again.
 -- name: new_events(at, subscription_id, sequence, limit)
-SELECT e.at, e.subscription_id, e.sequence, s.client
-FROM events e JOIN subscriptions s ON s.id = e.subscription_id
-WHERE (e.at, e.subscription_id, e.sequence) > (:at, :subscription_id, :sequence)
-ORDER BY e.at, e.subscription_id, e.sequence LIMIT :limit;
+SELECT at, subscription_id, sequence FROM events
+WHERE (at, subscription_id, sequence) > (:at, :subscription_id, :sequence)
+ORDER BY at, subscription_id, sequence LIMIT :limit;
+
+-- name: clients_of(ids)
+SELECT s.id, s.client FROM json_each(:ids /*+ ::json */) j CROSS JOIN subscriptions s
+WHERE s.id = CAST(j.key AS BIGINT);
 
 -- name: event_body(subscription_id, sequence)
 SELECT body FROM events WHERE subscription_id = :subscription_id AND sequence = :sequence;

@@ -204,13 +204,20 @@ class Attempt(Shape):
 class DeliveryWithAttempts(Delivery):
     """A delivery and its log."""
 
-    attempts: list[Attempt]
+    attempts: list[Attempt] = Field(description="The newest 100, oldest of these first.")
 
 
 class Replayed(Shape):
-    """How many deliveries a replay has taken, or would take."""
+    """How many deliveries a replay has taken."""
 
     count: int = Field(ge=0)
+
+
+class Counted(Shape):
+    """How many deliveries a replay would take."""
+
+    count: int = Field(ge=0)
+    until: Time = Field(description="They were made before. Give it with the replay.")
 
 
 class Hook(Shape):

@@ -10,6 +10,7 @@ from bridge.api.openapi.about import ABOUT
 from bridge.api.openapi.answers import (
     BatchRefused,
     BatchTaken,
+    Counted,
     DeliveryPage,
     DeliveryWithAttempts,
     Hook,
@@ -156,7 +157,7 @@ CALLS: Mapping[tuple[str, str], Operation] = {
         body_example={"state": ["exhausted"], "dry_run": True},
         answers={
             202: ("So many were taken.", Replayed),
-            200: ("So many there are; nothing was done.", Replayed),
+            200: ("So many there are; nothing was done.", Counted),
         },
         headers=REPLAYED,
         codes=(*STORED, *BODY, *KEYED, "not_ready"),
