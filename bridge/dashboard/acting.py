@@ -11,16 +11,15 @@ from bridge.api.choosing import body_of
 from bridge.api.parts import Parts
 from bridge.api.replaying import ROUTE
 from bridge.dashboard.pages import Pages
-from bridge.dashboard.reading import caller_of
+from bridge.dashboard.reading import CHOICES, caller_of
 from bridge.dashboard.session import Session
-from bridge.events import TYPES
 from bridge.rfc3339 import rfc3339
 from bridge.store.rooms.room import minted_key
 
 Form = Mapping[str, Any]
 REPLAYED = ("state", "since", "until", "host", "client")
 SURE = (*REPLAYED, "limit")
-TESTED = ("callback_url", "type")
+TESTED = ("callback_url", "type", "format")
 
 
 class Acting:
@@ -75,7 +74,7 @@ class Acting:
     async def test(self, _request: Request, session: Session, form: Form) -> Response:
         given = {name: form[name] for name in TESTED if form.get(name)}
         trial = await self._parts.trying.tried(given, caller_of(session))
-        return self._pages.page("test.html", session, given=given, trial=trial, types=TYPES)
+        return self._pages.page("test.html", session, given=given, trial=trial, **CHOICES)
 
 
 def given_of(form: Form, names: Sequence[str]) -> dict[str, Any]:
