@@ -11,10 +11,13 @@ health         health
 checking       check
   findings     what it finds out
 listening      listen
+tailing        tail
+  wording      what is said of an event
 webhooks       sign, verify
 secret         secret new, show
 subscribing    subscribe
 subscriptions  list, show
+  story        what became of one, as lines
 deliveries     retry
 callbacks      callbacks test
 hooks          hooks list, add, remove, test

@@ -22,6 +22,7 @@ from bridge.cli import (
     simple,
     subscribing,
     subscriptions,
+    tailing,
     webhooks,
 )
 from bridge.cli.exits import exit_code, lines, raised_on_purpose
@@ -77,6 +78,7 @@ for command in (
     subscribing.subscribe,
     subscriptions.list_,
     subscriptions.show,
+    tailing.tail,
     deliveries.deliveries,
     deliveries.retry,
     replaying.replay,

@@ -9,6 +9,7 @@ import typer
 from bridge.cli.exits import UsageFault
 from bridge.cli.options import ConfigFile, Dev, Json, Secrets
 from bridge.cli.output import as_json, note, plain, program, say
+from bridge.cli.wording import event_of, spoken
 
 if TYPE_CHECKING:
     from aiohttp import web
@@ -123,20 +124,6 @@ def introduce(url: str, *, verified: bool) -> None:
     note(f"to try it: {program()} subscribe sandbox succeed-10s --callback-url {url}/")
 
 
-def event_of(body: bytes, method: str) -> dict[str, Any] | None:
-    """The event in a body, or in a query string; None if it holds none."""
-    import json
-    from urllib.parse import parse_qsl
-
-    if method == "GET":
-        return dict(parse_qsl(body.decode("utf-8", "replace"))) or None
-    try:
-        event = json.loads(body)
-    except (ValueError, RecursionError):
-        return None
-    return event if isinstance(event, dict) else None
-
-
 def line(told: Mapping[str, Any], body: bytes) -> str:
     """One webhook on one line: proven or not, what of which task, and the result."""
     clock = time.strftime("%H:%M:%S", time.localtime(told["at"]))
@@ -146,14 +133,3 @@ def line(told: Mapping[str, Any], body: bytes) -> str:
     why = [f"({told['reason']})"] if told["verified"] is False else []
     asked = f"{told['method']} {told['path']} → {told['answered']}"
     return " ".join(plain(each) for each in (clock, mark, asked, *said, *why) if each)
-
-
-def spoken(event: Mapping[str, Any]) -> list[str]:
-    """Type, task, and the result's URL or the error, of either format."""
-    inner = event.get("data")
-    data = inner if isinstance(inner, dict) else event
-    result, error = data.get("result"), data.get("error")
-    url = result.get("url") if isinstance(result, dict) else data.get("result_url")
-    message = error.get("message") if isinstance(error, dict) else data.get("error_message")
-    task = f"{data.get('provider')}/{data.get('task_id')}" if data.get("task_id") else ""
-    return [str(each) for each in (event.get("type"), task, url or message) if each]

@@ -12,12 +12,16 @@ from bridge.cli.output import (
     facts,
     note,
     plain,
+    program,
     say,
     say_facts,
+    say_styled,
     say_table,
 )
 
 COLUMNS = ("id", "provider", "task_id", "state", "status", "outcome")
+# What the timeline tells in its own way.
+TOLD = {"timeline", "attempts", "last_poll", "delivery", "error", "hint_url"}
 
 
 def list_(
@@ -82,19 +86,47 @@ def show(
     api_key: ApiKey = None,
     json: Json = False,
 ) -> None:
-    """Show one subscription, or a delivery and its attempts."""
+    """Show what became of a subscription, or of one delivery: each poll and attempt."""
     import asyncio
 
+    from bridge.cli import story
+
     delivery = id_.startswith("msg_")
+    if not delivery and not id_.startswith("sub_"):
+        raise UsageFault(
+            f"{plain(id_)}: ids begin with sub_ or msg_",
+            f"to find a task's: {program()} list --task-id {plain(id_)}",
+        )
     if delivery and wait is not None:
         raise UsageFault("--wait: waits for the end of a subscription, not of a delivery")
-    kind = "deliveries" if delivery else "subscriptions"
-    path = f"/{kind}/{quote(id_, safe='')}"
-    shown = asyncio.run(got(url, api_key, path, waiting(wait), key="id", wait_s=wait or 0))
+    if delivery:
+        path = f"/deliveries/{quote(id_, safe='')}"
+        shown = asyncio.run(got(url, api_key, path, {}, key="attempts"))
+        lines = [*story.delivery_of(shown)]
+    else:
+        told = asyncio.run(followed(url, api_key, id_, wait))
+        lines = [*story.told_of(told)]
+        shown = {**told.pop("subscription"), "timeline": told}
     if json:
         say(as_json(shown))
-    else:
-        say_facts(facts(shown))
+        return
+    say_facts(facts({name: each for name, each in shown.items() if name not in TOLD}))
+    say("")
+    say_styled(*story.laid_out(lines))
+
+
+async def followed(
+    url: str | None, api_key: str | None, id_: str, wait: int | None
+) -> dict[str, Any]:
+    """A subscription's timeline, once it has ended or `wait` seconds are over."""
+    from bridge.cli.reaching import reached
+
+    path = f"/subscriptions/{quote(id_, safe='')}"
+    async with reached(url, api_key) as api:
+        if wait:
+            await api.get(path, waiting(wait), wait_s=wait)
+        answer = await api.get(f"{path}/timeline")
+    return holding("subscription", answer.body)
 
 
 async def got(

@@ -54,7 +54,7 @@ class Connection:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError(f"not the URL of a bridge: {url!r}; write http://host:port")
-        self._url, self._api_key, self._agent = url.rstrip("/"), api_key, agent
+        self.url, self._api_key, self._agent = url.rstrip("/"), api_key, agent
         self._retry_for_s = retry_for_s
         self._dice, self._now, self._sleep = dice, now, sleep
         self._opened: aiohttp.ClientSession | None = None
@@ -148,16 +148,16 @@ class Connection:
                 asyncio.timeout(ANSWER_S + wait_s),
                 self._session().request(
                     method,
-                    self._url + path,
+                    self.url + path,
                     allow_redirects=False,  # the key is for this bridge alone
                     **request,
                 ) as response,
             ):
                 cut = await read_into(kept, response, MOST_BYTES)
         except failures() as error:
-            raise unreachable(self._url, error) from error
+            raise unreachable(self.url, error) from error
         told = None if cut else bytes(kept)
-        return reply(self._url, response.status, told, response.headers)
+        return reply(self.url, response.status, told, response.headers)
 
     async def messages(
         self, path: str, on_change: Change = unheeded
@@ -191,16 +191,16 @@ class Connection:
         try:
             async with asyncio.timeout(ANSWER_S):
                 response = await self._session().get(
-                    self._url + path, headers=plain, allow_redirects=False
+                    self.url + path, headers=plain, allow_redirects=False
                 )
                 if response.status == 200 and response.content_type == sse.MEDIA_TYPE:
                     return response
                 async with response:
                     told = await response.content.read(REFUSAL_BYTES)
         except failures() as error:
-            raise unreachable(self._url, error) from error
-        reply(self._url, response.status, told, response.headers)
-        raise NotABridge(self._url, response.status)
+            raise unreachable(self.url, error) from error
+        reply(self.url, response.status, told, response.headers)
+        raise NotABridge(self.url, response.status)
 
     async def _read(self, response: "aiohttp.ClientResponse") -> AsyncIterator[sse.Message]:
         """To its end, which is an error."""
@@ -211,13 +211,13 @@ class Connection:
                     async with asyncio.timeout(SILENT_S):
                         piece = await response.content.readany()
                 except failures() as error:
-                    raise unreachable(self._url, error) from error
+                    raise unreachable(self.url, error) from error
                 for message in reader.feed(piece):
                     if message.event == ENDED:
                         told = json.loads(message.data)
                         raise StreamEnded(told["reason"], told["detail"])
                     yield message
-        raise Unreachable(self._url, "the stream broke off")
+        raise Unreachable(self.url, "the stream broke off")
 
     def _session(self) -> "aiohttp.ClientSession":
         """Opened by the first question, in whose loop it then is."""
