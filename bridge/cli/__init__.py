@@ -11,6 +11,7 @@ health         health
 checking       check
   findings     what it finds out
 listening      listen
+  forwarding   a webhook sent on
 tailing        tail
   wording      what is said of an event
 webhooks       sign, verify
