@@ -32,6 +32,7 @@ configuration  which configuration a command works with
 proving        which signing secrets
 reaching       which running bridge, with which API key
 trying         questions to a provider
+completing     words that a shell completes
 files          SQLite files, from outside
 reference      the tables of docs/cli.md
 

@@ -46,7 +46,6 @@ class Commands(TyperGroup):
 app = typer.Typer(
     name="poll-bridge",
     cls=Commands,
-    add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # help is text: quick, and the same in a log as on a terminal

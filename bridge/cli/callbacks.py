@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from bridge.cli import completing
 from bridge.cli.calling import (
     Auth,
     Format,
@@ -32,7 +33,12 @@ def tried(
     *,
     type_: Annotated[
         str | None,
-        typer.Option("--type", metavar="TYPE", help="Default: task.succeeded."),
+        typer.Option(
+            "--type",
+            metavar="TYPE",
+            autocompletion=completing.event_types,
+            help="Default: task.succeeded.",
+        ),
     ] = None,
     format_: Format = None,
     method: Method = None,

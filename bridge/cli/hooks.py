@@ -5,6 +5,7 @@ from urllib.parse import quote
 
 import typer
 
+from bridge.cli import completing
 from bridge.cli.callbacks import WAIT_S, say_trial
 from bridge.cli.calling import (
     Auth,
@@ -73,10 +74,19 @@ def add(
     *,
     event: Annotated[
         list[str] | None,
-        typer.Option(metavar="TYPE", help="May be repeated. Default: task.ended."),
+        typer.Option(
+            metavar="TYPE",
+            autocompletion=completing.event_types,
+            help="May be repeated. Default: task.ended.",
+        ),
     ] = None,
     provider: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Only tasks of this one.")
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            autocompletion=completing.provider_names,
+            help="Only tasks of this one.",
+        ),
     ] = None,
     format_: Format = None,
     method: Method = None,
@@ -144,6 +154,7 @@ def tried(
         typer.Option(
             "--type",
             metavar="TYPE",
+            autocompletion=completing.event_types,
             help="Default: task.succeeded, or one that the hook is told of.",
         ),
     ] = None,

@@ -6,6 +6,7 @@ from urllib.parse import quote
 
 import typer
 
+from bridge.cli import completing
 from bridge.cli.exits import CommandFailed, Exit, UsageFault
 from bridge.cli.options import ApiKey, ConfigFile, Dev, Json, Params, Url, pairs
 from bridge.cli.output import as_json, facts, note, plain, say, say_facts, say_table
@@ -36,7 +37,12 @@ def list_(*, json: Json = False, config: ConfigFile = None, dev: Dev = False) ->
 @app.command()
 def show(
     name: Annotated[
-        str, typer.Argument(metavar="NAME", help="A configured provider, or a preset.")
+        str,
+        typer.Argument(
+            metavar="NAME",
+            autocompletion=completing.provider_names,
+            help="A configured provider, or a preset.",
+        ),
     ],
     *,
     learned: Annotated[
@@ -98,7 +104,11 @@ def try_(
     provider: Annotated[
         str,
         typer.Option(
-            "--provider", "-p", metavar="NAME", help="A configured provider, or a preset."
+            "--provider",
+            "-p",
+            metavar="NAME",
+            autocompletion=completing.provider_names,
+            help="A configured provider, or a preset.",
         ),
     ],
     key: Annotated[

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from bridge.cli import completing
 from bridge.cli.deliveries import Client, Host, Since, Subscription, Until, filters
 from bridge.cli.exits import CommandFailed, UsageFault
 from bridge.cli.options import ApiKey, Json, Url
@@ -20,6 +21,7 @@ def replay(
         list[str] | None,
         typer.Option(
             metavar="STATE",
+            autocompletion=completing.delivery_states,
             help="exhausted, gone, presumed, accepted, retrying or waiting; may be "
             "repeated. Default: exhausted.",
         ),

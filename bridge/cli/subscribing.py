@@ -5,6 +5,7 @@ from urllib.parse import quote
 
 import typer
 
+from bridge.cli import completing
 from bridge.cli.calling import (
     Auth,
     Format,
@@ -23,7 +24,14 @@ from bridge.errors import ClientError
 
 
 def subscribe(
-    provider: Annotated[str, typer.Argument(metavar="PROVIDER", help="Who runs the task.")],
+    provider: Annotated[
+        str,
+        typer.Argument(
+            metavar="PROVIDER",
+            autocompletion=completing.provider_names,
+            help="Who runs the task.",
+        ),
+    ],
     task_id: Annotated[
         str, typer.Argument(metavar="TASK_ID", help="The id the provider gave it.")
     ],
@@ -34,7 +42,11 @@ def subscribe(
     ] = None,
     event: Annotated[
         list[str] | None,
-        typer.Option(metavar="TYPE", help="May be repeated. Default: task.ended."),
+        typer.Option(
+            metavar="TYPE",
+            autocompletion=completing.event_types,
+            help="May be repeated. Default: task.ended.",
+        ),
     ] = None,
     metadata: Annotated[
         str | None, typer.Option(metavar="JSON", help="Comes back in every event.")

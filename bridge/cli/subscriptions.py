@@ -5,6 +5,7 @@ from urllib.parse import quote
 
 import typer
 
+from bridge.cli import completing
 from bridge.cli.exits import CommandFailed, UsageFault
 from bridge.cli.options import ApiKey, Json, Limit, Url, Wait
 from bridge.cli.output import (
@@ -27,22 +28,36 @@ TOLD = {"timeline", "attempts", "last_poll", "delivery", "error", "hint_url"}
 def list_(
     *,
     state: Annotated[
-        str | None, typer.Option(metavar="STATE", help="active, ended or stopped.")
+        str | None,
+        typer.Option(
+            metavar="STATE",
+            autocompletion=completing.subscription_states,
+            help="active, ended or stopped.",
+        ),
     ] = None,
     status: Annotated[
         str | None,
         typer.Option(
-            metavar="STATUS", help="What the provider said: running, succeeded, …"
+            metavar="STATUS",
+            autocompletion=completing.statuses,
+            help="What the provider said: running, succeeded, …",
         ),
     ] = None,
     outcome: Annotated[
         str | None,
         typer.Option(
-            metavar="OUTCOME", help="How it ended: succeeded, failed, timed_out, …"
+            metavar="OUTCOME",
+            autocompletion=completing.outcomes,
+            help="How it ended: succeeded, failed, timed_out, …",
         ),
     ] = None,
     provider: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Only this provider's.")
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            autocompletion=completing.provider_names,
+            help="Only this provider's.",
+        ),
     ] = None,
     task_id: Annotated[
         str | None, typer.Option(metavar="ID", help="Only this task's.")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bridge.cli import completing
 from bridge.cli.exits import UsageFault
 from bridge.cli.options import ApiKey, Json, Url
 from bridge.cli.output import as_json, note, program, say, say_styled
@@ -22,13 +23,18 @@ def tail(
     *,
     provider: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME", help="Only of this provider; may be repeated."),
+        typer.Option(
+            metavar="NAME",
+            autocompletion=completing.provider_names,
+            help="Only of this provider; may be repeated.",
+        ),
     ] = None,
     type_: Annotated[
         list[str] | None,
         typer.Option(
             "--type",
             metavar="TYPE",
+            autocompletion=completing.event_types,
             help="Only of this type; may be repeated. task.ended: all six ends.",
         ),
     ] = None,
