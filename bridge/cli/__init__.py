@@ -4,6 +4,7 @@ app            the commands, and the process's edge: errors → lines and an exi
 exits          the exit codes
 options        options that several commands have
 output         text and JSON out
+progress       how far something is
 
 serving        serve
 simple         demo, version
@@ -32,6 +33,7 @@ configuration  which configuration a command works with
 proving        which signing secrets
 reaching       which running bridge, with which API key
 trying         questions to a provider
+  decided      why an answer means what it means
 completing     words that a shell completes
 files          SQLite files, from outside
 reference      the tables of docs/cli.md

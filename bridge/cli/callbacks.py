@@ -19,6 +19,7 @@ from bridge.cli.calling import (
 from bridge.cli.exits import CommandFailed
 from bridge.cli.options import ApiKey, Json, Url
 from bridge.cli.output import as_json, facts, note, plain, say, say_facts
+from bridge.cli.progress import working
 
 WAIT_S = 60  # the bridge's own deadline for an attempt, and more
 
@@ -68,7 +69,8 @@ def tried(
             robot_keyword=robot_keyword,
         ),
     }
-    told = asyncio.run(answered(url, api_key, present(body)))
+    with working("waiting for the receiver", json=json):
+        told = asyncio.run(answered(url, api_key, present(body)))
     say_trial(told, json=json)
 
 

@@ -21,6 +21,7 @@ from bridge.cli.calling import (
 from bridge.cli.exits import UsageFault
 from bridge.cli.options import ApiKey, Json, Limit, Url
 from bridge.cli.output import as_json, facts, note, plain, say, say_facts, say_table
+from bridge.cli.progress import working
 
 COLUMNS = ("id", "url", "events", "provider", "format", "created_at")
 
@@ -169,7 +170,8 @@ def tried(
     import asyncio
 
     path, body = f"{path_of(hook_id)}/test", present({"type": type_})
-    told = asyncio.run(posted(url, api_key, path, body, key="attempt", wait_s=WAIT_S))
+    with working("waiting for the receiver", json=json):
+        told = asyncio.run(posted(url, api_key, path, body, key="attempt", wait_s=WAIT_S))
     say_trial(told, json=json)
 
 

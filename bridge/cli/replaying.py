@@ -11,6 +11,7 @@ from bridge.cli.deliveries import Client, Host, Since, Subscription, Until, filt
 from bridge.cli.exits import CommandFailed, UsageFault
 from bridge.cli.options import ApiKey, Json, Url
 from bridge.cli.output import as_json, note, program, say
+from bridge.cli.progress import working
 
 REPLAY_S = 600.0  # for very many; what was taken by then stays taken
 
@@ -49,9 +50,12 @@ def replay(
     body = {name: value for name, value in wanted.items() if value is not None}
     counted: int | None = None
     if dry_run or not yes:
-        counted = asyncio.run(replayed(url, api_key, body | {"dry_run": True}))
+        with working("counting", json=json):
+            counted = asyncio.run(replayed(url, api_key, body | {"dry_run": True}))
     if not dry_run and (yes or confirmed(counted or 0)):
-        counted = asyncio.run(replayed(url, api_key, body))
+        many = "them" if counted is None else f"{counted:,} deliveries"
+        with working(f"having {many} tried once more", json=json):
+            counted = asyncio.run(replayed(url, api_key, body))
     if json:
         say(as_json({"count": counted}))
     else:

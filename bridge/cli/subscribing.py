@@ -19,6 +19,7 @@ from bridge.cli.calling import (
 from bridge.cli.exits import CommandFailed, UsageFault, exit_code
 from bridge.cli.options import ApiKey, Json, Params, Url, Wait, pairs
 from bridge.cli.output import as_json, facts, note, plain, program, say, say_facts
+from bridge.cli.progress import working
 from bridge.cli.subscriptions import holding, waiting
 from bridge.errors import ClientError
 
@@ -106,7 +107,8 @@ def subscribe(
         ),
     }
     headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
-    subscription = asyncio.run(subscribed(url, api_key, present(body), headers, wait))
+    with working("waiting for the end", json=json or not wait):
+        subscription = asyncio.run(subscribed(url, api_key, present(body), headers, wait))
     if json:
         say(as_json(subscription))
         return

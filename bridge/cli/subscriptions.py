@@ -19,6 +19,7 @@ from bridge.cli.output import (
     say_styled,
     say_table,
 )
+from bridge.cli.progress import working
 
 COLUMNS = ("id", "provider", "task_id", "state", "status", "outcome")
 # What the timeline tells in its own way.
@@ -119,7 +120,8 @@ def show(
         shown = asyncio.run(got(url, api_key, path, {}, key="attempts"))
         lines = [*story.delivery_of(shown)]
     else:
-        told = asyncio.run(followed(url, api_key, id_, wait))
+        with working("waiting for the end", json=json or not wait):
+            told = asyncio.run(followed(url, api_key, id_, wait))
         lines = [*story.told_of(told)]
         shown = {**told.pop("subscription"), "timeline": told}
     if json:
