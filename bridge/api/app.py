@@ -66,6 +66,7 @@ def create_app(deps: Deps, more: Callable[[Parts], Paths] = nothing_more) -> Sta
             "GET": closed(subscriptions.get),
             "DELETE": closed(subscriptions.stop),
         },
+        "/subscriptions/{id}/timeline": {"GET": closed(subscriptions.timeline)},
         "/subscribe/batch": {"POST": closed(subscribing.batch)},
         "/deliveries": {"GET": closed(deliveries.list)},
         "/deliveries/retry": {"POST": closed(replaying.replay)},

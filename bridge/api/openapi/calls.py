@@ -20,6 +20,7 @@ from bridge.api.openapi.answers import (
     SampleBody,
     Subscription,
     SubscriptionPage,
+    Timeline,
     Trial,
 )
 from bridge.api.openapi.operation import Operation, schema_of
@@ -138,6 +139,15 @@ CALLS: Mapping[tuple[str, str], Operation] = {
         summary="Stop one",
         parameters=[SUBSCRIPTION],
         answers={204: ("It is stopped, or was already.", None)},
+        codes=(*STORED, "subscription_not_found"),
+    ),
+    ("/subscriptions/{id}/timeline", "GET"): Operation(
+        id="getTimeline",
+        tag="subscriptions",
+        summary="Read all that became of one",
+        description="How often its task was polled, what was told of it, and each attempt.",
+        parameters=[SUBSCRIPTION],
+        answers={200: ("As it is now.", Timeline)},
         codes=(*STORED, "subscription_not_found"),
     ),
     ("/deliveries", "GET"): Operation(
