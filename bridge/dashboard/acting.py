@@ -28,10 +28,20 @@ class Acting:
     ) -> None:
         self._parts, self._pages, self._mint = parts, pages, mint
 
-    async def stop(self, request: Request, session: Session, _form: Form) -> Response:
+    async def stop(self, request: Request, session: Session, form: Form) -> Response:
+        """What has ended can only be kept from being told any more."""
         subscription_id = request.path_params["id"]
         await self._parts.subscriptions.end_wish(subscription_id, caller_of(session))
-        return self._pages.see(f"/subscriptions/{subscription_id}", done="stopped")
+        done = "dropped" if form.get("ended") else "stopped"
+        return self._pages.see(f"/subscriptions/{subscription_id}", done=done)
+
+    async def try_call(self, request: Request, session: Session, _form: Form) -> Response:
+        """Send a test as this subscription is called, and show what came of it."""
+        subscription_id, caller = request.path_params["id"], caller_of(session)
+        trial = await self._parts.trying.tried_for(subscription_id, caller)
+        return self._pages.page(
+            "trial.html", session, subscription_id=subscription_id, trial=trial
+        )
 
     async def retry(self, request: Request, session: Session, form: Form) -> Response:
         message_id = request.path_params["id"]

@@ -16,6 +16,11 @@ ON CONFLICT (name) DO UPDATE SET value = excluded.value;
 -- name: add_meta(name, value)!
 INSERT INTO meta (name, value) VALUES (:name, :value) ON CONFLICT (name) DO NOTHING;
 
+-- By bytes, whatever the order of the database's language.
+-- name: forget_meta(first, last)!
+DELETE FROM meta
+WHERE name /*+ COLLATE "C" */ >= :first AND name /*+ COLLATE "C" */ < :last;
+
 -- Holds up whoever else is about to change it, until the commit.
 -- name: lock_meta(name)
 SELECT value FROM meta WHERE name = :name
@@ -225,6 +230,11 @@ LIMIT :limit
 -- name: find_subscription(key, client)
 SELECT id, key, client, watch_id, state FROM subscriptions
 WHERE key = :key AND client <> '' AND (CAST(:client AS TEXT) IS NULL OR client = :client);
+
+-- name: view_call(subscription_id)
+SELECT s.client, s.events, s.method, s.format, s.sealed, t.sealed AS destination
+FROM subscriptions s JOIN destinations t ON t.id = s.destination_id
+WHERE s.id = :subscription_id;
 
 -- name: stop_subscription(subscription_id, now)
 UPDATE subscriptions
@@ -1218,6 +1228,32 @@ WHERE opened_at IS NOT NULL AND destination_id >= 0
     AND (first_at IS NOT NULL OR retry_at IS NOT NULL)
     AND (CAST(:client AS TEXT) IS NULL OR client = :client)
 ORDER BY opened_at DESC LIMIT :limit;
+
+-- Hosts by the newest deliveries of that state, whosesoever they are.
+-- name: troubled_hosts(client, state, limit)
+SELECT g.client, g.host, g.deliveries, g.since, n.last_outcome, n.hint,
+    (SELECT http_status FROM attempts WHERE delivery_id = g.newest AND finished_at IS NOT NULL
+     ORDER BY number DESC LIMIT 1) AS http_status
+FROM (
+    SELECT f.client, f.host, count(*) AS deliveries, min(f.created_at) AS since, max(f.id) AS newest
+    FROM (
+        SELECT d.id, d.created_at, l.client, l.host
+        FROM (SELECT id, created_at, destination_id FROM deliveries WHERE state = :state
+              ORDER BY created_at DESC, id DESC LIMIT :limit) d
+        JOIN destinations t ON t.id = d.destination_id
+        JOIN lanes l ON l.id = t.lane_id
+        WHERE CAST(:client AS TEXT) IS NULL OR l.client = :client) f
+    GROUP BY f.client, f.host) g
+JOIN deliveries n ON n.id = g.newest
+ORDER BY g.deliveries DESC, g.newest DESC;
+
+-- name: refused_keys(client)
+SELECT c.provider, count(*) AS refused, min(c.refused_at) AS since FROM credentials c
+WHERE c.own = 1 AND c.probes > 0 AND EXISTS (
+    SELECT 1 FROM poll_schedule p JOIN subscriptions s ON s.watch_id = p.watch_id
+    WHERE p.credential_id = c.id AND s.state = 'active'
+        AND (CAST(:client AS TEXT) IS NULL OR s.client = :client))
+GROUP BY c.provider ORDER BY c.provider;
 
 -- Of the newest, whosesoever they are.
 -- name: count_exhausted(client, limit)
