@@ -172,6 +172,7 @@ class Dispatcher:
                 message_id=claimed.message_id,
                 secrets=secrets,
                 at=self._clock.wall(),
+                traceparent=claimed.traceparent,
             )
         except Exception:
             log.exception("work.failed", loop="dispatcher", message=claimed.message_id)
