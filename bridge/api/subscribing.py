@@ -198,6 +198,7 @@ class Subscribing:
         if is_new(done):
             self._deps.wake_poller()
             if done.subscription.state is SubscriptionState.ENDED:
+                self._deps.bell.ring([done.subscription.id.removeprefix("sub_")])
                 self._deps.wake_dispatcher()
         return done
 
