@@ -90,12 +90,30 @@ def run(flags: dict[str, str | None], *, dev: bool, abandon: bool) -> None:
     database = str(redacted(config)["database"])
     welcomed = partial(welcome, database=database, dashboard=config.dashboard)
     ready = welcomed if dev else logged
-    with asyncio.Runner(loop_factory=quick_loop()) as runner:
+    with told_where(), asyncio.Runner(loop_factory=quick_loop()) as runner:
         runner.run(
             service.serve(
                 config, reload=reload, abandon=abandon, on_ready=settled_then(ready)
             )
         )
+
+
+@contextlib.contextmanager
+def told_where() -> Iterator[None]:
+    """A bug ends the process. The log says where it is, and not its words, which can hold
+    secrets; `--debug` shows them.
+    """
+    try:
+        yield
+    except Exception as error:
+        from structlog import get_logger
+
+        from bridge.cli.exits import Exit, raised_on_purpose
+
+        if raised_on_purpose(error) or "--debug" in sys.argv[1:2]:
+            raise
+        get_logger(__name__).critical("service.crashed", exc_info=error)
+        raise typer.Exit(Exit.FAILED) from None
 
 
 def settled_then(announce: Announcement) -> Announcement:

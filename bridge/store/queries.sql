@@ -131,7 +131,7 @@ SELECT id FROM watches WHERE id = :watch_id
 UPDATE watches
 SET ended_at = NULL, memory_until = NULL, answer = NULL, untold = 0, status = NULL, progress = NULL,
     outcome = NULL, http_status = NULL, detail = NULL, outcome_since = NULL, outcome_from = NULL,
-    created_at = :now
+    seen = NULL, created_at = :now
 WHERE id = :watch_id;
 
 -- name: schedule_watch(watch_id, credential_id, share, next_at, claim_no, born_at, updates, raw)!
@@ -409,9 +409,11 @@ SET born_at = coalesce(:born_at, born_at),
 WHERE watch_id = :watch_id AND claim_no = :claim_no
 RETURNING next_at;
 
--- name: record_observation(watch_id, status, progress, outcome, http_status, detail, now, claim_no, model, submitted_at)!
+-- name: record_observation(watch_id, status, progress, outcome, http_status, detail, now, claim_no, model, submitted_at, line, most)!
 UPDATE watches
-SET outcome_since = CASE WHEN outcome = :outcome THEN outcome_since ELSE :now END,
+SET seen = CASE WHEN (outcome = :outcome AND coalesce(:status, status, '') = coalesce(status, '')) OR length(seen) > :most
+        THEN seen ELSE coalesce(seen, '') || :line END,
+    outcome_since = CASE WHEN outcome = :outcome THEN outcome_since ELSE :now END,
     outcome_from = CASE WHEN outcome = :outcome THEN outcome_from ELSE :claim_no END,
     outcome = :outcome, http_status = :http_status, detail = :detail,
     status = coalesce(:status, status), progress = coalesce(:progress, progress),
@@ -1046,7 +1048,7 @@ SELECT s.id, s.key, s.client, s.events, s.state, s.outcome, s.created_at, s.dead
     s.sealed, s.destination_id, t.sealed AS destination, t.gone_at, w.provider, w.task_id,
     CASE WHEN s.state = 'ended' THEN s.status ELSE w.status END AS status,
     w.progress, w.outcome AS poll_outcome, w.http_status, w.detail,
-    w.outcome_since, w.outcome_from, w.polls, w.polled_at AS last_polled_at, p.next_at, p.claim_no,
+    w.outcome_since, w.outcome_from, w.polls, w.polled_at AS last_polled_at, w.seen, p.next_at, p.claim_no,
     p.polled_at, c.paused_until, e.body AS event, s.updates
 FROM subscriptions s
 JOIN watches w ON w.id = s.watch_id

@@ -8,8 +8,12 @@ import sys
 from pathlib import Path
 
 import pytest
+import structlog
+import typer
+from structlog.testing import capture_logs
 
-from bridge.cli.serving import quick_loop, welcome
+from bridge.cli.serving import quick_loop, told_where, welcome
+from bridge.errors import ConfigError
 from tests.cli.commands import Bridge, environment, finished, invoke
 from tests.settings import ENOUGH
 
@@ -198,3 +202,20 @@ def test_without_uvloop_it_runs_as_well(monkeypatch: pytest.MonkeyPatch) -> None
     assert quick_loop() is not None
     monkeypatch.setitem(sys.modules, "uvloop", None)
     assert quick_loop() is None
+
+
+@pytest.mark.parametrize("debug", [False, True])
+def test_a_bug_ends_it_and_says_where_but_not_what(
+    monkeypatch: pytest.MonkeyPatch, debug: bool
+) -> None:
+    """Unless who started it wants to see all."""
+    former = structlog.get_config()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger("debug"))
+    monkeypatch.setattr("sys.argv", ["poll-bridge", "--debug" if debug else "serve"])
+    ends = pytest.raises(KeyError if debug else typer.Exit)
+    with capture_logs() as lines, ends, told_where():
+        raise KeyError("a secret")
+    structlog.configure(**former)
+    assert [line["event"] for line in lines] == ([] if debug else ["service.crashed"])
+    with pytest.raises(ConfigError), told_where():
+        raise ConfigError("listen: taken")

@@ -58,6 +58,9 @@ class Problem(Shape):
     detail: str
     code: Literal[tuple(CODES)]  # type: ignore[valid-type]
     errors: list[FieldProblem] = Field([], description="All that are wrong, if any is.")
+    request_id: str | None = Field(
+        None, description="The `X-Request-Id` of the answer; not where it was no HTTP."
+    )
     reasons: dict[str, str] = Field({}, description="Only of `/readyz`: why, by part.")
     stalled: dict[str, int] = Field(
         {}, description="Only of `/livez`: for how many seconds each loop has stood still."

@@ -24,7 +24,7 @@ from bridge.api.openapi.answers import (
     Trial,
 )
 from bridge.api.openapi.operation import Operation, schema_of
-from bridge.api.openapi.parameters import IDEMPOTENCY, OWN_KEY, in_path, in_query
+from bridge.api.openapi.parameters import IDEMPOTENCY, OWN_KEY, TRACE, in_path, in_query
 from bridge.api.openapi.refusals import BODY, CLOSED, STORED
 from bridge.api.openapi.told import EVENT, callbacks
 from bridge.api.subscribing import BATCH_ITEMS
@@ -56,7 +56,7 @@ def subscribe(id_: str) -> Operation:
         summary="Watch a task",
         description="202 means: on disk. An identical request finds its subscription, for "
         'a day after the end too. `""` and null mean that a field is absent.',
-        parameters=[*in_query(query.WAITING), IDEMPOTENCY, OWN_KEY],
+        parameters=[*in_query(query.WAITING), IDEMPOTENCY, OWN_KEY, TRACE],
         body=SubscribeBody,
         body_example=ASKED,
         answers={
@@ -90,7 +90,7 @@ CALLS: Mapping[tuple[str, str], Operation] = {
         tag="subscriptions",
         summary="Watch many tasks",
         description="Each is judged by itself: one that is refused harms no other.",
-        parameters=[IDEMPOTENCY, OWN_KEY],
+        parameters=[IDEMPOTENCY, OWN_KEY, TRACE],
         body={
             "anyOf": [
                 BATCH,
