@@ -815,7 +815,8 @@ SET probing = 1, throttles = :throttles, silences = 0, silent_id = NULL, opened_
     paused_until = CASE WHEN paused_until > :paused_until THEN paused_until ELSE :paused_until END
 WHERE id = :lane_id;
 
--- A lane that was throttled is free at once; one that was silent lets more and more go.
+-- A lane that was throttled is free at once; one that was silent lets more and more go. The
+-- ids stand here twice: a plan that was made among few lanes would read them all.
 -- name: calm_lanes(lane_id, destination_id, answered, whole)
 WITH uneasy (id) AS (
     SELECT id FROM lanes
@@ -833,7 +834,8 @@ SET suspect_id = NULL, throttles = 0,
     silences = CASE WHEN :answered = 0 THEN silences ELSE 0 END,
     silent_id = CASE WHEN :answered = 0 THEN silent_id END,
     opened_at = CASE WHEN :answered = 0 THEN opened_at END
-WHERE id IN (SELECT id FROM uneasy)
+WHERE id IN (:lane_id, (SELECT lane_id FROM destinations WHERE id = :destination_id))
+    AND id IN (SELECT id FROM uneasy)
 RETURNING probing;
 
 -- name: count_silence(destination_id, begun_at)
