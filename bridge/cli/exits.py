@@ -69,7 +69,7 @@ def exit_code(error: BridgeError) -> Exit:
 def lines(error: BridgeError) -> Sequence[str]:
     """What there is to say, each with what it is about."""
     if isinstance(error, StoreLocked):
-        return (f"database: {error}", "That has to be stopped, or done, before this.")
+        return (f"database: {error}; that has to be stopped, or done, first",)
     if isinstance(error, StoreUnavailable):
         return (f"database: {error}",)
     if isinstance(error, SealBroken):
