@@ -145,5 +145,5 @@ def assembled(deps: Deps, paths: Paths) -> Starlette:
 
 def no_such_path(path: str, known: Paths) -> RequestError:
     near = difflib.get_close_matches(path[:PATH_SHOWN], known, n=1)
-    detail = f"did you mean {near[0]}?" if near else "see the documentation for its paths"
+    detail = f"did you mean {near[0]}?" if near else "all paths are listed at /docs"
     return RequestError("not_found", detail)

@@ -58,6 +58,9 @@ class Problem(Shape):
     detail: str
     code: Literal[tuple(CODES)]  # type: ignore[valid-type]
     errors: list[FieldProblem] = Field([], description="All that are wrong, if any is.")
+    request_id: str | None = Field(
+        None, description="The `X-Request-Id` of the answer; not where it was no HTTP."
+    )
     reasons: dict[str, str] = Field({}, description="Only of `/readyz`: why, by part.")
     stalled: dict[str, int] = Field(
         {}, description="Only of `/livez`: for how many seconds each loop has stood still."
@@ -204,7 +207,7 @@ class Attempt(Shape):
 class DeliveryWithAttempts(Delivery):
     """A delivery and its log."""
 
-    attempts: list[Attempt]
+    attempts: list[Attempt] = Field(description="The newest 100, oldest of these first.")
 
 
 class Update(Shape):
@@ -228,9 +231,16 @@ class Timeline(Shape):
 
 
 class Replayed(Shape):
-    """How many deliveries a replay has taken, or would take."""
+    """How many deliveries a replay has taken."""
 
     count: int = Field(ge=0)
+
+
+class Counted(Shape):
+    """How many deliveries a replay would take."""
+
+    count: int = Field(ge=0)
+    until: Time = Field(description="They were made before. Give it with the replay.")
 
 
 class Hook(Shape):
