@@ -8,6 +8,7 @@ from bridge.errors import (
     ClientError,
     ConfigError,
     SealBroken,
+    StoreLocked,
     StoreUnavailable,
 )
 
@@ -67,6 +68,8 @@ def exit_code(error: BridgeError) -> Exit:
 
 def lines(error: BridgeError) -> Sequence[str]:
     """What there is to say, each with what it is about."""
+    if isinstance(error, StoreLocked):
+        return (f"database: {error}; that has to be stopped, or done, first",)
     if isinstance(error, StoreUnavailable):
         return (f"database: {error}",)
     if isinstance(error, SealBroken):
