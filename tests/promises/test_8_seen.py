@@ -120,7 +120,7 @@ async def visit(world: World) -> None:
     async with aiohttp.ClientSession(node.url, cookie_jar=jar) as http:
 
         async def page(method: str, path: str, **form: str) -> tuple[int, str]:
-            options = {"data": form} if form else {}
+            options: Any = {"data": form} if form else {}
             async with http.request(method, f"/dashboard{path}", **options) as answer:
                 return answer.status, await answer.text()
 
@@ -146,7 +146,7 @@ async def misuse(world: World) -> None:
     marks, node = world.marks, world.node
     shown = await node.subscription(world.subscribed[-1])
     marks.made["hint token"] = shown["hint_url"].rpartition("/")[2]
-    asked = (
+    asked: tuple[tuple[str, str, dict[str, Any]], ...] = (
         ("GET", f"/subscriptions?task_id={marks('query')}", {}),
         ("GET", f"/{marks('path')}", {}),
         ("POST", f"/hints/{marks.made['hint token']}", {}),
