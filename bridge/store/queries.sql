@@ -1005,6 +1005,13 @@ SELECT history FROM durations WHERE provider = :provider AND model = :model
 -- name: set_durations(provider, model, history, now)!
 UPDATE durations SET history = :history, updated_at = :now WHERE provider = :provider AND model = :model;
 
+-- name: drop_durations(provider, model)!
+DELETE FROM durations WHERE provider = :provider AND model = :model;
+
+-- Those of all models of a provider stay.
+-- name: prune_durations(before)!
+DELETE FROM durations WHERE updated_at < :before AND model <> '';
+
 -- name: new_durations(since)
 SELECT provider, model, history FROM durations WHERE updated_at >= :since;
 
