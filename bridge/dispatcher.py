@@ -10,6 +10,7 @@ from random import Random
 import structlog
 
 from bridge import lanes, retry
+from bridge.bell import to_nobody
 from bridge.breaker import Breaker, silent
 from bridge.clock import Clock
 from bridge.errors import StoreUnavailable
@@ -39,7 +40,9 @@ log = structlog.get_logger(__name__)
 
 
 class Dispatcher:
-    """One node's attempts, no more at a time than `Flight` lets begin."""
+    """One node's attempts, no more at a time than `Flight` lets begin. `over` is told of
+    subscriptions of which an attempt has closed a delivery.
+    """
 
     def __init__(
         self,
@@ -55,6 +58,7 @@ class Dispatcher:
         metrics: Metrics,
         slots: int = 256,
         host_slots: int = 16,
+        over: Callable[[Sequence[str]], None] = to_nobody,
     ) -> None:
         self._store, self.sender, self._secrets = store, sender, secrets
         self._schedule, self._timeout_s = schedule, timeout_s
@@ -62,6 +66,7 @@ class Dispatcher:
         self._attempts = cache(metrics.attempts.labels)
         self._closed = cache(metrics.deliveries.labels)
         self._lag = metrics.scheduler_lag.labels("dispatcher")
+        self._over = over
         self._flight = Flight(slots=slots, host_slots=host_slots)
         self._freed = asyncio.Event()
         self.stopping = asyncio.Event()
@@ -175,6 +180,7 @@ class Dispatcher:
                 message_id=claimed.message_id,
                 secrets=secrets,
                 at=self._clock.wall(),
+                traceparent=claimed.traceparent,
             )
         except Exception:
             log.exception("work.failed", loop="dispatcher", message=claimed.message_id)
@@ -217,6 +223,7 @@ class Dispatcher:
         now = self._clock.now()
         if verdict.state in CLOSED:
             self._closed(verdict.state.value).inc()
+            self._over([claimed.subscription_id.removeprefix("sub_")])
         if verdict.state is DeliveryState.ACCEPTED:
             self._metrics.delivery_lag.observe(max(now - claimed.created_at, 0.0))
         log.info(

@@ -12,12 +12,14 @@ from bridge.dashboard import charts
 from bridge.dashboard.pages import Pages
 from bridge.dashboard.session import Session
 from bridge.events import TYPES
+from bridge.formats import FORMATS
 from bridge.model import DeliveryState, Outcome, SubscriptionState
 from bridge.store import DeliveryFilter, SubscriptionFilter
-from bridge.store.figures import COUNTED, EXHAUSTED
+from bridge.store.figures import COUNTED
 from bridge.store.reading import NEWEST
 
 PAGE = 25
+CHOICES: dict[str, Any] = {"types": TYPES, "formats": FORMATS}
 DONE = {
     "retried": "One more attempt will be made at once.",
     "stopped": "It is stopped: nothing more is polled for it or sent.",
@@ -44,7 +46,7 @@ class Reading:
             seen=seen,
             total=total,
             at_least="+" if total >= COUNTED else "",
-            lost_more="+" if seen.exhausted >= EXHAUSTED else "",
+            lost_more="+" if seen.more_exhausted else "",
             ends=charts.ends_chart(seen.ends, now),
             detection=charts.lag_chart(
                 [(lag.at, lag.detection_s) for lag in seen.lags], now
@@ -172,7 +174,7 @@ class Reading:
 
     async def test(self, request: Request, session: Session) -> Response:
         query.read_query(request, {})
-        return self._pages.page("test.html", session, given={}, trial=None, types=TYPES)
+        return self._pages.page("test.html", session, given={}, trial=None, **CHOICES)
 
 
 def caller_of(session: Session) -> Caller:

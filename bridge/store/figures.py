@@ -16,7 +16,7 @@ HOUR_S, DAY_S = 3_600.0, 86_400.0
 COUNTED = 10_000  # of what is active; more is "at least"
 ENDS = 5_000  # of the last hour
 SAMPLED = 250  # of these, whose lags are looked up
-EXHAUSTED = 1_000
+EXHAUSTED = 5_000  # that are looked at, whosesoever they are
 HOSTS = 20
 
 
@@ -54,7 +54,8 @@ class Overview:
     refusing: Sequence[TroubledHost]  # where attempts are repeated, though it answers
     lost: Sequence[TroubledHost]  # where deliveries were given up
     refused_keys: Sequence[RefusedKeys]
-    exhausted: int  # EXHAUSTED: so many at least
+    exhausted: int
+    more_exhausted: bool  # so many at least
     oldest_poll_at: float | None  # when the oldest poll was due that is not yet made
     oldest_delivery_at: float | None
 
@@ -82,7 +83,8 @@ def overview(box: Box, client: str | None, *, now: float) -> Step[Overview]:
         refusing=[each for each in retried if (each.client, each.host) not in mute],
         lost=(yield from troubled_hosts(client, DeliveryState.EXHAUSTED)),
         refused_keys=(yield from refused_keys(client)),
-        exhausted=given_up["exhausted"],
+        exhausted=given_up["exhausted"] or 0,
+        more_exhausted=given_up["seen"] >= EXHAUSTED,
         oldest_poll_at=polls,
         oldest_delivery_at=deliveries,
     )

@@ -131,7 +131,7 @@ SELECT id FROM watches WHERE id = :watch_id
 UPDATE watches
 SET ended_at = NULL, memory_until = NULL, answer = NULL, untold = 0, status = NULL, progress = NULL,
     outcome = NULL, http_status = NULL, detail = NULL, outcome_since = NULL, outcome_from = NULL,
-    created_at = :now
+    seen = NULL, created_at = :now
 WHERE id = :watch_id;
 
 -- name: schedule_watch(watch_id, credential_id, share, next_at, claim_no, born_at, updates, raw)!
@@ -409,9 +409,11 @@ SET born_at = coalesce(:born_at, born_at),
 WHERE watch_id = :watch_id AND claim_no = :claim_no
 RETURNING next_at;
 
--- name: record_observation(watch_id, status, progress, outcome, http_status, detail, now, claim_no, model, submitted_at)!
+-- name: record_observation(watch_id, status, progress, outcome, http_status, detail, now, claim_no, model, submitted_at, line, most)!
 UPDATE watches
-SET outcome_since = CASE WHEN outcome = :outcome THEN outcome_since ELSE :now END,
+SET seen = CASE WHEN (outcome = :outcome AND coalesce(:status, status, '') = coalesce(status, '')) OR length(seen) > :most
+        THEN seen ELSE coalesce(seen, '') || :line END,
+    outcome_since = CASE WHEN outcome = :outcome THEN outcome_since ELSE :now END,
     outcome_from = CASE WHEN outcome = :outcome THEN outcome_from ELSE :claim_no END,
     outcome = :outcome, http_status = :http_status, detail = :detail,
     status = coalesce(:status, status), progress = coalesce(:progress, progress),
@@ -813,7 +815,8 @@ SET probing = 1, throttles = :throttles, silences = 0, silent_id = NULL, opened_
     paused_until = CASE WHEN paused_until > :paused_until THEN paused_until ELSE :paused_until END
 WHERE id = :lane_id;
 
--- A lane that was throttled is free at once; one that was silent lets more and more go.
+-- A lane that was throttled is free at once; one that was silent lets more and more go. The
+-- ids stand here twice: a plan that was made among few lanes would read them all.
 -- name: calm_lanes(lane_id, destination_id, answered, whole)
 WITH uneasy (id) AS (
     SELECT id FROM lanes
@@ -831,7 +834,8 @@ SET suspect_id = NULL, throttles = 0,
     silences = CASE WHEN :answered = 0 THEN silences ELSE 0 END,
     silent_id = CASE WHEN :answered = 0 THEN silent_id END,
     opened_at = CASE WHEN :answered = 0 THEN opened_at END
-WHERE id IN (SELECT id FROM uneasy)
+WHERE id IN (:lane_id, (SELECT lane_id FROM destinations WHERE id = :destination_id))
+    AND id IN (SELECT id FROM uneasy)
 RETURNING probing;
 
 -- name: count_silence(destination_id, begun_at)
@@ -1001,6 +1005,13 @@ SELECT history FROM durations WHERE provider = :provider AND model = :model
 -- name: set_durations(provider, model, history, now)!
 UPDATE durations SET history = :history, updated_at = :now WHERE provider = :provider AND model = :model;
 
+-- name: drop_durations(provider, model)!
+DELETE FROM durations WHERE provider = :provider AND model = :model;
+
+-- Those of all models of a provider stay.
+-- name: prune_durations(before)!
+DELETE FROM durations WHERE updated_at < :before AND model <> '';
+
 -- name: new_durations(since)
 SELECT provider, model, history FROM durations WHERE updated_at >= :since;
 
@@ -1046,7 +1057,7 @@ SELECT s.id, s.key, s.client, s.events, s.state, s.outcome, s.created_at, s.dead
     s.sealed, s.destination_id, t.sealed AS destination, t.gone_at, w.provider, w.task_id,
     CASE WHEN s.state = 'ended' THEN s.status ELSE w.status END AS status,
     w.progress, w.outcome AS poll_outcome, w.http_status, w.detail,
-    w.outcome_since, w.outcome_from, w.polls, w.polled_at AS last_polled_at, p.next_at, p.claim_no,
+    w.outcome_since, w.outcome_from, w.polls, w.polled_at AS last_polled_at, w.seen, p.next_at, p.claim_no,
     p.polled_at, c.paused_until, e.body AS event, s.updates
 FROM subscriptions s
 JOIN watches w ON w.id = s.watch_id
@@ -1067,24 +1078,32 @@ JOIN lanes l ON l.id = t.lane_id
 WHERE d.subscription_id = :subscription_id AND d.hook_id = 0
 ORDER BY CASE WHEN d.sequence = 0 THEN 0 ELSE 1 END, d.sequence DESC LIMIT 1;
 
--- name: page_of_deliveries(client, state, host, since, until, before, limit)
+-- Where filters are looked for no further: the neighbours of who has little may have much.
+-- name: edge_of_deliveries(before, looked)
+SELECT id FROM deliveries WHERE id < :before ORDER BY id DESC LIMIT 1 OFFSET :looked;
+
+-- name: page_of_deliveries(client, host, since, until, edge, before, limit)
 SELECT d.id FROM deliveries d
 JOIN destinations t ON t.id = d.destination_id
 JOIN lanes l ON l.id = t.lane_id
-WHERE d.id < :before
+WHERE d.id < :before AND d.id >= :edge
     AND (CAST(:client AS TEXT) IS NULL OR l.client = :client)
-    AND (CAST(:state AS TEXT) IS NULL OR d.state = :state)
     AND (CAST(:host AS TEXT) IS NULL OR l.host = :host)
     AND (CAST(:since AS DOUBLE PRECISION) IS NULL OR d.created_at >= :since)
     AND (CAST(:until AS DOUBLE PRECISION) IS NULL OR d.created_at < :until)
 ORDER BY d.id DESC LIMIT :limit;
 
--- name: page_of_state(client, state, host, since, at, before, top, limit)
+-- name: edge_of_state(state, since, at, before, top, looked)
+SELECT created_at, id FROM deliveries
+WHERE state = :state AND created_at >= :since AND (created_at, id) < (:at, :before) AND id < :top
+ORDER BY created_at DESC, id DESC LIMIT 1 OFFSET :looked;
+
+-- name: page_of_state(client, state, host, since, edge, at, before, top, limit)
 SELECT d.id FROM deliveries d
 JOIN destinations t ON t.id = d.destination_id
 JOIN lanes l ON l.id = t.lane_id
-WHERE d.state = :state AND d.created_at >= :since AND (d.created_at, d.id) < (:at, :before)
-    AND d.id < :top
+WHERE d.state = :state AND (d.created_at, d.id) >= (:since, :edge)
+    AND (d.created_at, d.id) < (:at, :before) AND d.id < :top
     AND (CAST(:client AS TEXT) IS NULL OR l.client = :client)
     AND (CAST(:host AS TEXT) IS NULL OR l.host = :host)
 ORDER BY d.created_at DESC, d.id DESC LIMIT :limit;
@@ -1119,9 +1138,10 @@ JOIN lanes l ON l.id = t.lane_id
 LEFT JOIN hooks h ON h.id = d.hook_id
 WHERE d.id = :delivery_id;
 
--- name: attempts(delivery_id)
+-- The newest, which somebody may have made very many of.
+-- name: attempts(delivery_id, limit)
 SELECT number, manual, started_at, finished_at, outcome, http_status, detail, hint, answer
-FROM attempts WHERE delivery_id = :delivery_id ORDER BY number;
+FROM attempts WHERE delivery_id = :delivery_id ORDER BY number DESC LIMIT :limit;
 
 -- name: credential_state(fingerprint)
 SELECT provider, paused_until, throttles, throttled_at, worked_at, refused_at, probes
@@ -1220,7 +1240,7 @@ WHERE opened_at IS NOT NULL AND destination_id >= 0
     AND (CAST(:client AS TEXT) IS NULL OR client = :client)
 ORDER BY opened_at DESC LIMIT :limit;
 
--- Hosts by their newest deliveries of that state.
+-- Hosts by the newest deliveries of that state, whosesoever they are.
 -- name: troubled_hosts(client, state, limit)
 SELECT g.client, g.host, g.deliveries, g.since, n.last_outcome, n.hint,
     (SELECT http_status FROM attempts WHERE delivery_id = g.newest AND finished_at IS NOT NULL
@@ -1228,11 +1248,12 @@ SELECT g.client, g.host, g.deliveries, g.since, n.last_outcome, n.hint,
 FROM (
     SELECT f.client, f.host, count(*) AS deliveries, min(f.created_at) AS since, max(f.id) AS newest
     FROM (
-        SELECT d.id, d.created_at, l.client, l.host FROM deliveries d
+        SELECT d.id, d.created_at, l.client, l.host
+        FROM (SELECT id, created_at, destination_id FROM deliveries WHERE state = :state
+              ORDER BY created_at DESC, id DESC LIMIT :limit) d
         JOIN destinations t ON t.id = d.destination_id
         JOIN lanes l ON l.id = t.lane_id
-        WHERE d.state = :state AND (CAST(:client AS TEXT) IS NULL OR l.client = :client)
-        ORDER BY d.created_at DESC, d.id DESC LIMIT :limit) f
+        WHERE CAST(:client AS TEXT) IS NULL OR l.client = :client) f
     GROUP BY f.client, f.host) g
 JOIN deliveries n ON n.id = g.newest
 ORDER BY g.deliveries DESC, g.newest DESC;
@@ -1245,13 +1266,14 @@ WHERE c.own = 1 AND c.probes > 0 AND EXISTS (
         AND (CAST(:client AS TEXT) IS NULL OR s.client = :client))
 GROUP BY c.provider ORDER BY c.provider;
 
+-- Of the newest, whosesoever they are.
 -- name: count_exhausted(client, limit)
-SELECT count(*) AS exhausted FROM (
-    SELECT d.id FROM deliveries d
-    JOIN destinations t ON t.id = d.destination_id
-    JOIN lanes l ON l.id = t.lane_id
-    WHERE d.state = 'exhausted' AND (CAST(:client AS TEXT) IS NULL OR l.client = :client)
-    LIMIT :limit) counted;
+SELECT count(*) AS seen,
+    sum(CASE WHEN CAST(:client AS TEXT) IS NULL OR l.client = :client THEN 1 ELSE 0 END) AS exhausted
+FROM (SELECT destination_id FROM deliveries WHERE state = 'exhausted'
+      ORDER BY created_at DESC, id DESC LIMIT :limit) d
+JOIN destinations t ON t.id = d.destination_id
+JOIN lanes l ON l.id = t.lane_id;
 
 -- Sweep: what must not exist
 
@@ -1379,12 +1401,16 @@ DELETE FROM deliveries WHERE subscription_id = :subscription_id AND sequence = :
 -- name: delete_notice(subscription_id, sequence)!
 DELETE FROM events WHERE subscription_id = :subscription_id AND sequence = :sequence;
 
--- Live: what was added of late, in the order of its time, a page at a time.
+-- Live: what was added of late, in the order of its time, a page at a time. All of it is in
+-- the index, for it is read again and again.
 -- name: new_events(at, subscription_id, sequence, limit)
-SELECT e.at, e.subscription_id, e.sequence, s.client
-FROM events e JOIN subscriptions s ON s.id = e.subscription_id
-WHERE (e.at, e.subscription_id, e.sequence) > (:at, :subscription_id, :sequence)
-ORDER BY e.at, e.subscription_id, e.sequence LIMIT :limit;
+SELECT at, subscription_id, sequence FROM events
+WHERE (at, subscription_id, sequence) > (:at, :subscription_id, :sequence)
+ORDER BY at, subscription_id, sequence LIMIT :limit;
+
+-- name: clients_of(ids)
+SELECT s.id, s.client FROM json_each(:ids /*+ ::json */) j CROSS JOIN subscriptions s
+WHERE s.id = CAST(j.key AS BIGINT);
 
 -- name: event_body(subscription_id, sequence)
 SELECT body FROM events WHERE subscription_id = :subscription_id AND sequence = :sequence;

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bridge.model import Delivery, Subscription
+from bridge.store import history
 from bridge.store.box import Box, opened
-from bridge.store.reading import NEWEST, attempt_of, delivery_of, subscription_of
+from bridge.store.reading import NEWEST, delivery_of, log_of, subscription_of
 from bridge.store.steps import Step, ask
 
 UPDATES, DELIVERIES = 50, 50
@@ -28,6 +29,8 @@ class Timeline:
     polls: int  # of its task, for whomever
     updates: Sequence[Update]
     deliveries: Sequence[Delivery]  # with their attempts
+    seen: Sequence[history.Seen]  # by the first poll since it was made, and what changed
+    finished_at: float | None  # when it ended or was stopped
     cut: bool  # there are more updates or deliveries
 
 
@@ -43,6 +46,8 @@ def read_timeline(box: Box, key: str, client: str | None) -> Step[Timeline | Non
             polls=polls,
             updates=updates[:UPDATES][::-1],
             deliveries=deliveries[:DELIVERIES][::-1],
+            seen=history.lines(row["seen"], subscription.created_at),
+            finished_at=row["finished_at"],
             cut=len(updates) > UPDATES or len(deliveries) > DELIVERIES,
         )
     return None
@@ -74,6 +79,6 @@ def deliveries_of(box: Box, subscription_id: int) -> Step[list[Delivery]]:
     found: list[Delivery] = []
     for row in rows:
         [seen] = yield ask("view_delivery", delivery_id=row["id"])
-        log = yield ask("attempts", delivery_id=row["id"])
-        found.append(delivery_of(box, seen, tuple(attempt_of(box, one) for one in log)))
+        log = yield from log_of(box, row["id"])
+        found.append(delivery_of(box, seen, log))
     return found

@@ -19,7 +19,7 @@ from bridge.model import (
     Result,
     Status,
 )
-from bridge.store import DeliveryFilter
+from bridge.store import DeliveryFilter, reading
 from bridge.trial import Trial
 from tests.api.acting import ACCEPTED, REFUSED, SUCCEEDED, attempt, poll
 from tests.api.conftest import OPS, OTHER, served
@@ -193,7 +193,9 @@ async def test_lists_filter_search_and_go_on(shop: Visitor) -> None:
     assert named.headers["location"] == "/dashboard/subscriptions/sub_abc"
 
 
-async def test_the_buttons_do_what_the_api_does(shop: Visitor) -> None:
+async def test_the_buttons_do_what_the_api_does(
+    shop: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Retry: one attempt more. Stop: no more of it."""
     subscription_id = await ended(shop)
     await attempt(shop.deps.store, shop.clock, ACCEPTED)
@@ -207,6 +209,12 @@ async def test_the_buttons_do_what_the_api_does(shop: Visitor) -> None:
     text = (await shop.get(f"/subscriptions/{subscription_id}")).text
     assert "Attempt 2" in text
     assert "by hand" in text
+    assert "earlier" not in text
+    monkeypatch.setattr(reading, "LOG", 1)
+    for where in (f"/subscriptions/{subscription_id}", f"/deliveries/{delivery.id}"):
+        text = (await shop.get(where)).text
+        assert "1 earlier not shown" in text
+        assert "Attempt 1<" not in text
 
     other = await made(shop, task_id="to-stop")
     await shop.post(f"/subscriptions/{other}/stop")
@@ -295,9 +303,31 @@ async def test_a_range_is_counted_before_it_is_replayed(shop: Visitor) -> None:
     assert "Replay these 3" in counted.text
     taken = await shop.post("/replay", state="accepted", sure="yes")
     assert "3 deliveries will be attempted" in taken.text
+    nothing = await shop.post("/replay", state="gone")
+    assert "0</b> deliveries fit" in nothing.text
     faulty = await shop.post("/replay", state="accepted", since="soon")
     assert faulty.status == 422
     assert "since" in faulty.text
+
+
+async def test_those_that_were_counted_are_replayed_once(shop: Visitor) -> None:
+    """Others come while somebody looks at the figure, and a page is loaded again."""
+    made = [await ended(shop, task_id=f"task-{number}") for number in range(2)]
+    await attempt(shop.deps.store, shop.clock, ACCEPTED)
+    counted = await shop.post("/replay", state="accepted")
+    made.append(await ended(shop, task_id="later"))
+    await attempt(shop.deps.store, shop.clock, ACCEPTED)
+    fields = dict(re.findall('type="hidden" name="(\\w+)" value="([^"]*)"', counted.text))
+    assert fields["limit"] == "2"
+
+    for _ in range(2):
+        taken = await shop.post("/replay", **fields)
+        assert "2 deliveries will be attempted" in taken.text
+        await attempt(shop.deps.store, shop.clock, ACCEPTED)
+
+    listed = (await shop.deps.store.deliveries(EVERYBODYS, limit=9)).items
+    attempts = {one.subscription_id: one.attempts for one in listed}
+    assert [attempts[id_] for id_ in made] == [2, 2, 1]
 
 
 async def test_a_fault_is_a_page(visitor: Visitor) -> None:

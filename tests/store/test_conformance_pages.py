@@ -3,7 +3,7 @@
 import pytest
 
 from bridge.model import DeliveryState
-from bridge.store import figures
+from bridge.store import figures, reading
 from tests.store.scene import (
     ACCEPTED,
     BROKEN,
@@ -40,6 +40,27 @@ async def test_the_story_of_a_task_is_told_from_its_beginning(scene: Scene) -> N
     assert [attempt.http_status for attempt in log] == [500, 200]
     assert [attempt.answer for attempt in log] == [b"oh no", b"thanks"]
     assert not told.cut
+
+
+async def test_of_very_many_attempts_the_newest_are_told(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody may press the button all day. How many there were is told as well."""
+    key = await scene.ended()
+    await scene.deliver(BROKEN, after_s=3.0)
+    for _ in range(3):
+        assert await scene.retry(key)
+        await scene.deliver(ACCEPTED, after_s=1.0)
+    monkeypatch.setattr(reading, "LOG", 2)
+
+    told = await scene.store.timeline(key, "shop")
+    one = await scene.store.delivery(key, 0, "shop")
+
+    assert told is not None
+    assert one is not None
+    for delivery in (*told.deliveries, one):
+        assert [attempt.number for attempt in delivery.log] == [3, 4]
+        assert delivery.attempts == 4
 
 
 async def test_nobody_reads_anothers_story(scene: Scene) -> None:
@@ -106,6 +127,26 @@ async def test_what_is_due_and_lost_is_seen_by_whom_it_concerns(scene: Scene) ->
     assert (own.exhausted, others.exhausted, everybody.exhausted) == (1, 0, 1)
     assert own.oldest_poll_at is None  # polls are shared, and nobody's own
     assert everybody.oldest_poll_at == pytest.approx(scene.now - 10.0)
+
+
+async def test_what_is_lost_is_counted_among_the_newest(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of all clients': so a neighbour who has lost a million makes no page slow."""
+    scene.schedule = scene.schedule.__class__((1.0,))
+    for n in range(3):
+        await scene.ended(f"task-{n}", client="blog" if n else "shop")
+        await scene.deliver(BROKEN, after_s=1.0)
+        await scene.deliver(BROKEN, after_s=THIRTY_S)
+
+    seen = await scene.store.overview("shop", now=scene.now)
+    monkeypatch.setattr(figures, "EXHAUSTED", 2)
+    own = await scene.store.overview("shop", now=scene.now)
+    others = await scene.store.overview("blog", now=scene.now)
+
+    assert (seen.exhausted, seen.more_exhausted) == (1, False)
+    assert (own.exhausted, own.more_exhausted) == (0, True)
+    assert (others.exhausted, others.more_exhausted) == (2, True)
 
 
 async def test_a_due_delivery_is_its_clients_backlog(scene: Scene) -> None:

@@ -10,6 +10,7 @@ from bridge.api.openapi.about import ABOUT
 from bridge.api.openapi.answers import (
     BatchRefused,
     BatchTaken,
+    Counted,
     DeliveryPage,
     DeliveryWithAttempts,
     Hook,
@@ -19,10 +20,11 @@ from bridge.api.openapi.answers import (
     SampleBody,
     Subscription,
     SubscriptionPage,
+    Timeline,
     Trial,
 )
 from bridge.api.openapi.operation import Operation, schema_of
-from bridge.api.openapi.parameters import IDEMPOTENCY, OWN_KEY, in_path, in_query
+from bridge.api.openapi.parameters import IDEMPOTENCY, OWN_KEY, TRACE, in_path, in_query
 from bridge.api.openapi.refusals import BODY, CLOSED, STORED
 from bridge.api.openapi.told import EVENT, callbacks
 from bridge.api.subscribing import BATCH_ITEMS
@@ -54,7 +56,7 @@ def subscribe(id_: str) -> Operation:
         summary="Watch a task",
         description="202 means: on disk. An identical request finds its subscription, for "
         'a day after the end too. `""` and null mean that a field is absent.',
-        parameters=[*in_query(query.WAITING), IDEMPOTENCY, OWN_KEY],
+        parameters=[*in_query(query.WAITING), IDEMPOTENCY, OWN_KEY, TRACE],
         body=SubscribeBody,
         body_example=ASKED,
         answers={
@@ -88,7 +90,7 @@ CALLS: Mapping[tuple[str, str], Operation] = {
         tag="subscriptions",
         summary="Watch many tasks",
         description="Each is judged by itself: one that is refused harms no other.",
-        parameters=[IDEMPOTENCY, OWN_KEY],
+        parameters=[IDEMPOTENCY, OWN_KEY, TRACE],
         body={
             "anyOf": [
                 BATCH,
@@ -139,6 +141,15 @@ CALLS: Mapping[tuple[str, str], Operation] = {
         answers={204: ("It is stopped, or was already.", None)},
         codes=(*STORED, "subscription_not_found"),
     ),
+    ("/subscriptions/{id}/timeline", "GET"): Operation(
+        id="getTimeline",
+        tag="subscriptions",
+        summary="Read all that became of one",
+        description="How often its task was polled, what was told of it, and each attempt.",
+        parameters=[SUBSCRIPTION],
+        answers={200: ("As it is now.", Timeline)},
+        codes=(*STORED, "subscription_not_found"),
+    ),
     ("/deliveries", "GET"): Operation(
         id="listDeliveries",
         tag="deliveries",
@@ -156,7 +167,7 @@ CALLS: Mapping[tuple[str, str], Operation] = {
         body_example={"state": ["exhausted"], "dry_run": True},
         answers={
             202: ("So many were taken.", Replayed),
-            200: ("So many there are; nothing was done.", Replayed),
+            200: ("So many there are; nothing was done.", Counted),
         },
         headers=REPLAYED,
         codes=(*STORED, *BODY, *KEYED, "not_ready"),

@@ -14,6 +14,7 @@ from bridge.api.deliveries import subscription_key
 from bridge.api.idempotency import HEADER as IDEMPOTENCY_KEY
 from bridge.api.idempotency import MAX_CHARS
 from bridge.api.samples import format_name, types
+from bridge.traces import HEADER as TRACEPARENT
 
 Json = dict[str, Any]
 
@@ -28,7 +29,7 @@ READ_BY: Mapping[Callable[[str], Any], Json] = {
         "default": query.DEFAULT_LIMIT,
     },
     query.time: {"type": "string", "format": "date-time"},
-    query.wait: {"type": "number", "minimum": 0, "maximum": query.MAX_WAIT_S},
+    query.wait: {"type": "integer", "minimum": 0, "maximum": int(query.MAX_WAIT_S)},
     subscription_key: {"type": "string", "pattern": "^sub_[0-9A-Za-z]+$"},
     types: {"type": "string", "enum": [events.TASK_ENDED, *events.TYPES]},
     format_name: {"type": "string", "enum": list(formats.FORMATS)},
@@ -104,4 +105,10 @@ OWN_KEY = in_header(
     PROVIDER_KEY,
     {"type": "string"},
     "Your own key at the provider; the same as `provider_api_key` in the body.",
+)
+TRACE = in_header(
+    TRACEPARENT,
+    {"type": "string"},
+    "Your span, as W3C Trace Context has it: the webhooks go on from it. What cannot be "
+    "read is ignored.",
 )

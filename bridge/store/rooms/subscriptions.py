@@ -90,9 +90,11 @@ class Subscriptions(Room):
         """
         return await self.database.scan(live.new_events, after)
 
-    async def event_news(self, marks: Sequence[Mark]) -> Sequence[News]:
+    async def event_news(
+        self, marks: Sequence[Mark], clients: Collection[str] | None
+    ) -> Sequence[News]:
         """These events, but for those that do not open or have been pruned."""
-        return await self.database.scan(live.event_news, self._box, marks)
+        return await self.database.scan(live.event_news, self._box, marks, clients)
 
     async def hint(self, key: str, least_s: Callable[[str], float], *, now: float) -> bool:
         """Poll a subscription's task now, but once in `least_s` of its provider."""
