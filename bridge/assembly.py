@@ -3,9 +3,10 @@
 Nothing else in the package knows where its collaborators come from.
 """
 
+import os
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -17,7 +18,7 @@ import structlog
 from bridge import __version__
 from bridge.api.deps import Deps
 from bridge.api.leaving import Leaving
-from bridge.bell import Bell
+from bridge.bell import Bell, to_nobody
 from bridge.clock import Clock, SharedClock, SystemClock
 from bridge.config import Callbacks, Config, NodeRole
 from bridge.dispatcher import Dispatcher
@@ -31,6 +32,7 @@ from bridge.net.guard import Egress
 from bridge.net.resolver import Resolver
 from bridge.notices import NOBODY
 from bridge.noticing import Noticing
+from bridge.otlp import exporter_of
 from bridge.pacing import Pacing
 from bridge.poller import Poller
 from bridge.providers.provider import Provider
@@ -39,6 +41,7 @@ from bridge.running import Loop, until_stop
 from bridge.signals import CHANNELS, Signals
 from bridge.simulator.provider import ProviderSimulator
 from bridge.store import Store, open_store
+from bridge.tracing import Tracing
 from bridge.trial import Trials
 from bridge.upkeep import Upkeep, gap_since
 from bridge.upstream import Upstream
@@ -79,7 +82,7 @@ class Bridge:
     clock: Clock
     upward: Egress
     signals: Signals
-    beside: tuple[Loop, ...] = ()  # the three, to their end, where the database is shared
+    beside: tuple[Loop, ...] = ()  # the three, to their end
 
 
 @asynccontextmanager
@@ -88,10 +91,12 @@ async def built(
     draining: Callable[[], bool],
     *,
     wall: Callable[[], float] = time.time,
+    nameservers: Sequence[str] = (),
 ) -> AsyncIterator[Bridge]:
     """The parts, ready to run; closed again in reverse order.
 
     `wall` is this machine's clock, which is held against that of a shared database.
+    `nameservers` replace the machine's own.
     """
     config = current.config
     async with AsyncExitStack() as stack:
@@ -103,8 +108,14 @@ async def built(
         metrics = Metrics()
         waits = cache(metrics.database_seconds.labels)
         store = store.timed(lambda kind, seconds: waits(kind).observe(seconds))
-        upward = provider_egress(current, await stack.enter_async_context(names(clock)))
-        outward = callback_egress(config, await stack.enter_async_context(names(clock)))
+        upward_names = await stack.enter_async_context(names(clock, nameservers))
+        outward_names = await stack.enter_async_context(names(clock, nameservers))
+        upward = provider_egress(current, upward_names)
+        outward = callback_egress(config, outward_names)
+        tracing = None
+        if (otlp := exporter_of(config.traces.endpoint, os.environ)) is not None:
+            stack.callback(otlp.close)
+            tracing = Tracing(store, otlp.export, clock=clock, metrics=metrics)
         await stack.enter_async_context(upward)
         await stack.enter_async_context(outward)
         bridge = parts(
@@ -115,6 +126,7 @@ async def built(
             outward=outward,
             draining=draining,
             metrics=metrics,
+            tracing=tracing,
             gap_s=0.0 if shared else gap_since(reached.believed_at, clock.now()),
         )
         yield await joined(bridge, config) if shared else bridge
@@ -139,7 +151,8 @@ async def joined(bridge: Bridge, config: Config) -> Bridge:
     bridge.signals.tell = listener.tell
     store = bridge.store.bounded(FOR_CALLERS)
     deps = replace(bridge.deps, store=store, nodes=lambda: membership.nodes)
-    return replace(bridge, deps=deps, beside=(membership.run, until_stop(listener.run)))
+    beside = (*bridge.beside, membership.run, until_stop(listener.run))
+    return replace(bridge, deps=deps, beside=beside)
 
 
 async def shared_clock(store: Store, wall: Callable[[], float]) -> Clock:
@@ -167,10 +180,12 @@ def parts(
     outward: Egress,
     draining: Callable[[], bool],
     metrics: Metrics,
+    tracing: Tracing | None = None,
     gap_s: float = 0.0,
 ) -> Bridge:
     config, dice = current.config, Random()
-    bell, health, signals = Bell(), Health(), Signals()
+    over = tracing.over if tracing else to_nobody
+    bell, health, signals = Bell(over), Health(), Signals()
     sender = Sender(outward, timeout_s=config.callbacks.timeout_s, wall=clock.wall)
     dispatcher = Dispatcher(
         store,
@@ -184,6 +199,7 @@ def parts(
         metrics=metrics,
         slots=config.callbacks.slots,
         host_slots=config.callbacks.host_slots,
+        over=over,
     )
     pacing = Pacing(store, providers=lambda: current.providers, clock=clock, dice=dice)
     poller = Poller(
@@ -253,6 +269,7 @@ def parts(
         clock,
         upward,
         signals,
+        (tracing.run,) if tracing else (),
     )
 
 
@@ -280,9 +297,9 @@ async def served_sandbox(config: Config) -> AsyncIterator[Callable[[str], str | 
 
 
 @asynccontextmanager
-async def names(clock: Clock) -> AsyncIterator[Resolver]:
+async def names(clock: Clock, nameservers: Sequence[str] = ()) -> AsyncIterator[Resolver]:
     """A resolver of their own for providers and for callbacks: none waits for the other."""
-    resolver = Resolver(now=clock.now)
+    resolver = Resolver(now=clock.now, nameservers=nameservers)
     try:
         yield resolver
     finally:

@@ -2,14 +2,22 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 
 
-class Bell:
-    """Rung with the keys of subscriptions; costs nothing for those nobody waits for."""
+def to_nobody(_keys: Iterable[str]) -> None:
+    pass
 
-    def __init__(self) -> None:
+
+class Bell:
+    """Rung with the keys of subscriptions; costs nothing for those nobody waits for.
+
+    `over` is told of each that has ended or was stopped here.
+    """
+
+    def __init__(self, over: Callable[[Iterable[str]], None] = to_nobody) -> None:
+        self._over = over
         self._waiting: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
         self._any: set[asyncio.Event] = set()
 
@@ -34,7 +42,12 @@ class Bell:
         finally:
             self._any.discard(event)
 
-    def ring(self, keys: Iterable[str]) -> None:
+    def ring(self, keys: Collection[str]) -> None:
+        """These have ended, or were stopped."""
+        self._over(keys)
+        self._wake(keys)
+
+    def _wake(self, keys: Iterable[str]) -> None:
         for key in keys:
             for event in self._waiting.get(key, ()):
                 event.set()
@@ -43,7 +56,7 @@ class Bell:
 
     def ring_all(self) -> None:
         """Something changed for some watch: let every waiter look again."""
-        self.ring(list(self._waiting))
+        self._wake(list(self._waiting))
 
     @property
     def idle(self) -> bool:

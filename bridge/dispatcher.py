@@ -10,7 +10,8 @@ from random import Random
 import structlog
 
 from bridge import lanes, retry
-from bridge.breaker import Breaker
+from bridge.bell import to_nobody
+from bridge.breaker import Breaker, silent
 from bridge.clock import Clock
 from bridge.errors import StoreUnavailable
 from bridge.flight import Flight
@@ -39,7 +40,9 @@ log = structlog.get_logger(__name__)
 
 
 class Dispatcher:
-    """One node's attempts, no more at a time than `Flight` lets begin."""
+    """One node's attempts, no more at a time than `Flight` lets begin. `over` is told of
+    subscriptions of which an attempt has closed a delivery.
+    """
 
     def __init__(
         self,
@@ -55,6 +58,7 @@ class Dispatcher:
         metrics: Metrics,
         slots: int = 256,
         host_slots: int = 16,
+        over: Callable[[Sequence[str]], None] = to_nobody,
     ) -> None:
         self._store, self.sender, self._secrets = store, sender, secrets
         self._schedule, self._timeout_s = schedule, timeout_s
@@ -62,6 +66,7 @@ class Dispatcher:
         self._attempts = cache(metrics.attempts.labels)
         self._closed = cache(metrics.deliveries.labels)
         self._lag = metrics.scheduler_lag.labels("dispatcher")
+        self._over = over
         self._flight = Flight(slots=slots, host_slots=host_slots)
         self._freed = asyncio.Event()
         self.stopping = asyncio.Event()
@@ -76,7 +81,8 @@ class Dispatcher:
             return Turn((), IDLE_S)
         ready = await self._store.delivery_lanes(now=now, window=flight.window())
         claims: Claims[ClaimedDelivery] = Claims()
-        if picks := flight.picks(ready.lanes):
+        picks = flight.picks(ready.lanes)
+        if picks:
             self._note_lag(picks, now)
             with flight.reserved(picks):
                 claims = await self._store.claim_deliveries(
@@ -92,8 +98,9 @@ class Dispatcher:
             ready,
             claims.moved,
             now=self._clock.now(),
-            has_room=lambda lane: flight.room(lane) > 0,
-            open_to=flight.open_to,
+            has_room=lambda lane: flight.room(flight.known(lane)) > 0,
+            # Those that were looked at may be stuck although there is room for others.
+            open_to=lambda side: bool(picks) and flight.open_to(side),
         )
         return Turn(claims.items, IDLE_S if wait_s is None else wait_s)
 
@@ -108,6 +115,7 @@ class Dispatcher:
         try:
             reply = shared(await self.attempt(claimed, self.sender), len(claimed.riders))
             now = self._clock.now()
+            self._note_reply(claimed, reply)
             self._metrics.attempt_seconds.observe(now - began_at)
             told = [
                 (each, self._verdict(each, reply, now, alone=not claimed.riders))
@@ -172,6 +180,7 @@ class Dispatcher:
                 message_id=claimed.message_id,
                 secrets=secrets,
                 at=self._clock.wall(),
+                traceparent=claimed.traceparent,
             )
         except Exception:
             log.exception("work.failed", loop="dispatcher", message=claimed.message_id)
@@ -198,6 +207,10 @@ class Dispatcher:
                 )
                 await self._clock.wait(self.stopping, RECORD_AGAIN_S)
 
+    def _note_reply(self, claimed: ClaimedDelivery, reply: Reply) -> None:
+        if silent(reply) or reply.http_status is not None:
+            self._flight.heard(claimed, answered=not silent(reply))
+
     def _note_breaker(self, claimed: ClaimedDelivery, breaker: Breaker | None) -> None:
         whose = {"client": claimed.client, "host": claimed.destination.host}
         if breaker is Breaker.OPENED:
@@ -210,6 +223,7 @@ class Dispatcher:
         now = self._clock.now()
         if verdict.state in CLOSED:
             self._closed(verdict.state.value).inc()
+            self._over([claimed.subscription_id.removeprefix("sub_")])
         if verdict.state is DeliveryState.ACCEPTED:
             self._metrics.delivery_lag.observe(max(now - claimed.created_at, 0.0))
         log.info(

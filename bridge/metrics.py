@@ -33,6 +33,7 @@ SAVINGS = ("sharing", "list")
 LOOPS = ("poller", "dispatcher")
 STEPS = ("write", "read", "scan")
 TASKS = ("polled", "paused")
+SPANS = ("sent", "failed", "dropped")
 
 
 class Metrics:
@@ -157,10 +158,17 @@ class Metrics:
             QUICK_BUCKETS,
             "kind",
         )
+        self.spans = self._counter(
+            "trace_spans",
+            "spans of subscriptions: `sent`; `failed`, the collector did not take them; "
+            "`dropped`, too many were waiting for it",
+            "outcome",
+        )
         build = self._gauge("build_info", "always 1; the version that runs", "version")
         build.labels(version=__version__).set(1)
         started(self.scheduler_lag, LOOPS)
         started(self.database_seconds, STEPS)
+        started(self.spans, SPANS)
 
     def provide(self, providers: Iterable[str]) -> None:
         """Begin the figures of these providers, as 0. How others fare is nothing to be

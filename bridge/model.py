@@ -240,6 +240,7 @@ class Wish:
     signing_secrets: tuple[str, ...] = field(default=(), repr=False)  # empty: the client's
     include_raw: bool = False
     model: str | None = None
+    trace: str | None = None  # what the caller goes on from (`traces.accepted`)
     deadline_s: float  # from the subscription's creation
     first_poll_s: float  # from the subscription's creation
     canonical: bytes = field(repr=False)  # the whole request, for the identity
@@ -326,6 +327,7 @@ class Subscription:
     last_poll: LastPoll | None
     next_poll_at: float | None
     delivery: DeliverySummary
+    trace: str | None = field(default=None, repr=False)  # the caller's (`traces.accepted`)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -422,6 +424,7 @@ class ClaimedDelivery:
     format: str
     signing_secrets: tuple[str, ...] = field(repr=False)  # empty: the client's
     body: bytes = field(repr=False)  # the standard event
+    traceparent: str | None = None  # None: a trial, which is part of no trace
     readable: bool = True  # False: what it is made of is sealed with a key that is gone
     riders: tuple["ClaimedDelivery", ...] = ()  # told by the same message
 

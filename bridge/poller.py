@@ -31,6 +31,7 @@ from bridge.store import Claims, Pick, Store
 from bridge.worker import IDLE_S, Turn, Worker
 
 NOBODY = -1  # the id of no lane
+SHOWN = 10  # subscriptions of a crowd that are named in the log
 
 log = structlog.get_logger(__name__)
 
@@ -197,7 +198,7 @@ class Poller:
             self._standing.count_end(
                 claimed, seen, told=len(ended), wall=self._clock.wall()
             )
-            self._tell(ended, seen.status)
+            self._tell(claimed, ended, seen.status)
             return
         move = transition.after(
             claimed, seen, plan, now=now, dice=self._dice.random(), pace=pace
@@ -208,7 +209,7 @@ class Poller:
             move = replace(move, next_at=at)
         if not move.silent:
             ended = await self._store.record_poll(claimed, seen, move, now=now)
-            self._tell(ended, move.closes.outcome if move.closes else None)
+            self._tell(claimed, ended, move.closes.outcome if move.closes else None)
             if move.updated:
                 self._on_owed()
         self._bell.ring_all()
@@ -221,9 +222,21 @@ class Poller:
         left_s = min(known) - self._clock.wall() if known else policy.link_lifetime_s
         return self._clock.now() + left_s
 
-    def _tell(self, ended: Sequence[str], outcome: str | None) -> None:
+    def _tell(
+        self, claimed: ClaimedPoll, ended: Sequence[str], outcome: str | None
+    ) -> None:
         if ended:
             self._metrics.ends.labels(outcome=outcome).inc(len(ended))
+            log.info(
+                "task.ended",
+                provider=claimed.provider,
+                watch=claimed.watch_id,
+                outcome=outcome,
+                polls=claimed.claim_no,
+                age_s=round(self._clock.now() - claimed.born_at, 1),
+                told=len(ended),
+                subscriptions=[f"sub_{key}" for key in ended[:SHOWN]],
+            )
             self._bell.ring(ended)
             self._on_owed()
 

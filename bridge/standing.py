@@ -13,6 +13,7 @@ from bridge.metrics import Metrics
 from bridge.model import ClaimedPoll, Observation, PollOutcome
 
 DOWN = (PollOutcome.TRANSIENT, PollOutcome.UNREACHABLE)
+SAID_S = 60.0  # between two polls of a provider that are logged though nothing is amiss
 LAG_MOST_S = 86_400.0  # what is said to be longer ago is another clock
 WORDS = 1_000  # of those that no page knows, logged once each
 WORD_CHARS = 64
@@ -28,6 +29,7 @@ class Standing:
         self._polls = cache(metrics.polls.labels)  # finding one takes longer than counting
         self._words: set[tuple[str, str]] = set()
         self.untold: list[tuple[str, str]] = []  # of these, until somebody takes them out
+        self._said: dict[str, tuple[float, int]] = {}  # by provider: when; polls since
         self._pulses: dict[str, Pulse] = {}
         self._circuits: defaultdict[str, Circuit] = defaultdict(Circuit)
 
@@ -85,14 +87,22 @@ class Standing:
             self._pulses[name] = Pulse(last_ok_at=now)
         if not seen.word_known:
             self._note_word(name, seen.word or "")
-        log.debug(
+        self._log(claimed, seen, now)
+
+    def _log(self, claimed: ClaimedPoll, seen: Observation, now: float) -> None:
+        """One a minute of each provider where not every poll is wanted."""
+        since, unsaid = self._said.get(claimed.provider, (-inf, 0))
+        sampled = now - since >= SAID_S
+        self._said[claimed.provider] = (now, 0) if sampled else (since, unsaid + 1)
+        (log.info if sampled else log.debug)(
             "watch.polled",
-            provider=name,
+            provider=claimed.provider,
             watch=claimed.watch_id,
             poll=claimed.claim_no,
-            outcome=outcome.value,
+            outcome=seen.outcome.value,
             status=seen.status and seen.status.value,
             http_status=seen.http_status,
+            **({"unsaid": unsaid} if sampled else {}),
         )
 
     def count_end(

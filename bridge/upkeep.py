@@ -20,6 +20,7 @@ from bridge.store import AWAY_S, Doubt, Store
 
 EVERY_S = 1.0
 MINUTE_S = 60.0
+SHOWN = 10  # subscriptions that are named in the log
 REMEMBERED_S = 86_400.0  # an Idempotency-Key
 DOUBTED_MOST_S = 3_600.0  # of a gap; whoever was away for longer loses no more than that
 
@@ -193,5 +194,7 @@ class Upkeep:
 
     def _told(self, ended: list[str]) -> None:
         if ended:
+            shown = [f"sub_{key}" for key in ended[:SHOWN]]
+            log.info("task.ended", by="upkeep", told=len(ended), subscriptions=shown)
             self._bell.ring(ended)
             self._on_owed()

@@ -12,15 +12,16 @@ ROOT = Path(__file__).parents[1] / "bridge"
 # From the ground up. A module imports from lower lines only, and inside its own package.
 # "bridge" is the package's own __init__.
 LAYERS = (
-    "bridge errors model clock duration rfc3339 portable ids sse lanes cadence bell health"
-    " authorities receivers",
+    "bridge errors model clock duration rfc3339 portable ids traces masking sse lanes"
+    " cadence bell health authorities receivers",
     "rate reasons hints notices formats signature callback transition vault metrics worker",
     "slots labels signals budget circuit breaker events config net callback_auth sending"
     " vitals",
     "retry trial robots samples schemas providers upstream webhook client",
     "store",
-    "pacing awaited standing asking flight",
-    "lists noticing live",
+    "kinds",
+    "pacing awaited standing asking flight spans",
+    "lists noticing live tracing otlp",
     "poller dispatcher upkeep membership api simulator",
     "dashboard",
     "running development logs",

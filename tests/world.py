@@ -12,6 +12,7 @@ from collections.abc import (
     Awaitable,
     Callable,
     Coroutine,
+    Iterable,
     Mapping,
     Sequence,
 )
@@ -24,7 +25,7 @@ from typing import Any, ParamSpec, TypeVar
 import orjson
 
 from bridge.asking import Ask
-from bridge.bell import Bell
+from bridge.bell import Bell, to_nobody
 from bridge.clock import SystemClock
 from bridge.config import Config
 from bridge.dispatcher import Dispatcher
@@ -168,6 +169,7 @@ class Post:
     status: int
     client: str
     signed_at: int
+    traceparent: str | None = None
 
 
 @dataclass
@@ -200,6 +202,7 @@ class Receivers:
                 status=status,
                 client=client,
                 signed_at=int(headers["webhook-timestamp"]),
+                traceparent=headers.get("traceparent"),
             )
         )
         if 200 <= status < 300:
@@ -302,7 +305,9 @@ class World:
         database: str | None = None,
         seed: int = 0,
         config: Config = CONFIG,
+        schedule: Schedule | None = None,
     ) -> None:
+        self.schedule = schedule or Schedule()
         self.path, self.clock, self.seed = folder / "bridge.db", clock, seed
         self.database = database or f"sqlite:///{self.path}"
         self.config = config
@@ -310,6 +315,9 @@ class World:
         self.receivers = Receivers(clock, lambda _: 200)
         self.upstream: Ask = self.providers  # real HTTP may stand in for either
         self.sender: Send = self.receivers
+        self.over: Callable[[Iterable[str]], None] = (
+            to_nobody  # told of subscriptions that may be over
+        )
         self.repaired = 0
         self.reached = Reached()  # by former processes
         self._stack = AsyncExitStack()
@@ -336,18 +344,19 @@ class World:
     def build(self) -> None:
         known, metrics = configured(self.config), Metrics()
         shared = self.store.database.shared
-        health, bell = Health(), Bell()
+        health, bell = Health(), Bell(self._told_over)
         self.metrics, self.health = metrics, health
         self.dispatcher = Dispatcher(
             self.store,
             self.sender,
             secrets=lambda client: [SECRETS[client]],
-            schedule=Schedule(),
+            schedule=self.schedule,
             timeout_s=TIMEOUT_S,
             clock=self.clock,
             dice=Random(self.seed),
             health=health,
             metrics=metrics,
+            over=self._told_over,
         )
         self.pacing = Pacing(
             self.store,
@@ -379,6 +388,9 @@ class World:
             on_owed=self.dispatcher.worker.wake.set,
             gap_s=0.0 if shared else gap_since(self.reached.believed_at, self.clock.now()),
         )
+
+    def _told_over(self, keys: Iterable[str]) -> None:
+        self.over(keys)
 
     async def turn(self) -> None:
         """Everything that is due, until nothing is."""

@@ -3,7 +3,6 @@
 import itertools
 import os
 import re
-import traceback
 from collections.abc import Callable
 from typing import Any
 
@@ -12,8 +11,9 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from bridge.api.respond import refused
+from bridge.api.respond import REQUEST_ID, refused
 from bridge.errors import RequestError
+from bridge.masking import whereabouts
 
 METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60)
@@ -64,6 +64,7 @@ class Envelope:
             await self._app(scope, receive, send)
             return
         request_id, began_at, status = self._request_id(scope), self._now(), 0
+        scope[REQUEST_ID] = request_id
 
         async def send_marked(message: Message) -> None:
             nonlocal status
@@ -76,7 +77,8 @@ class Envelope:
             await send(message)
 
         try:
-            await self._app(scope, receive, send_marked)
+            with structlog.contextvars.bound_contextvars(request_id=request_id):
+                await self._app(scope, receive, send_marked)
         except ClientDisconnect:
             status = LEFT
         except Exception as error:
@@ -116,12 +118,8 @@ def unexpected(request_id: str) -> RequestError:
 
 def crash(error: Exception, scope: Scope) -> dict[str, Any]:
     """Where it happened, but neither its text nor values: both can hold secrets."""
-    while isinstance(error, ExceptionGroup):
-        error = error.exceptions[0]
-    steps = traceback.extract_tb(error.__traceback__)
     return {
-        "error": type(error).__name__,
-        "at": [f"{step.filename}:{step.lineno} {step.name}" for step in steps[-12:]],
+        **whereabouts(error),
         "method": scope["method"],
         "route": scope.get(ROUTE),
         "client": scope.get(CLIENT),

@@ -39,4 +39,4 @@ class Probes:
 
 def failing(code: str, detail: str, **members: Any) -> Response:
     told = problem(code, detail, **members)
-    return Problem(told, told["status"])
+    return Problem(told, {})

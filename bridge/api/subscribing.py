@@ -24,6 +24,7 @@ from bridge.config import Config
 from bridge.errors import RequestError, StoreUnavailable
 from bridge.model import IdempotencyKey, SubscriptionState, Wish
 from bridge.store import Subscribed
+from bridge.traces import HEADER, accepted
 
 BATCH_ITEMS = 1_000
 BATCH_BYTES = 8 * body.MAX_BYTES
@@ -43,6 +44,7 @@ class Batch:
 
     items: Sequence[Any] = field(repr=False)
     provider_key: str | None = field(repr=False)
+    trace: str | None
     caller: Caller
     whole: IdempotencyKey | None
 
@@ -69,11 +71,13 @@ class Subscribing:
     async def one(self, request: Request, caller: Caller) -> Response:
         self._refuse_unready()
         wait_s = query.read_query(request, query.WAITING).get("wait", 0.0)
-        key, provider_key = keys_of(request)
+        key, provider_key, trace = keys_of(request)
         with self._in_flight.hold(caller.name, ONE, key):
             given = await body.read_fields(request)
             remembered = idempotency.remembered(ONE, key, [given, provider_key])
-            done, warnings = await self._subscribe(given, provider_key, caller, remembered)
+            done, warnings = await self._subscribe(
+                given, provider_key, trace, caller, remembered
+            )
             seen = await self._waiting.until(
                 polled_or_ended, done.subscription, wait_s, request
             )
@@ -86,12 +90,13 @@ class Subscribing:
         """A JSON array, or `{"subscriptions": [...]}` for tools that send only objects."""
         self._refuse_unready()
         query.read_query(request, {})
-        key, provider_key = keys_of(request)
+        key, provider_key, trace = keys_of(request)
         with self._in_flight.hold(caller.name, BATCH, key):
             items = items_of(await body.read_json(request, BATCH_BYTES))
             asked = Batch(
                 items=items,
                 provider_key=provider_key,
+                trace=trace,
                 caller=self._keeper.again(caller),
                 whole=idempotency.remembered(BATCH, key, [items, provider_key]),
             )
@@ -139,7 +144,7 @@ class Subscribing:
                     "malformed_body", f"must be an object, not {body.kind(item)}"
                 )
             done, warnings = await self._subscribe(
-                body.present(item), asked.provider_key, asked.caller, key
+                body.present(item), asked.provider_key, asked.trace, asked.caller, key
             )
         except (RequestError, StoreUnavailable) as error:
             why = as_request_error(error)
@@ -157,6 +162,7 @@ class Subscribing:
         self,
         given: Mapping[str, Any],
         provider_key: str | None,
+        trace: str | None,
         caller: Caller,
         key: IdempotencyKey | None,
     ) -> tuple[Subscribed, list[dict[str, Any]]]:
@@ -164,16 +170,17 @@ class Subscribing:
         admit = partial(self._admission.admitted, given, provider_key, caller)
         admitted = await admit()
         if not admitted.counted:
-            return await self._written(admitted, key)
+            return await self._written(admitted, key, trace)
         async with self._active.turn(admitted.caller):
-            return await self._written(await admit(), key)
+            return await self._written(await admit(), key, trace)
 
     async def _written(
-        self, admitted: Admitted, key: IdempotencyKey | None
+        self, admitted: Admitted, key: IdempotencyKey | None, trace: str | None
     ) -> tuple[Subscribed, list[dict[str, Any]]]:
         """Nothing is awaited between its admission and the store's queue."""
         with self._active.place(admitted.caller) as taken:
-            done = await self._write(admitted.wish, key, admitted.full)
+            wish = replace(admitted.wish, trace=trace)
+            done = await self._write(wish, key, admitted.full)
             if is_new(done):
                 taken()
         return done, admitted.warnings
@@ -191,6 +198,7 @@ class Subscribing:
         if is_new(done):
             self._deps.wake_poller()
             if done.subscription.state is SubscriptionState.ENDED:
+                self._deps.bell.ring([done.subscription.id.removeprefix("sub_")])
                 self._deps.wake_dispatcher()
         return done
 
@@ -202,10 +210,11 @@ class Subscribing:
             )
 
 
-def keys_of(request: Request) -> tuple[str | None, str | None]:
-    """The Idempotency-Key and the provider key among the headers."""
+def keys_of(request: Request) -> tuple[str | None, str | None, str | None]:
+    """The Idempotency-Key, the provider key and the caller's trace among the headers."""
     provider_key = request.headers.get(credential.HEADER, "").strip() or None
-    return idempotency.key_of(request), provider_key
+    trace = accepted(request.headers.getlist(HEADER))
+    return idempotency.key_of(request), provider_key, trace
 
 
 def is_new(done: Subscribed) -> bool:

@@ -8,6 +8,7 @@ from bridge.errors import (
     ClientError,
     ConfigError,
     SealBroken,
+    StoreLocked,
     StoreUnavailable,
 )
 
@@ -29,7 +30,8 @@ MEANINGS = {
     Exit.USAGE: "Not begun: an option, an input or the configuration needs to be changed.",
     Exit.UNAVAILABLE: "Something it needs is not there: the bridge, the database, the key "
     "that opens it. It may work later.",
-    Exit.INTERRUPTED: "Interrupted by Ctrl-C. `serve` and `listen` end with 0 then.",
+    Exit.INTERRUPTED: "Interrupted by Ctrl-C. "
+    "`serve`, `listen` and `tail` end with 0 then.",
 }
 
 
@@ -66,6 +68,8 @@ def exit_code(error: BridgeError) -> Exit:
 
 def lines(error: BridgeError) -> Sequence[str]:
     """What there is to say, each with what it is about."""
+    if isinstance(error, StoreLocked):
+        return (f"database: {error}; that has to be stopped, or done, first",)
     if isinstance(error, StoreUnavailable):
         return (f"database: {error}",)
     if isinstance(error, SealBroken):

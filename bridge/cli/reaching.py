@@ -41,7 +41,11 @@ def key_for(url: str) -> str:
             raise UsageFault(f"{KEY_FILE}: {error}") from None
     if loopback(url) and (Path.cwd() / DEV_FILE).exists():
         return kept(Path.cwd()).api_key
-    raise UsageFault("no API key: give --api-key, or set BRIDGE_API_KEY")
+    raise UsageFault(
+        "no API key: give --api-key, or set BRIDGE_API_KEY",
+        "It is one of a client's `api_keys`. Of `serve --dev` it is found by itself in the "
+        "directory where that runs.",
+    )
 
 
 def first_of(keys: str) -> str:

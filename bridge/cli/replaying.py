@@ -6,10 +6,12 @@ from typing import Annotated, Any
 
 import typer
 
+from bridge.cli import completing
 from bridge.cli.deliveries import Client, Host, Since, Subscription, Until, filters
 from bridge.cli.exits import CommandFailed, UsageFault
 from bridge.cli.options import ApiKey, Json, Url
 from bridge.cli.output import as_json, note, program, say
+from bridge.cli.progress import working
 
 REPLAY_S = 600.0  # for very many; what was taken by then stays taken
 
@@ -20,6 +22,7 @@ def replay(
         list[str] | None,
         typer.Option(
             metavar="STATE",
+            autocompletion=completing.delivery_states,
             help="exhausted, gone, presumed, accepted, retrying or waiting; may be "
             "repeated. Default: exhausted.",
         ),
@@ -47,10 +50,13 @@ def replay(
     body = {name: value for name, value in wanted.items() if value is not None}
     counted = 0
     if dry_run or not yes:
-        told = asyncio.run(replayed(url, api_key, body | {"dry_run": True}))
+        with working("counting", json=json):
+            told = asyncio.run(replayed(url, api_key, body | {"dry_run": True}))
         counted, body = int(told["count"]), body | meant(told)
     if not dry_run and (yes or confirmed(counted)):
-        counted = int(asyncio.run(replayed(url, api_key, body))["count"])
+        many = f"{counted:,} deliveries" if counted else "them"
+        with working(f"having {many} tried once more", json=json):
+            counted = int(asyncio.run(replayed(url, api_key, body))["count"])
     if json:
         say(as_json({"count": counted}))
     else:

@@ -18,12 +18,14 @@ from bridge.errors import ClientError, FieldFault
 if TYPE_CHECKING:
     from bridge.client.nouns import Subscription
 
+PLAIN_HTTP = "TLS failed: wrong version number"  # OpenSSL's words for an answer without
 AGAIN_LATER = (408, 425, 429)  # and all 5xx
 IN_FLIGHT = "idempotency_in_flight"
 
 # Where the bridge's own words do not say what to do. docs/errors.md has all codes.
 HINTS: Mapping[str, str] = {
     "unauthorized": "check the API key: BRIDGE_API_KEY, or the client's `api_keys`",
+    "not_found": "a bridge is there, but not at this path: check the URL",
     "operator_only": "use the key of a client with `role: operator`",
     "provider_not_granted": "send a key of your own, or ask the operator to grant it",
     "subscription_not_found": "check the id; those of other clients count as not there",
@@ -79,6 +81,8 @@ class Unreachable(ClientError):
     def __init__(self, url: str, reason: str) -> None:
         super().__init__(f"{url} does not answer: {reason}")
         self.reason = reason
+        if reason == PLAIN_HTTP:
+            self.hint = "It does not speak TLS there: write http:// in place of https://."
 
 
 class NotABridge(ClientError):

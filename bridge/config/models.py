@@ -120,6 +120,17 @@ class Log(Settings):
     )
 
 
+class Traces(Settings):
+    """Where spans of subscriptions go."""
+
+    endpoint: f.BaseUrl | None = Field(
+        default=None,
+        description="Collector that takes OTLP over HTTP: `http://collector:4318`; needs "
+        "the extra `otel`. Not given: `OTEL_EXPORTER_OTLP_ENDPOINT`, or else no spans are "
+        "made.",
+    )
+
+
 class Config(Settings):
     """Everything `serve` needs to know."""
 
@@ -130,7 +141,7 @@ class Config(Settings):
     public_url: f.BaseUrl | None = Field(
         default=None,
         description="How others reach this bridge; goes into `Location` and result links. "
-        "Not given: `http://` and `listen`.",
+        "Not given: `http://` and `listen`, as this machine reaches it.",
     )
     database: secrecy.DatabaseUrl = Field(
         default=SecretStr("sqlite:///bridge.db"),
@@ -175,6 +186,7 @@ class Config(Settings):
         description="How long work in flight may take to finish after SIGTERM.",
     )
     log: Log = Field(default=Log(), description="What is logged.")
+    traces: Traces = Field(default=Traces(), description="Where spans of tasks go.")
     metrics_listen: f.ListenAddress | None = Field(
         default=None,
         description="A second address that serves `/metrics` without a key.",

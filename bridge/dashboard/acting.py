@@ -11,16 +11,15 @@ from bridge.api.choosing import body_of
 from bridge.api.parts import Parts
 from bridge.api.replaying import ROUTE
 from bridge.dashboard.pages import Pages
-from bridge.dashboard.reading import caller_of
+from bridge.dashboard.reading import CHOICES, caller_of
 from bridge.dashboard.session import Session
-from bridge.events import TYPES
 from bridge.rfc3339 import rfc3339
 from bridge.store.rooms.room import minted_key
 
 Form = Mapping[str, Any]
 REPLAYED = ("state", "since", "until", "host", "client")
 SURE = (*REPLAYED, "limit")
-TESTED = ("callback_url", "type")
+TESTED = ("callback_url", "type", "format")
 
 
 class Acting:
@@ -29,10 +28,20 @@ class Acting:
     ) -> None:
         self._parts, self._pages, self._mint = parts, pages, mint
 
-    async def stop(self, request: Request, session: Session, _form: Form) -> Response:
+    async def stop(self, request: Request, session: Session, form: Form) -> Response:
+        """What has ended can only be kept from being told any more."""
         subscription_id = request.path_params["id"]
         await self._parts.subscriptions.end_wish(subscription_id, caller_of(session))
-        return self._pages.see(f"/subscriptions/{subscription_id}", done="stopped")
+        done = "dropped" if form.get("ended") else "stopped"
+        return self._pages.see(f"/subscriptions/{subscription_id}", done=done)
+
+    async def try_call(self, request: Request, session: Session, _form: Form) -> Response:
+        """Send a test as this subscription is called, and show what came of it."""
+        subscription_id, caller = request.path_params["id"], caller_of(session)
+        trial = await self._parts.trying.tried_for(subscription_id, caller)
+        return self._pages.page(
+            "trial.html", session, subscription_id=subscription_id, trial=trial
+        )
 
     async def retry(self, request: Request, session: Session, form: Form) -> Response:
         message_id = request.path_params["id"]
@@ -75,7 +84,7 @@ class Acting:
     async def test(self, _request: Request, session: Session, form: Form) -> Response:
         given = {name: form[name] for name in TESTED if form.get(name)}
         trial = await self._parts.trying.tried(given, caller_of(session))
-        return self._pages.page("test.html", session, given=given, trial=trial, types=TYPES)
+        return self._pages.page("test.html", session, given=given, trial=trial, **CHOICES)
 
 
 def given_of(form: Form, names: Sequence[str]) -> dict[str, Any]:

@@ -46,11 +46,17 @@ KINDS: tuple[tuple[tuple[type[Exception], ...], AttemptOutcome, str], ...] = (
 )
 
 
+OURS = (DnsFailure, AddressForbidden)  # what our own resolver says; others' words differ
+
+
 def failure(error: Exception) -> tuple[AttemptOutcome, str]:
     """The outcome that `error`, one of FAILURES, stands for, and one line for people."""
     if isinstance(error, ProxyFault):
         return AttemptOutcome.PROXY_ERROR, str(error)
     if isinstance(error, aiohttp.ClientConnectorError):
+        by_name = isinstance(error, aiohttp.ClientConnectorDNSError)
+        if by_name and not isinstance(error.os_error, OURS):
+            return AttemptOutcome.DNS_ERROR, "the name of the host is not known"
         return _no_connection(error.os_error)
     for kinds, outcome, words in KINDS:
         if isinstance(error, kinds):

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
+from functools import partial
 from operator import itemgetter
 from typing import NamedTuple
 
@@ -14,13 +15,14 @@ from bridge.lanes import Lane, Ready, Window
 from bridge.model import ClaimedDelivery, Destination
 from bridge.robots import together
 from bridge.store import hooks
-from bridge.store.box import Box, log
+from bridge.store.box import Box, log, opened
 from bridge.store.claims import ELSEWHERE_S, Claims, Kind, Pick, look
 from bridge.store.delivering import mark_lost
 from bridge.store.replaying import Place, beside, put_replay_lane
 from bridge.store.robots import Robot, free_robot, leave_robot
-from bridge.store.rows import extras_of, hook_id
+from bridge.store.rows import NO_EXTRAS, extras_of, hook_id
 from bridge.store.steps import Query, Row, Step, ask
+from bridge.traces import trace_of
 
 # What a claim writes for each attempt, and with which parameters.
 LOGGED = {
@@ -227,6 +229,7 @@ def claimed(box: Box, row: Row, lane: Lane, now: float) -> ClaimedDelivery:
         format=row["format"],
         signing_secrets=secrets,
         body=body,
+        traceparent=traceparent_of(box, row) if body else None,
         readable=bool(body),
     )
 
@@ -249,6 +252,12 @@ def secrets_of(box: Box, row: Row) -> tuple[str, ...]:
     if row["hook"] is not None:
         return hooks.secrets_of(box, row["hook_sealed"])
     return tuple(extras_of(box, row["wish"])["signing_secrets"])
+
+
+def traceparent_of(box: Box, row: Row) -> str:
+    """Of the subscription's span, wherever its event goes."""
+    extras = opened(partial(extras_of, box), row["wish"]) or NO_EXTRAS
+    return trace_of(f"sub_{row['key']}", extras.get("trace")).header
 
 
 def for_hook(body: bytes, message_id: str, method: str) -> bytes:

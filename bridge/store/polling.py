@@ -6,6 +6,7 @@ from collections.abc import Callable
 from bridge.cadence import CLOSING_PAUSE_MAX_S
 from bridge.model import ClaimedPoll, Observation
 from bridge.portable import storable
+from bridge.store import history
 from bridge.store.box import Box, opened
 from bridge.store.rows import listener_of
 from bridge.store.steps import Row, Rows, Step, ask
@@ -123,6 +124,8 @@ def record_observation(claimed: ClaimedPoll, seen: Observation, now: float) -> S
         claim_no=claimed.claim_no,
         model=storable(seen.model),
         submitted_at=seen.submitted_at,
+        line=history.line(seen, now),
+        most=history.MOST,
     )
 
 

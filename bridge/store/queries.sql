@@ -16,6 +16,11 @@ ON CONFLICT (name) DO UPDATE SET value = excluded.value;
 -- name: add_meta(name, value)!
 INSERT INTO meta (name, value) VALUES (:name, :value) ON CONFLICT (name) DO NOTHING;
 
+-- By bytes, whatever the order of the database's language.
+-- name: forget_meta(first, last)!
+DELETE FROM meta
+WHERE name /*+ COLLATE "C" */ >= :first AND name /*+ COLLATE "C" */ < :last;
+
 -- Holds up whoever else is about to change it, until the commit.
 -- name: lock_meta(name)
 SELECT value FROM meta WHERE name = :name
@@ -126,7 +131,7 @@ SELECT id FROM watches WHERE id = :watch_id
 UPDATE watches
 SET ended_at = NULL, memory_until = NULL, answer = NULL, untold = 0, status = NULL, progress = NULL,
     outcome = NULL, http_status = NULL, detail = NULL, outcome_since = NULL, outcome_from = NULL,
-    created_at = :now
+    seen = NULL, created_at = :now
 WHERE id = :watch_id;
 
 -- name: schedule_watch(watch_id, credential_id, share, next_at, claim_no, born_at, updates, raw)!
@@ -225,6 +230,11 @@ LIMIT :limit
 -- name: find_subscription(key, client)
 SELECT id, key, client, watch_id, state FROM subscriptions
 WHERE key = :key AND client <> '' AND (CAST(:client AS TEXT) IS NULL OR client = :client);
+
+-- name: view_call(subscription_id)
+SELECT s.client, s.events, s.method, s.format, s.sealed, t.sealed AS destination
+FROM subscriptions s JOIN destinations t ON t.id = s.destination_id
+WHERE s.id = :subscription_id;
 
 -- name: stop_subscription(subscription_id, now)
 UPDATE subscriptions
@@ -399,9 +409,11 @@ SET born_at = coalesce(:born_at, born_at),
 WHERE watch_id = :watch_id AND claim_no = :claim_no
 RETURNING next_at;
 
--- name: record_observation(watch_id, status, progress, outcome, http_status, detail, now, claim_no, model, submitted_at)!
+-- name: record_observation(watch_id, status, progress, outcome, http_status, detail, now, claim_no, model, submitted_at, line, most)!
 UPDATE watches
-SET outcome_since = CASE WHEN outcome = :outcome THEN outcome_since ELSE :now END,
+SET seen = CASE WHEN (outcome = :outcome AND coalesce(:status, status, '') = coalesce(status, '')) OR length(seen) > :most
+        THEN seen ELSE coalesce(seen, '') || :line END,
+    outcome_since = CASE WHEN outcome = :outcome THEN outcome_since ELSE :now END,
     outcome_from = CASE WHEN outcome = :outcome THEN outcome_from ELSE :claim_no END,
     outcome = :outcome, http_status = :http_status, detail = :detail,
     status = coalesce(:status, status), progress = coalesce(:progress, progress),
@@ -993,6 +1005,13 @@ SELECT history FROM durations WHERE provider = :provider AND model = :model
 -- name: set_durations(provider, model, history, now)!
 UPDATE durations SET history = :history, updated_at = :now WHERE provider = :provider AND model = :model;
 
+-- name: drop_durations(provider, model)!
+DELETE FROM durations WHERE provider = :provider AND model = :model;
+
+-- Those of all models of a provider stay.
+-- name: prune_durations(before)!
+DELETE FROM durations WHERE updated_at < :before AND model <> '';
+
 -- name: new_durations(since)
 SELECT provider, model, history FROM durations WHERE updated_at >= :since;
 
@@ -1038,7 +1057,7 @@ SELECT s.id, s.key, s.client, s.events, s.state, s.outcome, s.created_at, s.dead
     s.sealed, s.destination_id, t.sealed AS destination, t.gone_at, w.provider, w.task_id,
     CASE WHEN s.state = 'ended' THEN s.status ELSE w.status END AS status,
     w.progress, w.outcome AS poll_outcome, w.http_status, w.detail,
-    w.outcome_since, w.outcome_from, w.polls, w.polled_at AS last_polled_at, p.next_at, p.claim_no,
+    w.outcome_since, w.outcome_from, w.polls, w.polled_at AS last_polled_at, w.seen, p.next_at, p.claim_no,
     p.polled_at, c.paused_until, e.body AS event, s.updates
 FROM subscriptions s
 JOIN watches w ON w.id = s.watch_id
@@ -1220,6 +1239,32 @@ WHERE opened_at IS NOT NULL AND destination_id >= 0
     AND (first_at IS NOT NULL OR retry_at IS NOT NULL)
     AND (CAST(:client AS TEXT) IS NULL OR client = :client)
 ORDER BY opened_at DESC LIMIT :limit;
+
+-- Hosts by the newest deliveries of that state, whosesoever they are.
+-- name: troubled_hosts(client, state, limit)
+SELECT g.client, g.host, g.deliveries, g.since, n.last_outcome, n.hint,
+    (SELECT http_status FROM attempts WHERE delivery_id = g.newest AND finished_at IS NOT NULL
+     ORDER BY number DESC LIMIT 1) AS http_status
+FROM (
+    SELECT f.client, f.host, count(*) AS deliveries, min(f.created_at) AS since, max(f.id) AS newest
+    FROM (
+        SELECT d.id, d.created_at, l.client, l.host
+        FROM (SELECT id, created_at, destination_id FROM deliveries WHERE state = :state
+              ORDER BY created_at DESC, id DESC LIMIT :limit) d
+        JOIN destinations t ON t.id = d.destination_id
+        JOIN lanes l ON l.id = t.lane_id
+        WHERE CAST(:client AS TEXT) IS NULL OR l.client = :client) f
+    GROUP BY f.client, f.host) g
+JOIN deliveries n ON n.id = g.newest
+ORDER BY g.deliveries DESC, g.newest DESC;
+
+-- name: refused_keys(client)
+SELECT c.provider, count(*) AS refused, min(c.refused_at) AS since FROM credentials c
+WHERE c.own = 1 AND c.probes > 0 AND EXISTS (
+    SELECT 1 FROM poll_schedule p JOIN subscriptions s ON s.watch_id = p.watch_id
+    WHERE p.credential_id = c.id AND s.state = 'active'
+        AND (CAST(:client AS TEXT) IS NULL OR s.client = :client))
+GROUP BY c.provider ORDER BY c.provider;
 
 -- Of the newest, whosesoever they are.
 -- name: count_exhausted(client, limit)

@@ -117,6 +117,7 @@ def subscription_of(box: Box, row: Row) -> Step[Subscription]:
         last_poll=last_poll_of(row),
         next_poll_at=next_poll_at(row),
         delivery=delivery,
+        trace=extras.get("trace"),
     )
 
 

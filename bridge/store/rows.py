@@ -71,8 +71,9 @@ def listener(watch_id: int, subscription_id: int) -> Step[Rows]:
 
 
 def extras_of(box: Box, sealed: bytes | None) -> Mapping[str, Any]:
-    """What a subscription keeps sealed: `metadata`, its own `signing_secrets`, and the
-    `model` its caller named, which is no other client's business."""
+    """What a subscription keeps sealed: `metadata`, its own `signing_secrets`, the `model`
+    its caller named, which is no other client's business, and the `trace` it goes on with,
+    if there is one."""
     if sealed is None:
         return NO_EXTRAS
     extras: dict[str, Any] = box.open(sealed, "subscription")

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from typing import Any
 
 import orjson
 
@@ -262,13 +263,15 @@ def put_destination(box: Box, wish: Wish | HookWish) -> Step[int]:
 
 
 def sealed_extras(box: Box, wish: Wish) -> bytes | None:
-    if not (wish.metadata or wish.signing_secrets or wish.model):
+    if not (wish.metadata or wish.signing_secrets or wish.model or wish.trace):
         return None
-    extras = {
+    extras: dict[str, Any] = {
         "metadata": dict(wish.metadata),
         "signing_secrets": list(wish.signing_secrets),
         "model": wish.model,
     }
+    if wish.trace is not None:
+        extras["trace"] = wish.trace
     return box.seal(extras, "subscription")
 
 

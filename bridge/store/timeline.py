@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bridge.model import Delivery, Subscription
+from bridge.store import history
 from bridge.store.box import Box, opened
 from bridge.store.reading import NEWEST, delivery_of, log_of, subscription_of
 from bridge.store.steps import Step, ask
@@ -28,6 +29,8 @@ class Timeline:
     polls: int  # of its task, for whomever
     updates: Sequence[Update]
     deliveries: Sequence[Delivery]  # with their attempts
+    seen: Sequence[history.Seen]  # by the first poll since it was made, and what changed
+    finished_at: float | None  # when it ended or was stopped
     cut: bool  # there are more updates or deliveries
 
 
@@ -43,6 +46,8 @@ def read_timeline(box: Box, key: str, client: str | None) -> Step[Timeline | Non
             polls=polls,
             updates=updates[:UPDATES][::-1],
             deliveries=deliveries[:DELIVERIES][::-1],
+            seen=history.lines(row["seen"], subscription.created_at),
+            finished_at=row["finished_at"],
             cut=len(updates) > UPDATES or len(deliveries) > DELIVERIES,
         )
     return None

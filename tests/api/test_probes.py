@@ -101,6 +101,7 @@ async def test_every_answer_has_an_id_and_is_not_stored(api: Api, path: str) -> 
     assert len(drawn.headers["x-request-id"]) > 16
     assert drawn.headers["x-request-id"] != again.headers["x-request-id"]
     assert echoed.headers["x-request-id"] == "abc-1.2:3"
+    assert echoed.status == 200 or echoed.json["request_id"] == "abc-1.2:3"
     assert drawn.headers["cache-control"] == "no-store"
 
 
@@ -172,6 +173,7 @@ async def test_a_bug_is_a_500_that_tells_nothing_and_a_log_that_tells_where(
                 told = await answer.json(content_type=None)
                 assert (answer.status, told["code"]) == (500, "internal_error")
                 assert answer.headers["x-request-id"] in told["detail"]
+                assert answer.headers["x-request-id"] == told["request_id"]
                 assert SHOP not in str(told)
         with pytest.raises(aiohttp.ClientError):
             async with http.get(url + "/late") as answer:

@@ -5,6 +5,7 @@ from bridge.model import Destination
 from bridge.net.guard import AddressForbidden, Egress
 from bridge.net.resolver import DnsFailure, Resolver
 from tests.api.conftest import CALLBACK, CONFIGURED_KEY, OPS, Api, Names
+from tests.test_traces import GIVEN
 
 
 async def test_a_provider_without_a_key_asks_for_one(api: Api) -> None:
@@ -138,3 +139,20 @@ async def test_https_only_is_obeyed(api: Api) -> None:
     async with api.changed(config=lambda: config) as strict:
         answer = await strict.subscribe(callback_url="http://app.example.com/")
     assert "https://" in answer.faults["callback_url"]
+
+
+async def test_the_callers_trace_is_kept_and_shown_to_nobody(api: Api) -> None:
+    """By both ways to subscribe; one that cannot be read is as if there were none."""
+    kept = []
+    for number, given in enumerate((GIVEN, "00-garbage", "")):
+        headers = {"traceparent": given} if given else {}
+        one = {"provider": "amux", "task_id": f"one-{number}"}
+        first = await api("POST", "/subscribe", json=one, headers=headers)
+        several = [one | {"task_id": f"of-several-{number}"}]
+        second = await api("POST", "/subscribe/batch", json=several, headers=headers)
+        assert (first.status, second.json[0]["status"]) == (202, 202)
+        assert GIVEN.encode() not in first.body + second.body
+        for view in (first.json, second.json[0]["subscription"]):
+            seen = await api.deps.store.subscription(view["id"][4:], "shop")
+            kept.append(seen and seen.trace)
+    assert kept == [GIVEN, GIVEN, None, None, None, None]

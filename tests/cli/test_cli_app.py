@@ -89,7 +89,11 @@ def test_starting_loads_nothing_heavy() -> None:
     ("error", "code", "first"),
     [
         (ConfigError("a: x", "b: y"), Exit.USAGE, "a: x"),
-        (StoreLocked("f is in use"), Exit.UNAVAILABLE, "database: f is in use"),
+        (
+            StoreLocked("f is in use"),
+            Exit.UNAVAILABLE,
+            "database: f is in use; that has to be stopped, or done, first",
+        ),
         (
             SealBroken("credential: changed"),
             Exit.UNAVAILABLE,

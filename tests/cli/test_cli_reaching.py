@@ -48,9 +48,9 @@ def test_given_places_and_keys_win(tmp_path: Path) -> None:
     """Over the files of this directory."""
     minted(tmp_path)
     api = reached("https://bridge.example.com/b", "key-of-mine")
-    known = (vars(api)["_url"], vars(api)["_api_key"])
+    known = (api.url, vars(api)["_api_key"])
     assert known == ("https://bridge.example.com/b", "key-of-mine")
-    assert vars(reached(None, None))["_url"] == "http://127.0.0.1:8080"
+    assert reached(None, None).url == "http://127.0.0.1:8080"
 
 
 def test_names_are_no_loopback_addresses() -> None:

@@ -8,8 +8,12 @@ import sys
 from pathlib import Path
 
 import pytest
+import structlog
+import typer
+from structlog.testing import capture_logs
 
-from bridge.cli.serving import quick_loop, welcome
+from bridge.cli.serving import quick_loop, told_where, welcome
+from bridge.errors import ConfigError
 from tests.cli.commands import Bridge, environment, finished, invoke
 from tests.settings import ENOUGH
 
@@ -141,9 +145,10 @@ def test_other_shells_are_told_where_it_is_unless_they_look_there(
         monkeypatch.setenv(name, value)
     if text is not None:
         (tmp_path / "config.yaml").write_text(text)
-    welcome(url, database="sqlite:///bridge.db")
+    welcome(url, database="sqlite:///bridge.db", dashboard=True)
     said = capsys.readouterr().out
     assert (f"export BRIDGE_URL={url}\n" in said) is named
+    assert f"  dashboard     {url}/dashboard\n" in said
     assert "BRIDGE_API_KEY" not in said
 
 
@@ -152,9 +157,10 @@ def test_other_shells_need_the_api_key_that_this_one_has(
 ) -> None:
     """There `secret show` would tell the minted one, which is not in effect."""
     monkeypatch.setenv("BRIDGE_API_KEY", ENOUGH["BRIDGE_API_KEY"])
-    welcome("http://127.0.0.1:8080", database="sqlite:///bridge.db")
+    welcome("http://127.0.0.1:8080", database="sqlite:///bridge.db", dashboard=False)
     said = capsys.readouterr().out
     assert "  other shells  export BRIDGE_API_KEY, as here\n" in said
+    assert "dashboard" not in said
     assert ENOUGH["BRIDGE_API_KEY"] not in said
 
 
@@ -196,3 +202,20 @@ def test_without_uvloop_it_runs_as_well(monkeypatch: pytest.MonkeyPatch) -> None
     assert quick_loop() is not None
     monkeypatch.setitem(sys.modules, "uvloop", None)
     assert quick_loop() is None
+
+
+@pytest.mark.parametrize("debug", [False, True])
+def test_a_bug_ends_it_and_says_where_but_not_what(
+    monkeypatch: pytest.MonkeyPatch, debug: bool
+) -> None:
+    """Unless who started it wants to see all."""
+    former = structlog.get_config()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger("debug"))
+    monkeypatch.setattr("sys.argv", ["poll-bridge", "--debug" if debug else "serve"])
+    ends = pytest.raises(KeyError if debug else typer.Exit)
+    with capture_logs() as lines, ends, told_where():
+        raise KeyError("a secret")
+    structlog.configure(**former)
+    assert [line["event"] for line in lines] == ([] if debug else ["service.crashed"])
+    with pytest.raises(ConfigError), told_where():
+        raise ConfigError("listen: taken")

@@ -74,6 +74,21 @@ async def test_nobody_there_may_be_somebody_later() -> None:
     assert exit_code(caught.value) is Exit.UNAVAILABLE
 
 
+async def test_a_slip_in_the_url_is_told_apart() -> None:
+    """A name nobody knows, and https where there is only http, look alike otherwise."""
+    async with Connection("http://no-such-host.invalid") as api:
+        with pytest.raises(Unreachable, match="the name of the host is not known"):
+            await api.get("/readyz")
+
+    async def plain(_: web.BaseRequest) -> web.Response:
+        return web.Response()
+
+    async with serving(plain) as url, Connection(url.replace("http", "https")) as api:
+        with pytest.raises(Unreachable, match="TLS failed") as caught:
+            await api.get("/readyz")
+    assert "write http://" in caught.value.lines[1]
+
+
 async def test_an_answer_that_does_not_unpack_is_none() -> None:
     """--url may point at anything."""
 

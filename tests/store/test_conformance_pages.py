@@ -15,6 +15,7 @@ from tests.store.scene import (
     pending,
     succeeded,
 )
+from tests.store.scene import REFUSED as KEY_REFUSED
 
 THIRTY_S = 30.0
 
@@ -184,6 +185,67 @@ async def test_hosts_that_do_not_answer_are_named(scene: Scene) -> None:
     assert host.next_at >= host.since
     assert host.silences > 1
     assert (await scene.store.overview("blog", now=scene.now)).silent == []
+
+
+async def test_receivers_that_refuse_are_named(scene: Scene) -> None:
+    """While it is tried again, and when it is given up: each with the last answer."""
+    scene.schedule = scene.schedule.__class__((1.0,))
+    for number in range(3):
+        await scene.ended(f"task-{number}", destination=destination(host="strict.test"))
+    first, *rest = await scene.claim_deliveries()
+    await scene.hear(first, BROKEN)
+    [retried] = (await scene.store.overview("shop", now=scene.now)).refusing
+    assert (retried.client, retried.host) == ("shop", "strict.test")
+    assert (retried.state, retried.deliveries) == ("retrying", 1)
+    assert (retried.last_outcome, retried.last_http_status) == ("refused", 500)
+
+    for claimed in rest:
+        await scene.hear(claimed, BROKEN)
+    scene.later(THIRTY_S)
+    for claimed in await scene.claim_deliveries():
+        await scene.hear(claimed, BROKEN)
+    seen = await scene.store.overview("shop", now=scene.now)
+    [lost] = seen.lost
+    assert seen.refusing == []
+    assert (lost.host, lost.state, lost.deliveries) == ("strict.test", "exhausted", 3)
+    assert lost.last_http_status == 500
+    assert lost.hint
+    assert lost.since < scene.now
+    others = await scene.store.overview("blog", now=scene.now)
+    assert (others.refusing, others.lost) == ([], [])
+
+
+async def test_callers_keys_that_are_refused_are_counted(scene: Scene) -> None:
+    """For whose tasks they are, and for the operator, while any of them wait."""
+    key = await scene.add("a", provider_key="sk-wrong")
+    other = await scene.add("b", provider_key="sk-wrong")
+    await scene.add("c", provider_key="sk-right", client="blog")
+    scene.later(1.0)
+    for claimed in await scene.claim_polls():
+        scene.later(0.2)
+        good = claimed.task_id == "c"
+        await scene.answer(claimed, pending() if good else KEY_REFUSED)
+    refused = scene.now
+    for client in ("shop", None):
+        [seen] = (await scene.store.overview(client, now=scene.now)).refused_keys
+        assert (seen.provider, seen.keys) == ("amux", 1)
+        assert seen.since == pytest.approx(refused, abs=1.0)
+    assert (await scene.store.overview("blog", now=scene.now)).refused_keys == []
+    await scene.stop(key)
+    assert len((await scene.store.overview("shop", now=scene.now)).refused_keys) == 1
+    await scene.stop(other)
+    assert (await scene.store.overview("shop", now=scene.now)).refused_keys == []
+
+
+async def test_how_a_callback_is_called_is_its_clients_to_know(scene: Scene) -> None:
+    key = await scene.add(destination=destination(host="own.test"), format="flat")
+    call = await scene.store.call(key, "shop")
+    assert call is not None
+    assert call.to == destination(host="own.test")
+    assert (call.format, call.secrets, call.readable) == ("flat", (), True)
+    assert await scene.store.call(key, "blog") is None
+    quiet = await scene.add("quiet", destination=None)
+    assert await scene.store.call(quiet, "shop") is None
 
 
 def test_what_is_counted_is_bounded() -> None:

@@ -26,6 +26,7 @@ FORMER = [
     one for one in split(migrations()[0]) if re.search(r" (TABLE|ON) deliveries ", one)
 ]
 BACK = (  # from the latest schema to the old one
+    "ALTER TABLE watches DROP COLUMN seen",
     "DROP INDEX events_at",
     "DROP INDEX lanes_open",
     "ALTER TABLE lanes DROP COLUMN opened_at",

@@ -58,6 +58,9 @@ class Problem(Shape):
     detail: str
     code: Literal[tuple(CODES)]  # type: ignore[valid-type]
     errors: list[FieldProblem] = Field([], description="All that are wrong, if any is.")
+    request_id: str | None = Field(
+        None, description="The `X-Request-Id` of the answer; not where it was no HTTP."
+    )
     reasons: dict[str, str] = Field({}, description="Only of `/readyz`: why, by part.")
     stalled: dict[str, int] = Field(
         {}, description="Only of `/livez`: for how many seconds each loop has stood still."
@@ -205,6 +208,26 @@ class DeliveryWithAttempts(Delivery):
     """A delivery and its log."""
 
     attempts: list[Attempt] = Field(description="The newest 100, oldest of these first.")
+
+
+class Update(Shape):
+    """A step of a task that was told before its end."""
+
+    at: Time
+    status: Status | None
+    progress: int | None = Field(description="Percent.")
+
+
+class Timeline(Shape):
+    """A subscription with all that became of it. Of each list the newest, oldest of these
+    first.
+    """
+
+    subscription: Subscription
+    polls: int = Field(ge=0, description="Of its task, for whomever.")
+    updates: list[Update] = Field(description="Only if `task.updated` is in its `events`.")
+    deliveries: list[DeliveryWithAttempts] = Field(description="Those to hooks, too.")
+    cut: bool = Field(description="There are more updates or deliveries.")
 
 
 class Replayed(Shape):

@@ -20,10 +20,11 @@ from bridge.api.openapi.answers import (
     SampleBody,
     Subscription,
     SubscriptionPage,
+    Timeline,
     Trial,
 )
 from bridge.api.openapi.operation import Operation, schema_of
-from bridge.api.openapi.parameters import IDEMPOTENCY, OWN_KEY, in_path, in_query
+from bridge.api.openapi.parameters import IDEMPOTENCY, OWN_KEY, TRACE, in_path, in_query
 from bridge.api.openapi.refusals import BODY, CLOSED, STORED
 from bridge.api.openapi.told import EVENT, callbacks
 from bridge.api.subscribing import BATCH_ITEMS
@@ -55,7 +56,7 @@ def subscribe(id_: str) -> Operation:
         summary="Watch a task",
         description="202 means: on disk. An identical request finds its subscription, for "
         'a day after the end too. `""` and null mean that a field is absent.',
-        parameters=[*in_query(query.WAITING), IDEMPOTENCY, OWN_KEY],
+        parameters=[*in_query(query.WAITING), IDEMPOTENCY, OWN_KEY, TRACE],
         body=SubscribeBody,
         body_example=ASKED,
         answers={
@@ -89,7 +90,7 @@ CALLS: Mapping[tuple[str, str], Operation] = {
         tag="subscriptions",
         summary="Watch many tasks",
         description="Each is judged by itself: one that is refused harms no other.",
-        parameters=[IDEMPOTENCY, OWN_KEY],
+        parameters=[IDEMPOTENCY, OWN_KEY, TRACE],
         body={
             "anyOf": [
                 BATCH,
@@ -138,6 +139,15 @@ CALLS: Mapping[tuple[str, str], Operation] = {
         summary="Stop one",
         parameters=[SUBSCRIPTION],
         answers={204: ("It is stopped, or was already.", None)},
+        codes=(*STORED, "subscription_not_found"),
+    ),
+    ("/subscriptions/{id}/timeline", "GET"): Operation(
+        id="getTimeline",
+        tag="subscriptions",
+        summary="Read all that became of one",
+        description="How often its task was polled, what was told of it, and each attempt.",
+        parameters=[SUBSCRIPTION],
+        answers={200: ("As it is now.", Timeline)},
         codes=(*STORED, "subscription_not_found"),
     ),
     ("/deliveries", "GET"): Operation(

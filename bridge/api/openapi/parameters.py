@@ -14,6 +14,7 @@ from bridge.api.deliveries import subscription_key
 from bridge.api.idempotency import HEADER as IDEMPOTENCY_KEY
 from bridge.api.idempotency import MAX_CHARS
 from bridge.api.samples import format_name, types
+from bridge.traces import HEADER as TRACEPARENT
 
 Json = dict[str, Any]
 
@@ -104,4 +105,10 @@ OWN_KEY = in_header(
     PROVIDER_KEY,
     {"type": "string"},
     "Your own key at the provider; the same as `provider_api_key` in the body.",
+)
+TRACE = in_header(
+    TRACEPARENT,
+    {"type": "string"},
+    "Your span, as W3C Trace Context has it: the webhooks go on from it. What cannot be "
+    "read is ignored.",
 )

@@ -7,6 +7,7 @@ from bridge.api.openapi.parameters import in_header
 from bridge.events import TYPES
 from bridge.samples import sample
 from bridge.schemas import schema
+from bridge.traces import HEADER as TRACEPARENT
 
 Json = dict[str, Any]
 
@@ -29,6 +30,11 @@ HEADERS = [
         required=True,
     ),
     in_header("X-Signature-256", {"type": "string"}, "`sha256=` and an HMAC of the body."),
+    in_header(
+        TRACEPARENT,
+        {"type": "string"},
+        "The subscription's span, as W3C Trace Context has it; not signed.",
+    ),
 ]
 ANSWERS = {
     "2XX": "Accepted, whatever the body says.",

@@ -9,6 +9,7 @@ from bridge.model import (
     Wish,
 )
 from bridge.store import (
+    calling,
     live,
     meta,
     polling,
@@ -16,6 +17,7 @@ from bridge.store import (
     subscribing,
     timeline,
 )
+from bridge.store.calling import Call
 from bridge.store.live import Mark, News
 from bridge.store.reading import Page, SubscriptionFilter
 from bridge.store.rooms.room import Room
@@ -66,6 +68,10 @@ class Subscriptions(Room):
 
     async def subscription(self, key: str, client: str | None) -> Subscription | None:
         return await self.database.read(reading.read_subscription, self._box, key, client)
+
+    async def call(self, key: str, client: str | None) -> Call | None:
+        """How its callback is called; None: there is no such subscription, or none is."""
+        return await self.database.read(calling.read_call, self._box, key, client)
 
     async def subscriptions(
         self, wanted: SubscriptionFilter, *, limit: int, before: int = reading.NEWEST
