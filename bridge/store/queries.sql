@@ -941,12 +941,19 @@ WHERE delivery_schedule.next_at > excluded.next_at AND delivery_schedule.claimed
 -- Replay: what may be attempted once more, oldest first, and is not waiting for that already.
 -- A 410 that came since it began stands.
 
--- name: replays(client, state, host, since, after, until, began_at, limit)
+-- Where one look at them ends.
+-- name: edge_of_replays(state, since, after, until, looked)
+SELECT created_at, id FROM deliveries
+WHERE state = :state AND (created_at, id) > (:since, :after) AND created_at < :until
+ORDER BY created_at, id LIMIT 1 OFFSET :looked;
+
+-- name: replays(client, state, host, since, after, until, edge_at, edge, began_at, limit)
 SELECT d.id, d.created_at FROM deliveries d
 JOIN subscriptions s ON s.id = d.subscription_id
 JOIN destinations t ON t.id = d.destination_id
 JOIN lanes l ON l.id = t.lane_id
 WHERE d.state = :state AND (d.created_at, d.id) > (:since, :after) AND d.created_at < :until
+    AND (d.created_at, d.id) <= (:edge_at, :edge)
     AND s.state <> 'stopped' AND (t.gone_at IS NULL OR t.gone_at <= :began_at)
     AND (CAST(:client AS TEXT) IS NULL OR l.client = :client)
     AND (CAST(:host AS TEXT) IS NULL OR l.host = :host)
