@@ -146,6 +146,7 @@ def test_the_real_command_tells_it(served: Bridge, monkeypatch: pytest.MonkeyPat
         pass
     assert timeline["polls"] >= 1
     said = invoke("show", made["id"])
+    assert "\ndelivery.state " in said.stdout
     assert "ended: failed, after" in said.stdout
     assert "attempt 1: connect_error" in said.stdout
     alone = invoke("show", timeline["deliveries"][0]["id"])
