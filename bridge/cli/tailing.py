@@ -13,7 +13,6 @@ from bridge.cli.exits import UsageFault
 from bridge.cli.options import ApiKey, Json, Url
 from bridge.cli.output import as_json, note, program, say, say_styled
 from bridge.cli.wording import event_of, spoken, style_of
-from bridge.client.errors import NotABridge
 from bridge.errors import ClientError
 
 if TYPE_CHECKING:
@@ -128,6 +127,8 @@ class Tail:
         """Until enough was shown. Raises ClientError, also if it cannot be reached at the
         start: there is most likely something to be mended.
         """
+        from bridge.client.errors import NotABridge
+
         self._url = connection.url
         async with connection as api:
             async for message in api.messages("/events", self.change):
