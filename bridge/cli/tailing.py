@@ -12,7 +12,7 @@ from bridge.cli import completing
 from bridge.cli.exits import UsageFault
 from bridge.cli.options import ApiKey, Json, Url
 from bridge.cli.output import as_json, note, program, say, say_styled
-from bridge.cli.wording import spoken, style_of
+from bridge.cli.wording import event_of, spoken, style_of
 from bridge.errors import ClientError
 
 if TYPE_CHECKING:
@@ -72,13 +72,18 @@ class Wanted:
     subscriptions: frozenset[str] = frozenset()
 
     def __contains__(self, event: Mapping[str, Any]) -> bool:
-        data = event.get("data") or {}
+        data = data_of(event)
         said = (
             (self.providers, data.get("provider")),
             (self.types, event.get("type")),
             (self.subscriptions, data.get("subscription_id")),
         )
         return all(not chosen or each in chosen for chosen, each in said)
+
+
+def data_of(event: Mapping[str, Any]) -> Mapping[str, Any]:
+    data = event.get("data")
+    return data if isinstance(data, dict) else {}
 
 
 def wanted_of(
@@ -122,12 +127,14 @@ class Tail:
         """Until enough was shown. Raises ClientError, also if it cannot be reached at the
         start: there is most likely something to be mended.
         """
-        import json
+        from bridge.client.errors import NotABridge
 
         self._url = connection.url
         async with connection as api:
             async for message in api.messages("/events", self.change):
-                event = json.loads(message.data)
+                event = event_of(message.data.encode(), "POST")
+                if event is None:
+                    raise NotABridge(self._url, 200)
                 if event not in self._wanted:
                     continue
                 self._show(event)
@@ -155,7 +162,7 @@ class Tail:
             return
         type_, *rest = spoken(event) or ["?"]
         styles = ("bold", "")
-        clock = time.strftime("%H:%M:%S", time.localtime(time.time()))
-        id_ = str((event.get("data") or {}).get("subscription_id") or "")
+        clock = time.strftime("%H:%M:%S")
+        id_ = str(data_of(event).get("subscription_id") or "")
         said = [(type_, style_of(type_)), *zip(rest, styles, strict=False)]
         say_styled([(clock, "dim"), *said, (id_, "dim")])

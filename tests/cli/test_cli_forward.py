@@ -83,6 +83,7 @@ def test_it_is_sent_on_as_it_came_and_its_answer_is_ours(tmp_path: Path) -> None
     assert (content, response.headers["Retry-After"]) == (b"busy\x1b[2J", "7")
     path, headers, body = heard[0]
     assert (path, body) == ("/hooks", EVENT)
+    assert headers["host"] == urlsplit(to).netloc  # not ours, by which it may go
     assert signature.verify(body, headers, [SIGNING_SECRET])["type"] == "task.succeeded"
     assert heard[1][0] == f"/hooks?{formats.query(EVENT)}"
     assert f"forwarding to {to}" in said
