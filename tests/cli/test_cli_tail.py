@@ -8,7 +8,7 @@ import pytest
 from aiohttp import web
 
 from bridge.cli.exits import UsageFault
-from bridge.cli.tailing import Tail, Wanted, wanted_of
+from bridge.cli.following import Tail, Wanted, wanted_of
 from bridge.client import NotABridge, Refused, StreamEnded, Unreachable
 from bridge.client.connection import Connection
 from bridge.simulator.demo.child import free_port
