@@ -6,7 +6,7 @@ Nothing else in the package knows where its collaborators come from.
 import os
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -91,10 +91,12 @@ async def built(
     draining: Callable[[], bool],
     *,
     wall: Callable[[], float] = time.time,
+    nameservers: Sequence[str] = (),
 ) -> AsyncIterator[Bridge]:
     """The parts, ready to run; closed again in reverse order.
 
     `wall` is this machine's clock, which is held against that of a shared database.
+    `nameservers` replace the machine's own.
     """
     config = current.config
     async with AsyncExitStack() as stack:
@@ -106,8 +108,10 @@ async def built(
         metrics = Metrics()
         waits = cache(metrics.database_seconds.labels)
         store = store.timed(lambda kind, seconds: waits(kind).observe(seconds))
-        upward = provider_egress(current, await stack.enter_async_context(names(clock)))
-        outward = callback_egress(config, await stack.enter_async_context(names(clock)))
+        upward_names = await stack.enter_async_context(names(clock, nameservers))
+        outward_names = await stack.enter_async_context(names(clock, nameservers))
+        upward = provider_egress(current, upward_names)
+        outward = callback_egress(config, outward_names)
         tracing = None
         if (otlp := exporter_of(config.traces.endpoint, os.environ)) is not None:
             stack.callback(otlp.close)
@@ -293,9 +297,9 @@ async def served_sandbox(config: Config) -> AsyncIterator[Callable[[str], str | 
 
 
 @asynccontextmanager
-async def names(clock: Clock) -> AsyncIterator[Resolver]:
+async def names(clock: Clock, nameservers: Sequence[str] = ()) -> AsyncIterator[Resolver]:
     """A resolver of their own for providers and for callbacks: none waits for the other."""
-    resolver = Resolver(now=clock.now)
+    resolver = Resolver(now=clock.now, nameservers=nameservers)
     try:
         yield resolver
     finally:

@@ -11,7 +11,7 @@ import structlog
 
 from bridge import lanes, retry
 from bridge.bell import to_nobody
-from bridge.breaker import Breaker
+from bridge.breaker import Breaker, silent
 from bridge.clock import Clock
 from bridge.errors import StoreUnavailable
 from bridge.flight import Flight
@@ -81,7 +81,8 @@ class Dispatcher:
             return Turn((), IDLE_S)
         ready = await self._store.delivery_lanes(now=now, window=flight.window())
         claims: Claims[ClaimedDelivery] = Claims()
-        if picks := flight.picks(ready.lanes):
+        picks = flight.picks(ready.lanes)
+        if picks:
             self._note_lag(picks, now)
             with flight.reserved(picks):
                 claims = await self._store.claim_deliveries(
@@ -97,8 +98,9 @@ class Dispatcher:
             ready,
             claims.moved,
             now=self._clock.now(),
-            has_room=lambda lane: flight.room(lane) > 0,
-            open_to=flight.open_to,
+            has_room=lambda lane: flight.room(flight.known(lane)) > 0,
+            # Those that were looked at may be stuck although there is room for others.
+            open_to=lambda side: bool(picks) and flight.open_to(side),
         )
         return Turn(claims.items, IDLE_S if wait_s is None else wait_s)
 
@@ -113,6 +115,7 @@ class Dispatcher:
         try:
             reply = shared(await self.attempt(claimed, self.sender), len(claimed.riders))
             now = self._clock.now()
+            self._note_reply(claimed, reply)
             self._metrics.attempt_seconds.observe(now - began_at)
             told = [
                 (each, self._verdict(each, reply, now, alone=not claimed.riders))
@@ -203,6 +206,10 @@ class Dispatcher:
                     error=str(error),
                 )
                 await self._clock.wait(self.stopping, RECORD_AGAIN_S)
+
+    def _note_reply(self, claimed: ClaimedDelivery, reply: Reply) -> None:
+        if silent(reply) or reply.http_status is not None:
+            self._flight.heard(claimed, answered=not silent(reply))
 
     def _note_breaker(self, claimed: ClaimedDelivery, breaker: Breaker | None) -> None:
         whose = {"client": claimed.client, "host": claimed.destination.host}

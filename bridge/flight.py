@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import count
 
 from bridge.lanes import Lane, Side, Window, share
@@ -13,17 +14,26 @@ from bridge.store import Pick
 NOBODY = -1  # the id of no lane
 KEPT = 4  # a part of a host's slots is kept from retries
 RANKS = (0, 1, 2)  # of lanes: first attempts, retries, replays
+REMEMBERED = 10_000  # hosts that have answered; one that is forgotten is proven anew
+DOUBTED = 5  # in a row without an answer: who answered before is unproven again
+UNPROVEN_MOST = 2  # in flight of one such lane
 
 
 class Flight:
     """`slots` in all, half of them for one client, `host_slots` to one host; some of each
     are kept for those who have nothing in flight (`Slots`).
+
+    To a host that has not answered this client yet, or not the last times, few may be in
+    flight, and to all such hosts not all that is the client's: however many hang, or have
+    no address, those that answer do not wait for them, and a new one for few.
     """
 
     def __init__(self, *, slots: int, host_slots: int) -> None:
         self._most, self._host_most = slots, host_slots
         self._slots = Slots(self._places)
         self._lanes: dict[int, Lane] = {}  # by delivery
+        # In a row, of a client's hosts that are proven; those heard of last at the end.
+        self._silences: dict[tuple[str, str], int] = {}
         self._riding: set[int] = set()  # deliveries that another's message tells of
         self._trials: dict[int, Lane] = {}  # by number of their lanes, which none else has
         self._numbers = count(NOBODY - 1, -1)
@@ -46,12 +56,26 @@ class Flight:
 
     def began(self, item: ClaimedDelivery) -> None:
         self._riding.update(each.delivery_id for each in item.riders)
-        self._lanes[item.delivery_id] = lane = lane_of(item)
+        self._lanes[item.delivery_id] = lane = self.known(lane_of(item))
         self._slots.take(lane)
 
     def ended(self, item: ClaimedDelivery) -> None:
         self._slots.give_back(self._lanes.pop(item.delivery_id))
         self._riding.difference_update(each.delivery_id for each in item.riders)
+
+    def heard(self, item: ClaimedDelivery, *, answered: bool) -> None:
+        """Whether somebody was there, of an attempt that says so."""
+        whose = item.client, item.destination.host
+        silences = self._silences.pop(whose, DOUBTED)
+        silences = 0 if answered else silences + 1
+        if silences < DOUBTED:
+            self._silences[whose] = silences
+        if len(self._silences) > REMEMBERED:
+            del self._silences[next(iter(self._silences))]
+
+    def known(self, lane: Lane) -> Lane:
+        """The lane, with what is known here of whether somebody answers."""
+        return replace(lane, proven=(lane.owner, lane.key) in self._silences)
 
     @contextmanager
     def reserved(self, picks: Sequence[Pick]) -> Iterator[None]:
@@ -106,6 +130,7 @@ class Flight:
         """First attempts before retries, then those who have least in flight, and of these
         replays last.
         """
+        ready = [self.known(lane) for lane in ready]
         chosen: list[tuple[Lane, int]] = []
         for retries in (False, True):
             probed = {lane.id for lane, _ in chosen if lane.probing}
@@ -116,18 +141,25 @@ class Flight:
         return [Pick(lane, count) for lane, count in chosen]
 
     def room(self, lane: Lane) -> int:
-        room = self._slots.room(lane)
-        return min(room, lane.probing - self._slots.held_by(lane)) if lane.probing else room
+        most = self._host_most if lane.proven else UNPROVEN_MOST
+        if lane.probing:
+            most = min(most, lane.probing)
+        return min(self._slots.room(lane), most - self._slots.held_by(lane))
 
     def _places(self, lane: Lane) -> Sequence[Place]:
         """What this lane's attempts take a slot of."""
         most, host = self._most, self._host_most
         client = max(most // 2, host)
-        return (
+        places = (
             Place("node", most, most // 4, most // 4, most // 8),
             Place(("client", lane.owner), client, client // 4, client // 4, client // 8),
             Place(("host", lane.key), host, host // 8, from_retries=host // KEPT),
         )
+        if lane.proven:
+            return places
+        few = max(client * 3 // 4, host)
+        unproven = ("unproven", lane.owner)
+        return (*places, Place(unproven, few, few // 4, few // 4, few // 8))
 
 
 def idle(client: str, host: str, rank: int) -> Lane:

@@ -30,6 +30,9 @@ class Lane:
     probing: int = 0  # so many at a time, to see whether it works again; 0: any number
     retry: bool = False
     behind: bool = False  # others come first, and find slots that it leaves them
+    proven: bool = (
+        True  # somebody answered lately; else it may hold few of its owner's slots
+    )
 
     @property
     def place(self) -> tuple[int, bool]:

@@ -1,14 +1,17 @@
 """Tells those who listen of events, as any node commits them.
 
-While somebody listens, the events of the last seconds are looked at by their times, when
-this node has added some or a second has passed; what was not there at the last look is new.
-So it needs nothing of the other nodes, and nobody waits for those who listen.
+While somebody listens, the newest events are looked at by their times, when this node has
+added some or a second has passed; what was not seen before is new. What bears an earlier
+time, as it was committed late, is found by a look further back, which is taken less often:
+it reads all marks of some seconds. So it needs nothing of the other nodes, and nobody waits
+for those who listen.
 """
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from enum import StrEnum
+from typing import Protocol
 
 import orjson
 import structlog
@@ -17,14 +20,15 @@ from bridge import sse
 from bridge.bell import Bell
 from bridge.clock import Clock
 from bridge.errors import RequestError, StoreUnavailable
-from bridge.store import Store
-from bridge.store.live import PAGE, Mark
+from bridge.store.live import PAGE, Mark, News
 
 LOOK_S = 1.0  # without being woken: another node may have added some
 GAP_S = 0.25  # between two looks at least, however often one is woken
 # An event bears the time at which its step was begun, and may be committed that much later:
 # a database has 10 s for a statement, and clocks of nodes differ by up to one.
 LATE_S = 15.0
+BACK_S = 2.0  # between two looks that go so far back
+TAIL_S = 1.0  # how far the others go: nearly all is committed by then
 CHUNK = 100  # events read at a time
 
 # What is kept for one who does not take it.
@@ -76,16 +80,26 @@ class Listener:
         self.on_end()
 
 
+class Events(Protocol):
+    """What is asked of the store."""
+
+    async def new_events(self, after: Mark) -> Sequence[Mark]: ...
+
+    async def event_news(
+        self, marks: Sequence[Mark], clients: Collection[str] | None
+    ) -> Sequence[News]: ...
+
+
 class Live:
     """Everybody who listens at this node."""
 
-    def __init__(self, store: Store, *, clock: Clock, bell: Bell) -> None:
+    def __init__(self, store: Events, *, clock: Clock, bell: Bell) -> None:
         self._store, self._clock, self._bell = store, clock, bell
         self._listeners: set[Listener] = set()
         self._wake, self._ready = asyncio.Event(), asyncio.Event()
         self._stopped = False
         self._seen: dict[tuple[int, int], float] = {}  # at what time, by event
-        self._looked_at = 0.0
+        self._looked_at = self._back_at = 0.0
 
     async def join(self, client: str, scope: str | None, *, within_s: float) -> Listener:
         """From when this returns, no event is missed. Raises RequestError, and
@@ -137,6 +151,7 @@ class Live:
         """While anybody listens. What is there at the first look is no news."""
         self._seen.clear()
         self._looked_at = self._clock.now()
+        self._back_at = self._looked_at - BACK_S
         while self._listeners and not stop.is_set():
             self._wake.clear()
             try:
@@ -151,32 +166,33 @@ class Live:
 
     async def _look(self) -> None:
         now = self._clock.now()
-        page, after = [Mark(0.0)] * PAGE, Mark(self._looked_at - LATE_S)
-        since = after.at
+        back = now >= self._back_at + BACK_S
+        since = self._back_at - LATE_S if back else self._looked_at - TAIL_S
+        page, after = [Mark(0.0)] * PAGE, Mark(since)
         while len(page) == PAGE:
             page = list(await self._store.new_events(after))
             await self._took([mark for mark in page if mark.key not in self._seen])
             after = page[-1] if page else after
         self._looked_at = now
-        self._seen = {key: at for key, at in self._seen.items() if at > since}
+        if back:
+            self._back_at = now
+            self._seen = {key: at for key, at in self._seen.items() if at > since}
 
     async def _took(self, marks: Sequence[Mark]) -> None:
         for start in range(0, len(marks), CHUNK):
             chunk = marks[start : start + CHUNK]
             if self._ready.is_set():
-                await self._tell([mark for mark in chunk if self._for(mark)])
+                await self._tell(chunk)
             self._seen |= {mark.key: mark.at for mark in chunk}
 
     async def _tell(self, marks: Sequence[Mark]) -> None:
-        if not marks:
-            return
-        for mark, body in await self._store.event_news(marks):
+        scopes = {one.scope for one in self._listeners}
+        clients = None if None in scopes else [scope for scope in scopes if scope]
+        for client, body in await self._store.event_news(marks, clients):
             message = message_of(body)
-            for listener in self._for(mark):
-                listener.put(message)
-
-    def _for(self, mark: Mark) -> Sequence[Listener]:
-        return [one for one in self._listeners if one.scope in (None, mark.client)]
+            for listener in self._listeners:
+                if listener.scope in (None, client):
+                    listener.put(message)
 
 
 def message_of(body: bytes) -> bytes:

@@ -361,7 +361,7 @@ class Delivery:
     next_attempt_at: float | None
     last_http_status: int | None = None  # None: the last attempt had no answer
     given_up_at: float | None = None  # only of what is exhausted or gone
-    log: tuple[Attempt, ...] = ()
+    log: tuple[Attempt, ...] = ()  # the newest; there were `attempts`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,6 +18,7 @@ _LOGIC = re.compile(
 )
 _AIRTABLE = re.compile(r"hooks\.airtable\.com")
 _BUBBLE = re.compile(r"([a-z0-9-]+\.)*bubbleapps\.io")
+_TELEGRAM = re.compile(r"api\.telegram\.org")
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +147,17 @@ LINES = (
         "Bubble does not know the workflow or its fields: publish the API workflow, and "
         "detect its data with a test sent to the same URL with /initialize at the end.",
         host=_BUBBLE,
+    ),
+    Line(
+        (400,),
+        "Telegram wants chat_id and text, which no `format` has: let a flow of n8n or Make "
+        "stand between, with its own Telegram step.",
+        host=_TELEGRAM,
+    ),
+    Line(
+        (401, 404),
+        "Telegram does not know the token in the URL: copy it anew from @BotFather.",
+        host=_TELEGRAM,
     ),
 )
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AsyncExitStack, suppress
 
 import structlog
@@ -30,8 +30,10 @@ async def serve(
     reload: Callable[[], Config],
     abandon: bool = False,
     on_ready: Callable[[str], None] = lambda _url: None,
+    nameservers: Sequence[str] = (),
 ) -> None:
     """Serve until SIGTERM or SIGINT. `on_ready` is told the address once it is served.
+    `nameservers`, each `address` or `address:port`, replace the machine's own.
 
     Raises ConfigError, StoreUnavailable or SealBroken if it cannot start.
     """
@@ -40,7 +42,8 @@ async def serve(
         stack.enter_context(stop.on_signals())
         sandbox = await stack.enter_async_context(served_sandbox(config))
         current = Current(config, configured(config, sandbox))
-        bridge = await stack.enter_async_context(built(current, stop.event.is_set))
+        parts = built(current, stop.event.is_set, nameservers=nameservers)
+        bridge = await stack.enter_async_context(parts)
         await take_over(bridge, current, abandon=abandon)
         listening = listener(config.listen.host, config.listen.port)
         servers = [(server_of(app_of(bridge, config), config), listening)]

@@ -1,29 +1,78 @@
-"""What a node has in flight: deliveries, and tests of callbacks beside them."""
+"""What a node may begin, by what it has heard from a client's hosts."""
 
-from bridge.flight import Flight
+from dataclasses import replace
+
+import pytest
+
+from bridge.flight import DOUBTED, REMEMBERED, UNPROVEN_MOST, Flight
 from bridge.lanes import Lane
-from bridge.store import Pick
+from bridge.model import ClaimedDelivery, Destination
 
-LANE = Lane(1, "shop", "a.test")
+LANE = Lane(1, "shop", "app.test")
+ITEM = ClaimedDelivery(
+    schedule_id=1,
+    delivery_id=1,
+    claim_no=1,
+    claimed_at=0.0,
+    attempt=1,
+    manual=False,
+    failures=0,
+    conflicts=0,
+    seen_lost=False,
+    created_at=0.0,
+    message_id="msg_1",
+    subscription_id="sub_1",
+    client="shop",
+    lane_id=1,
+    retry=False,
+    type="task.completed",
+    destination_id=1,
+    destination=Destination(url="https://app.test/", host="app.test"),
+    method="POST",
+    format="standard",
+    signing_secrets=(),
+    body=b"",
+)
 
 
-def test_a_trial_takes_no_slot_that_a_claim_is_being_made_for() -> None:
-    """What is claimed begins in any case; between the two the database is asked."""
-    flight = Flight(slots=4, host_slots=2)
-    with flight.reserved([Pick(LANE, 2)]):
-        assert flight.begin_trial("other", "a.test") is None
-        assert flight.begin_trial("other", "b.test")
-    assert flight.begin_trial("other", "a.test")
+@pytest.fixture
+def flight() -> Flight:
+    return Flight(slots=256, host_slots=16)
 
 
-def test_trials_fill_a_host_and_the_node() -> None:
-    """Nothing is looked for then that could not begin."""
-    flight = Flight(slots=2, host_slots=2)
-    first = flight.begin_trial("shop", "a.test")
-    assert first
-    assert flight.begin_trial("other", "a.test")
-    assert flight.window().full[0] == ["a.test"]
-    assert flight.is_full
-    assert not flight.picks([LANE])
-    flight.end_trial(first)
-    assert flight.picks([LANE]) == [Pick(LANE, 1)]
+def room(flight: Flight, lane: Lane = LANE) -> int:
+    return flight.room(flight.known(lane))
+
+
+def test_a_host_has_few_until_it_answers(flight: Flight) -> None:
+    """Whoever else has an answer from it."""
+    assert room(flight) == UNPROVEN_MOST
+    flight.heard(ITEM, answered=True)
+    assert room(flight) == 14, "all but those that are kept"
+    assert room(flight, replace(LANE, owner="blog")) == UNPROVEN_MOST
+
+
+def test_one_that_is_silent_now_and_then_is_not_doubted(flight: Flight) -> None:
+    """One workflow that hangs is not its host."""
+    for _ in range(3):
+        flight.heard(ITEM, answered=True)
+        for _ in range(DOUBTED - 1):
+            flight.heard(ITEM, answered=False)
+            assert room(flight) == 14
+    flight.heard(ITEM, answered=False)
+    assert room(flight) == UNPROVEN_MOST
+
+
+def test_silence_alone_proves_nothing(flight: Flight) -> None:
+    flight.heard(ITEM, answered=False)
+    assert room(flight) == UNPROVEN_MOST
+
+
+def test_who_was_heard_of_longest_ago_is_forgotten_first(flight: Flight) -> None:
+    flight.heard(ITEM, answered=True)
+    for number in range(REMEMBERED):
+        host = f"{number}.test"
+        to = replace(ITEM.destination, host=host)
+        flight.heard(replace(ITEM, destination=to), answered=True)
+    assert room(flight) == UNPROVEN_MOST
+    assert room(flight, replace(LANE, key="0.test")) == 14

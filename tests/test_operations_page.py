@@ -1,13 +1,20 @@
-"""What docs/operations.md says of events of the log and of states exists."""
+"""What the pages for operators say of the log exists, and what they show can be pasted."""
 
 import re
+import subprocess
 from pathlib import Path
+from typing import Any
 
+import yaml
+
+from bridge.config import built_in, load
 from bridge.config.models import Config
-from bridge.model import DeliveryState
+from bridge.signature import text_of
 
 ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "docs" / "operations.md").read_text("utf-8")
+TROUBLES = (ROOT / "docs" / "troubleshooting.md").read_text("utf-8")
+COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yaml").read_text("utf-8"))
 CODE = "\n".join(path.read_text("utf-8") for path in (ROOT / "bridge").rglob("*.py"))
 
 
@@ -15,20 +22,33 @@ def test_what_to_look_for_in_the_log_is_logged() -> None:
     """
     People search the log for these words at night.
     """
-    log = PAGE.split("6. The log:")[1] + PAGE.split("## Changing keys")[1].split("- **")[0]
-    told = set(re.findall(r"`([a-z]+\.[a-z_]+)`", log)) - {"log.level"}
+    log = (
+        TROUBLES.split("and the log:")[1]
+        + PAGE.split("## Changing keys")[1].split("- **")[0]
+    )
+    told = set(re.findall(r"`([a-z]+\.[a-z_]+)`", log))
     assert len(told) >= 8
     assert [event for event in told if f'"{event}"' not in CODE] == []
 
 
-def test_the_states_it_explains_are_states() -> None:
+def test_the_secrets_for_a_container_are_secrets(tmp_path: Path) -> None:
     """
-    The list is read by somebody who has such a word before them.
+    Whoever pastes this has nothing yet that could draw one, and none may be too weak.
     """
-    part = PAGE.split("`delivery.state`")[1].split("\n4. ")[0]
-    words = set(re.findall(r"`([a-z]+)`", part)) - {"events"}
-    assert words >= {"none", "filtered", "waiting", "retrying", "gone", "exhausted"}
-    assert words <= set(DeliveryState)
+    [drawing] = re.findall(r"(?ms)^```sh\n(text=.*?)^```$", PAGE)
+    subprocess.run(["sh", "-euc", drawing], cwd=tmp_path, check=True)
+    file = tmp_path / ".env"
+    assert file.stat().st_mode & 0o077 == 0
+    drawn = dict(line.split("=", 1) for line in file.read_text("utf-8").splitlines())
+    assert text_of(drawn["BRIDGE_SIGNING_SECRET"]) == drawn.pop("BRIDGE_SIGNING_TEXT")
+    service = COMPOSE["services"]["bridge"]["environment"]
+    given = {
+        name: re.sub(r"\$\{(\w+).*\}", lambda found: drawn.get(found[1], ""), value)
+        for name, value in service.items()
+    }
+    config = load({}, given, tmp_path, presets=built_in())
+    assert [*config.providers] == ["sandbox"]
+    assert config.clients["default"].signing_secrets
 
 
 def test_the_unit_waits_longer_than_the_bridge_does() -> None:

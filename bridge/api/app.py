@@ -66,6 +66,7 @@ def create_app(deps: Deps, more: Callable[[Parts], Paths] = nothing_more) -> Sta
             "GET": closed(subscriptions.get),
             "DELETE": closed(subscriptions.stop),
         },
+        "/subscriptions/{id}/timeline": {"GET": closed(subscriptions.timeline)},
         "/subscribe/batch": {"POST": closed(subscribing.batch)},
         "/deliveries": {"GET": closed(deliveries.list)},
         "/deliveries/retry": {"POST": closed(replaying.replay)},
@@ -144,5 +145,5 @@ def assembled(deps: Deps, paths: Paths) -> Starlette:
 
 def no_such_path(path: str, known: Paths) -> RequestError:
     near = difflib.get_close_matches(path[:PATH_SHOWN], known, n=1)
-    detail = f"did you mean {near[0]}?" if near else "see the documentation for its paths"
+    detail = f"did you mean {near[0]}?" if near else "all paths are listed at /docs"
     return RequestError("not_found", detail)

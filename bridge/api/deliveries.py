@@ -1,7 +1,5 @@
 """Reading deliveries with their attempts, and asking for one more attempt."""
 
-from typing import Any
-
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -10,7 +8,7 @@ from bridge.api.auth import Caller, Doorkeeper
 from bridge.api.deps import Deps
 from bridge.api.listing import Listing
 from bridge.api.respond import Json
-from bridge.api.views import attempt_view, delivery_view
+from bridge.api.views import delivery_view, detailed
 from bridge.errors import RequestError
 from bridge.ids import parse_message_id
 from bridge.model import Delivery, DeliveryState, IdempotencyKey
@@ -117,12 +115,6 @@ class Deliveries:
         if found is None:
             raise not_found()
         return found
-
-
-def detailed(delivery: Delivery, caller: Caller) -> dict[str, Any]:
-    return delivery_view(delivery, caller) | {
-        "attempts": [attempt_view(attempt) for attempt in delivery.log]
-    }
 
 
 def parts_of(message_id: str) -> tuple[str, int, str]:

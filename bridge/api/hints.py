@@ -87,5 +87,4 @@ def base_url(config: Config) -> str:
     """How others reach this bridge."""
     if config.public_url:
         return str(config.public_url).rstrip("/")
-    host = config.listen.host
-    return f"http://{f'[{host}]' if ':' in host else host}:{config.listen.port}"
+    return config.listen.url

@@ -26,7 +26,12 @@ _KEY = re.compile(f"[ -~]{{1,{MAX_CHARS}}}")
 
 
 def key_of(request: Request) -> str | None:
-    key = request.headers.get(HEADER, "").strip()
+    return checked(request.headers.get(HEADER, ""))
+
+
+def checked(given: str) -> str | None:
+    """None: there is none. Raises RequestError."""
+    key = given.strip()
     if key and not _KEY.fullmatch(key):
         fault = FieldFault(HEADER, f"must be up to {MAX_CHARS} printable ASCII characters")
         raise refusal([fault])

@@ -46,16 +46,27 @@ class Full(NamedTuple):
     most: int | None = None
 
 
-class RequestLimit:
-    """`limits.requests` of each client, counted in this process; `nodes` share it."""
+def requests_of(caller: Caller) -> Rate:
+    return caller.settings.limits.requests
 
-    def __init__(self, now: Callable[[], float], nodes: Callable[[], int]) -> None:
-        self._now, self._nodes = now, nodes
+
+class RequestLimit:
+    """`limits.requests` of each client, or another rate, counted in this process; `nodes`
+    share it.
+    """
+
+    def __init__(
+        self,
+        now: Callable[[], float],
+        nodes: Callable[[], int],
+        rate: Callable[[Caller], Rate] = requests_of,
+    ) -> None:
+        self._now, self._nodes, self._rate = now, nodes, rate
         self._buckets: dict[str, Bucket] = {}
 
     def take(self, caller: Caller) -> None:
         """Raises RequestError `rate_limited`."""
-        rate, now = caller.settings.limits.requests, self._now()
+        rate, now = self._rate(caller), self._now()
         bucket = self._buckets.get(caller.name)
         if bucket is None or bucket.rate != rate:
             bucket = self._buckets[caller.name] = Bucket(rate, now)

@@ -10,7 +10,7 @@ import asyncio
 import math
 from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import structlog
@@ -26,6 +26,8 @@ from bridge.api.listing import Listing
 from bridge.api.problem import STORE_AGAIN_S
 from bridge.api.respond import Json
 from bridge.errors import RequestError, StoreUnavailable
+from bridge.model import IdempotencyKey
+from bridge.rfc3339 import rfc3339
 from bridge.store import After, DeliveryFilter
 from bridge.store.replaying import BEGINNING
 from bridge.store.resuming import Kept, Progress
@@ -47,6 +49,16 @@ class Asked(NamedTuple):
     kept: Kept | None = None  # under an Idempotency-Key
 
 
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """`until` is when those were made at the latest that were counted: given with the
+    replay, it takes no others that come after.
+    """
+
+    count: int
+    until: float
+
+
 class Replaying:
     """One replay of each client at a time: two that are equal share what there is."""
 
@@ -59,22 +71,31 @@ class Replaying:
         query.read_query(request, {})
         key, given = idempotency.key_of(request), await read_fields(request)
         body = body_of(given, caller)
-        used = None if body.dry_run else idempotency.remembered(ROUTE, key, given)
-        if used is None:
-            count = await self.replayed(body, caller)
-            return Json({"count": count}, 200 if body.dry_run else 202)
-        with self._in_flight.hold(caller.name, ROUTE, key):
-            start, done = await self._taken(body, caller, Kept(caller.name, used))
-        headers = idempotency.replay_header(replayed=start.ended)
-        return Json({"count": done.taken}, 202, headers)
-
-    async def replayed(self, body: ReplayBody, caller: Caller) -> int:
-        """How many are owed an attempt more, or would be. Raises RequestError."""
         if body.dry_run:
-            start = Progress(self._deps.clock.now())
-            return await self._count(asked_of(body, caller, start), start)
-        _, done = await self._taken(body, caller)
-        return done.taken
+            counted = await self.counted(body, caller)
+            return Json({"count": counted.count, "until": rfc3339(counted.until)})
+        used = idempotency.remembered(ROUTE, key, given)
+        taken, again = await self.replayed(body, caller, used)
+        headers = idempotency.replay_header(replayed=again)
+        return Json({"count": taken}, 202, headers)
+
+    async def counted(self, body: ReplayBody, caller: Caller) -> Counted:
+        """How many would be owed an attempt more. Raises RequestError."""
+        start = Progress(self._deps.clock.now())
+        until = min(math.inf if body.until is None else body.until, end_of(start.began_at))
+        found = self._found(asked_of(body, caller, start), start)
+        return Counted(sum([len(some) async for _, some in found]), until)
+
+    async def replayed(
+        self, body: ReplayBody, caller: Caller, used: IdempotencyKey | None = None
+    ) -> tuple[int, bool]:
+        """How many are owed an attempt more; whether they were before, under the same key.
+        Raises RequestError.
+        """
+        kept = None if used is None else Kept(caller.name, used)
+        with self._in_flight.hold(caller.name, ROUTE, used.key if used else None):
+            start, done = await self._taken(body, caller, kept)
+        return done.taken, start.ended
 
     async def _taken(
         self, body: ReplayBody, caller: Caller, kept: Kept | None = None
@@ -90,9 +111,6 @@ class Replaying:
         if kept is None:
             return Progress(now)
         return await self._deps.store.begin_replay(kept, now=now)
-
-    async def _count(self, asked: Asked, start: Progress) -> int:
-        return sum([len(found) async for _, found in self._found(asked, start)])
 
     async def _take_all(self, asked: Asked, start: Progress) -> Progress:
         done = start
@@ -168,6 +186,15 @@ class Replaying:
                     after = page.found[-1]
                     yield number, page.found
             after = BEGINNING
+
+
+def end_of(now: float) -> float:
+    """The next millisecond, as times are written with these: what is made now is before.
+
+    >>> end_of(5.25), end_of(5.2509)
+    (5.251, 5.251)
+    """
+    return (math.floor(now * 1000) + 1) / 1000
 
 
 def asked_of(

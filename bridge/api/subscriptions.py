@@ -12,7 +12,7 @@ from bridge.api.deps import Deps
 from bridge.api.hints import Hints
 from bridge.api.listing import Listing
 from bridge.api.respond import Json
-from bridge.api.views import subscription_view
+from bridge.api.views import subscription_view, timeline_view
 from bridge.api.waiting import Waiting, ended
 from bridge.errors import RequestError
 from bridge.model import Outcome, Status, Subscription, SubscriptionState
@@ -65,6 +65,17 @@ class Subscriptions:
             raise not_found()
         seen = await self._waiting.until(ended, found, wait_s, request)
         return Json(self._view(seen, caller))
+
+    async def timeline(self, request: Request, caller: Caller) -> Response:
+        """With all that became of it: polls, updates, deliveries and their attempts."""
+        query.read_query(request, {})
+        key = key_of(request.path_params["id"])
+        async with self._listing.turn(caller):
+            told = await self._deps.store.timeline(key, caller.scope)
+        if told is None:
+            raise not_found()
+        hint_url = self._hints.url(told.subscription)
+        return Json(timeline_view(told, caller, hint_url=hint_url))
 
     def _view(self, subscription: Subscription, caller: Caller) -> dict[str, Any]:
         hint_url = self._hints.url(subscription)

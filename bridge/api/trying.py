@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from bridge import events
-from bridge.api import body, query
+from bridge.api import body, query, subscriptions
 from bridge.api.auth import Caller, Doorkeeper
 from bridge.api.deps import Deps
 from bridge.api.faults import read_model
@@ -25,7 +25,7 @@ from bridge.api.way import format_of, method_of, way_faults, with_robot
 from bridge.api.wishing import Faults
 from bridge.errors import FieldFault, RequestError
 from bridge.model import AttemptOutcome, ClaimedDelivery, Destination, Reply
-from bridge.store.hooks import HookCall
+from bridge.store.calling import Call
 from bridge.store.rooms.room import minted_key
 
 AGAIN_S = 1.0
@@ -64,8 +64,19 @@ class Trying:
             call = await self._deps.store.hook_call(key, caller.scope)
             if call is None:
                 raise not_found()
-            told = await self._told(self._claimed_for(key, call, type_), HOOK_FIELD)
-        return Json(told)
+            claimed = self._claimed_for(call, type_, hook_id=f"hook_{key}")
+            return Json(await self._told(claimed, HOOK_FIELD))
+
+    async def tried_for(self, subscription_id: str, caller: Caller) -> dict[str, Any]:
+        """Send one as this subscription is called. Raises RequestError."""
+        key = subscriptions.key_of(subscription_id)
+        with self._turn(caller):
+            await self._deps.leaving.decided(f"clients.{caller.name}")
+            caller = self._keeper.again(caller)
+            call = await self._deps.store.call(key, caller.scope)
+            if call is None:
+                raise subscriptions.not_found()
+            return await self._told(self._claimed_for(call, None), FIELD)
 
     async def _told(self, claimed: ClaimedDelivery, field: str) -> dict[str, Any]:
         """What came of it. `field`: where the caller has written the URL."""
@@ -133,22 +144,24 @@ class Trying:
             now=self._deps.clock.now(),
         )
 
-    def _claimed_for(self, key: str, call: HookCall, type_: str | None) -> ClaimedDelivery:
+    def _claimed_for(
+        self, call: Call, type_: str | None, hook_id: str | None = None
+    ) -> ClaimedDelivery:
         return sample_attempt(
             type_ or told_of(call),
             call.to or UNREADABLE,
             client=call.client,
             method=call.method,
             format_name=call.format,
-            secrets=call.secrets,
+            secrets=call.secrets or (),
             key=self._mint(),
-            hook_id=f"hook_{key}",
-            readable=call.to is not None and bool(call.secrets),
+            hook_id=hook_id,
+            readable=call.readable,
             now=self._deps.clock.now(),
         )
 
 
-def told_of(call: HookCall) -> str:
+def told_of(call: Call) -> str:
     """A type of event that the hook gets when it is no test."""
     types = events.expand(call.events)
     return DEFAULT_TYPE if DEFAULT_TYPE in types else min(types)

@@ -17,6 +17,7 @@ from bridge.model import (
 )
 from bridge.notices import NOBODY
 from bridge.rfc3339 import rfc3339
+from bridge.store.timeline import Timeline
 
 Json = dict[str, Any]
 
@@ -116,6 +117,25 @@ def hint_of(delivery: Delivery | DeliverySummary) -> str | None:
     if gone and delivery.last_outcome is not AttemptOutcome.GONE:
         return " ".join(filter(None, (hints.GONE_ELSEWHERE, delivery.hint)))
     return delivery.hint
+
+
+def detailed(delivery: Delivery, caller: Caller) -> Json:
+    """With its attempts."""
+    log = [attempt_view(attempt) for attempt in delivery.log]
+    return delivery_view(delivery, caller) | {"attempts": log}
+
+
+def timeline_view(told: Timeline, caller: Caller, *, hint_url: str | None) -> Json:
+    return {
+        "subscription": subscription_view(told.subscription, caller, hint_url=hint_url),
+        "polls": told.polls,
+        "updates": [
+            {"at": time(each.at), "status": each.status, "progress": each.progress}
+            for each in told.updates
+        ],
+        "deliveries": [detailed(each, caller) for each in told.deliveries],
+        "cut": told.cut,
+    }
 
 
 def attempt_view(attempt: Attempt) -> Json:

@@ -4,6 +4,7 @@ app            the commands, and the process's edge: errors → lines and an exi
 exits          the exit codes
 options        options that several commands have
 output         text and JSON out
+progress       how far something is
 
 serving        serve
 simple         demo, version
@@ -11,10 +12,14 @@ health         health
 checking       check
   findings     what it finds out
 listening      listen
+  forwarding   a webhook sent on
+tailing        tail
+  wording      what is said of an event
 webhooks       sign, verify
 secret         secret new, show
 subscribing    subscribe
 subscriptions  list, show
+  story        what became of one, as lines
 deliveries     retry
 callbacks      callbacks test
 hooks          hooks list, add, remove, test
@@ -28,6 +33,8 @@ configuration  which configuration a command works with
 proving        which signing secrets
 reaching       which running bridge, with which API key
 trying         questions to a provider
+  decided      why an answer means what it means
+completing     words that a shell completes
 files          SQLite files, from outside
 reference      the tables of docs/cli.md
 

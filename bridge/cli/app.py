@@ -22,6 +22,7 @@ from bridge.cli import (
     simple,
     subscribing,
     subscriptions,
+    tailing,
     webhooks,
 )
 from bridge.cli.exits import exit_code, lines, raised_on_purpose
@@ -45,7 +46,6 @@ class Commands(TyperGroup):
 app = typer.Typer(
     name="poll-bridge",
     cls=Commands,
-    add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # help is text: quick, and the same in a log as on a terminal
@@ -77,6 +77,7 @@ for command in (
     subscribing.subscribe,
     subscriptions.list_,
     subscriptions.show,
+    tailing.tail,
     deliveries.deliveries,
     deliveries.retry,
     replaying.replay,

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from bridge.cli import completing
 from bridge.cli.calling import (
     Auth,
     Format,
@@ -18,6 +19,7 @@ from bridge.cli.calling import (
 from bridge.cli.exits import CommandFailed
 from bridge.cli.options import ApiKey, Json, Url
 from bridge.cli.output import as_json, facts, note, plain, say, say_facts
+from bridge.cli.progress import working
 
 WAIT_S = 60  # the bridge's own deadline for an attempt, and more
 
@@ -32,7 +34,12 @@ def tried(
     *,
     type_: Annotated[
         str | None,
-        typer.Option("--type", metavar="TYPE", help="Default: task.succeeded."),
+        typer.Option(
+            "--type",
+            metavar="TYPE",
+            autocompletion=completing.event_types,
+            help="Default: task.succeeded.",
+        ),
     ] = None,
     format_: Format = None,
     method: Method = None,
@@ -62,7 +69,8 @@ def tried(
             robot_keyword=robot_keyword,
         ),
     }
-    told = asyncio.run(answered(url, api_key, present(body)))
+    with working("waiting for the receiver", json=json):
+        told = asyncio.run(answered(url, api_key, present(body)))
     say_trial(told, json=json)
 
 

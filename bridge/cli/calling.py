@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from bridge.cli import completing
 from bridge.cli.exits import UsageFault
 from bridge.cli.options import pairs
 
@@ -14,11 +15,18 @@ Format = Annotated[
     typer.Option(
         "--format",
         metavar="FORMAT",
+        autocompletion=completing.formats,
         help="standard, flat, form, query, or a chat robot's name.",
     ),
 ]
 Method = Annotated[
-    str | None, typer.Option("--method", metavar="METHOD", help="POST or GET.")
+    str | None,
+    typer.Option(
+        "--method",
+        metavar="METHOD",
+        autocompletion=completing.words("POST", "GET"),
+        help="POST or GET.",
+    ),
 ]
 Header = Annotated[
     list[str] | None,

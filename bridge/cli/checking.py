@@ -8,6 +8,7 @@ import typer
 from bridge.cli.exits import Exit
 from bridge.cli.options import ConfigFile, Dev, Json
 from bridge.cli.output import as_json, plain, say
+from bridge.cli.progress import working
 
 if TYPE_CHECKING:
     from bridge.cli.findings import Finding
@@ -42,7 +43,8 @@ def check(
             raise
         findings = [Finding("config", State.FAULT, fault) for fault in error.faults]
     else:
-        findings = asyncio.run(examined(settings, offline=offline, notify=notify))
+        with working("asking database and providers", json=json):
+            findings = asyncio.run(examined(settings, offline=offline, notify=notify))
     report(findings, json=json)
     raise typer.Exit(code_of(findings))
 

@@ -20,7 +20,6 @@ from bridge.providers.catalogue import PageError
 from bridge.providers.configured import provider_of
 
 SERVED_HERE = "http://127.0.0.1"  # stands for the sandbox's address, known once it listens
-ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared, not listened on
 
 Flags = Mapping[str, object]
 
@@ -102,19 +101,11 @@ def listening(flags: Flags) -> str:
     tree = from_flags(flags).over(from_environ(os.environ, below, built_in()).over(below))
     given = tree.values.get("listen")
     if given is None:
-        return url_of(Address("127.0.0.1", 8080))
+        return Address("127.0.0.1", 8080).url
     try:
-        return url_of(address(given))
+        return address(given).url
     except ValueError as error:
         raise UsageFault(f"{tree.origin(('listen',))}: listen: {error}") from None
-
-
-def url_of(listen: Address) -> str:
-    """
-    >>> url_of(Address("0.0.0.0", 80)), url_of(Address("::", 8080))
-    ('http://127.0.0.1:80', 'http://[::1]:8080')
-    """
-    return f"http://{Address(ANYWHERE.get(listen.host, listen.host), listen.port)}"
 
 
 def signing_secrets(flags: Flags, *, dev: bool) -> list[Secret]:

@@ -8,6 +8,7 @@ import typer
 from bridge.cli.exits import Exit
 from bridge.cli.options import ConfigFile, Dev, Json
 from bridge.cli.output import as_json, note, say, say_facts
+from bridge.cli.progress import working
 
 if TYPE_CHECKING:
     from bridge.config import Config
@@ -40,7 +41,8 @@ def migrate(
 def bring_up(settings: "Config", *, json: bool) -> None:
     import asyncio
 
-    before, after = asyncio.run(brought_up(settings))
+    with working("bringing the database up to date", json=json):
+        before, after = asyncio.run(brought_up(settings))
     if json:
         say(as_json({"schema_before": before, "schema": after}))
     elif before == after:
@@ -69,7 +71,8 @@ def move(settings: "Config", to: str, *, json: bool) -> None:
     from bridge.cli.files import path_of
     from bridge.cli.moving import moved
 
-    counts = asyncio.run(moved(settings, to))
+    with working("copying rows", json=json) as advance:
+        counts = asyncio.run(moved(settings, to, advance))
     if json:
         say(as_json({"rows": counts}))
         return
@@ -100,7 +103,8 @@ def backup(
 
     settings = configuration(config, dev=dev)
     check_file(settings, file)
-    size = back_up(path_of(settings), Path(file), replace=force)
+    with working("copying and checking the database", json=json):
+        size = back_up(path_of(settings), Path(file), replace=force)
     if json:
         say(as_json({"file": file, "bytes": size}))
     else:
@@ -120,7 +124,8 @@ def rekey(json: Json = False, config: ConfigFile = None, dev: Dev = False) -> No
     from bridge.cli.rekeying import rekeyed
 
     settings = configuration(config, dev=dev)
-    done = asyncio.run(rekeyed(settings, place_of(settings)))
+    with working("encrypting anew, and reading it all again", json=json) as advance:
+        done = asyncio.run(rekeyed(settings, place_of(settings), advance))
     if json:
         say(as_json({"resealed": done.done, "lost": done.lost}))
     elif done.lost:

@@ -7,6 +7,7 @@ from urllib.parse import quote
 import typer
 
 from bridge import duration, rfc3339
+from bridge.cli import completing
 from bridge.cli.exits import UsageFault
 from bridge.cli.options import ApiKey, Json, Limit, Url
 from bridge.cli.output import (
@@ -50,7 +51,11 @@ def deliveries(
     *,
     state: Annotated[
         str | None,
-        typer.Option(metavar="STATE", help="exhausted, gone, retrying, accepted, …"),
+        typer.Option(
+            metavar="STATE",
+            autocompletion=completing.delivery_states,
+            help="exhausted, gone, retrying, accepted, …",
+        ),
     ] = None,
     since: Since = None,
     until: Until = None,

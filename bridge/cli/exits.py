@@ -29,7 +29,8 @@ MEANINGS = {
     Exit.USAGE: "Not begun: an option, an input or the configuration needs to be changed.",
     Exit.UNAVAILABLE: "Something it needs is not there: the bridge, the database, the key "
     "that opens it. It may work later.",
-    Exit.INTERRUPTED: "Interrupted by Ctrl-C. `serve` and `listen` end with 0 then.",
+    Exit.INTERRUPTED: "Interrupted by Ctrl-C. "
+    "`serve`, `listen` and `tail` end with 0 then.",
 }
 
 

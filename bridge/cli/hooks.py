@@ -5,6 +5,7 @@ from urllib.parse import quote
 
 import typer
 
+from bridge.cli import completing
 from bridge.cli.callbacks import WAIT_S, say_trial
 from bridge.cli.calling import (
     Auth,
@@ -20,6 +21,7 @@ from bridge.cli.calling import (
 from bridge.cli.exits import UsageFault
 from bridge.cli.options import ApiKey, Json, Limit, Url
 from bridge.cli.output import as_json, facts, note, plain, say, say_facts, say_table
+from bridge.cli.progress import working
 
 COLUMNS = ("id", "url", "events", "provider", "format", "created_at")
 
@@ -73,10 +75,19 @@ def add(
     *,
     event: Annotated[
         list[str] | None,
-        typer.Option(metavar="TYPE", help="May be repeated. Default: task.ended."),
+        typer.Option(
+            metavar="TYPE",
+            autocompletion=completing.event_types,
+            help="May be repeated. Default: task.ended.",
+        ),
     ] = None,
     provider: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Only tasks of this one.")
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            autocompletion=completing.provider_names,
+            help="Only tasks of this one.",
+        ),
     ] = None,
     format_: Format = None,
     method: Method = None,
@@ -144,6 +155,7 @@ def tried(
         typer.Option(
             "--type",
             metavar="TYPE",
+            autocompletion=completing.event_types,
             help="Default: task.succeeded, or one that the hook is told of.",
         ),
     ] = None,
@@ -158,7 +170,8 @@ def tried(
     import asyncio
 
     path, body = f"{path_of(hook_id)}/test", present({"type": type_})
-    told = asyncio.run(posted(url, api_key, path, body, key="attempt", wait_s=WAIT_S))
+    with working("waiting for the receiver", json=json):
+        told = asyncio.run(posted(url, api_key, path, body, key="attempt", wait_s=WAIT_S))
     say_trial(told, json=json)
 
 

@@ -9,11 +9,14 @@ import typer
 from bridge.cli.exits import UsageFault
 from bridge.cli.options import ConfigFile, Dev, Json, Secrets
 from bridge.cli.output import as_json, note, plain, program, say
+from bridge.cli.wording import event_of, spoken
 
 if TYPE_CHECKING:
     from aiohttp import web
 
-PORT = 9000
+    from bridge.cli.forwarding import Forwarded, Forwarder
+
+PORT, ANSWER = 9000, 200
 TEXT_MOST = 200  # characters of a webhook that is not one of ours
 
 
@@ -26,12 +29,25 @@ def listen(
         ),
     ] = PORT,
     secret: Secrets = None,
-    status: Annotated[
-        int,
+    forward: Annotated[
+        str | None,
         typer.Option(
-            metavar="STATUS", min=200, max=599, help="What to answer each webhook with."
+            metavar="URL",
+            help="Send each on to this receiver, as it came, and answer what it answers.",
         ),
-    ] = 200,
+    ] = None,
+    answer: Annotated[
+        int | None,
+        typer.Option(
+            "--answer",
+            "--status",
+            metavar="STATUS",
+            min=200,
+            max=599,
+            help="What to answer each webhook with. Default: what --forward is answered, "
+            "else 200.",
+        ),
+    ] = None,
     count: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="End after so many webhooks.")
     ] = None,
@@ -49,18 +65,30 @@ def listen(
     from bridge.cli.proving import secrets_for
 
     secrets = secrets_for(secret, {"config": config}, dev=dev)
-    receiver = Receiver(secrets, status=status, count=count, json=json)
+    forwarder = None
+    if forward is not None:
+        from bridge.cli import forwarding
+
+        forwarder = forwarding.forwarder(forward)
+        forwarder.check_port(port)
+    receiver = Receiver(secrets, forwarder, answer=answer, count=count, json=json)
     asyncio.run(receiver.listen(port))
 
 
 class Receiver:
-    """Answers every request with `status`, and prints what it was."""
+    """Answers every request, with `answer` if it is given, and prints what it was."""
 
     def __init__(
-        self, secrets: Sequence[str], *, status: int, count: int | None, json: bool
+        self,
+        secrets: Sequence[str],
+        forwarder: "Forwarder | None" = None,
+        *,
+        answer: int | None,
+        count: int | None,
+        json: bool,
     ) -> None:
-        self._secrets, self._status, self._json = secrets, status, json
-        self._left = count
+        self._secrets, self._forwarder = secrets, forwarder
+        self._answer, self._json, self._left = answer, json, count
 
     async def listen(self, port: int) -> None:
         """Until SIGINT, SIGTERM, or the last webhook that is wanted."""
@@ -73,18 +101,17 @@ class Receiver:
         loop = asyncio.get_running_loop()
         for caught in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(caught, self._stop.set)
-        server = Loopback(self._serve, port=port)
+        server = Loopback(self.serve, port=port)
         try:
-            introduce(await server.start(), verified=bool(self._secrets))
+            url = await server.start()
+            introduce(url, verified=bool(self._secrets), forwarder=self._forwarder)
             await self._stop.wait()
         except OSError as error:
             raise UsageFault(f"--port {port}: {error.strerror}; choose another") from error
         finally:
             await server.stop()
 
-    async def _serve(self, request: "web.BaseRequest") -> "web.StreamResponse":
-        from aiohttp import web
-
+    async def serve(self, request: "web.BaseRequest") -> "web.StreamResponse":
         from bridge.simulator.proof import fault_of
 
         path, _, query = request.raw_path.partition("?")
@@ -92,22 +119,35 @@ class Receiver:
         body = await request.read() if request.method != "GET" else query.encode()
         headers = {name.lower(): value for name, value in request.headers.items()}
         at = time.time()
-        told = {
+        told: dict[str, Any] = {
             "at": at,
             "method": request.method,
             "path": path,
             "webhook_id": headers.get("webhook-id"),
             "verified": None,
             "reason": "there is no secret to verify with",
-            "answered": self._status,
+            "answered": self._answer or ANSWER,
             "event": event_of(body, request.method),
+            "forwarded": None,
         }
         if self._secrets:
             reason = fault_of(body, headers, self._secrets, now=at)
             told |= {"verified": reason is None, "reason": reason}
+        done = await self._forwarded(request, headers, query)
+        if self._forwarder and done:
+            told |= {"answered": self._answer or done.status}
+            told |= {"forwarded": forwarded_to(self._forwarder.url, done)}
         say(as_json(told, indent=None) if self._json else line(told, body))
         self._count()
-        return web.Response(status=self._status)
+        return response_of(told["answered"], done if self._answer is None else None)
+
+    async def _forwarded(
+        self, request: "web.BaseRequest", headers: Mapping[str, str], query: str
+    ) -> "Forwarded | None":
+        if self._forwarder is None:
+            return None
+        body = await request.read()
+        return await self._forwarder.send(request.method, headers, query, body)
 
     def _count(self) -> None:
         if self._left is not None:
@@ -116,25 +156,32 @@ class Receiver:
                 self._stop.set()
 
 
-def introduce(url: str, *, verified: bool) -> None:
+def response_of(status: int, forwarded: "Forwarded | None") -> "web.Response":
+    from aiohttp import web
+
+    if forwarded is None:
+        return web.Response(status=status)
+    body = forwarded.body or (forwarded.failure or "").encode()
+    return web.Response(status=status, body=body, headers=forwarded.headers)
+
+
+def forwarded_to(url: str, done: "Forwarded") -> dict[str, Any]:
+    return {
+        "url": url,
+        "http_status": done.http_status,
+        "failure": done.failure,
+        "body": done.body.decode("utf-8", "replace"),
+        "duration_s": round(done.duration_s, 3),
+    }
+
+
+def introduce(url: str, *, verified: bool, forwarder: "Forwarder | None") -> None:
     note(f"listening on {url}/")
+    if forwarder:
+        note(f"forwarding to {plain(forwarder.url)}")
     if not verified:
         note("without a secret: signatures are not verified (--secret)")
     note(f"to try it: {program()} subscribe sandbox succeed-10s --callback-url {url}/")
-
-
-def event_of(body: bytes, method: str) -> dict[str, Any] | None:
-    """The event in a body, or in a query string; None if it holds none."""
-    import json
-    from urllib.parse import parse_qsl
-
-    if method == "GET":
-        return dict(parse_qsl(body.decode("utf-8", "replace"))) or None
-    try:
-        event = json.loads(body)
-    except (ValueError, RecursionError):
-        return None
-    return event if isinstance(event, dict) else None
 
 
 def line(told: Mapping[str, Any], body: bytes) -> str:
@@ -145,15 +192,16 @@ def line(told: Mapping[str, Any], body: bytes) -> str:
     said = spoken(event) if event else [body[:TEXT_MOST].decode("utf-8", "replace")]
     why = [f"({told['reason']})"] if told["verified"] is False else []
     asked = f"{told['method']} {told['path']} → {told['answered']}"
-    return " ".join(plain(each) for each in (clock, mark, asked, *said, *why) if each)
+    first = " ".join(plain(each) for each in (clock, mark, asked, *said, *why) if each)
+    return f"{first}\n{passed_on(told['forwarded'])}" if told["forwarded"] else first
 
 
-def spoken(event: Mapping[str, Any]) -> list[str]:
-    """Type, task, and the result's URL or the error, of either format."""
-    inner = event.get("data")
-    data = inner if isinstance(inner, dict) else event
-    result, error = data.get("result"), data.get("error")
-    url = result.get("url") if isinstance(result, dict) else data.get("result_url")
-    message = error.get("message") if isinstance(error, dict) else data.get("error_message")
-    task = f"{data.get('provider')}/{data.get('task_id')}" if data.get("task_id") else ""
-    return [str(each) for each in (event.get("type"), task, url or message) if each]
+def passed_on(forwarded: Mapping[str, Any]) -> str:
+    """What the receiver behind has made of it."""
+    took = f"in {forwarded['duration_s']:.3f} s"
+    if forwarded["failure"]:
+        what = f"gave no answer: {forwarded['failure']} ({took})"
+    else:
+        body = forwarded["body"].strip()[:TEXT_MOST]
+        what = f"answered {forwarded['http_status']} {took}{f': {body}' if body else ''}"
+    return f"         ↳ {plain(forwarded['url'])} {plain(what)}"

@@ -1,13 +1,16 @@
 """`migrate --to`: from one machine's SQLite file to the PostgreSQL of several nodes."""
 
 import os
-from collections.abc import Iterator, Mapping
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from bridge.cli.beside import Condition
 from bridge.cli.exits import UsageFault
 from bridge.cli.files import must_exist, path_of, reading, schema_of
+from bridge.cli.progress import Advance, unseen
 from bridge.config import Config
 from bridge.config.secrecy import POSTGRES
 from bridge.store.contents import Contents
@@ -15,8 +18,10 @@ from bridge.store.driver import check_driver
 from bridge.store.migrate import check_known, migrations
 from bridge.store.sqlite import take_lock
 
+STEP = 1_000  # rows between two looks at how far it is
 
-async def moved(config: Config, url: str) -> Mapping[str, int]:
+
+async def moved(config: Config, url: str, advance: Advance = unseen) -> Mapping[str, int]:
     """Copy everything; how many rows of each table there are now, counted in both.
 
     The file stays as it is. Raises UsageFault or ConfigError if that cannot be meant,
@@ -37,7 +42,24 @@ async def moved(config: Config, url: str) -> Mapping[str, int]:
         if schema < latest:
             raise UsageFault(f"{path}: {Condition.OLD}; do that first")
         connection.execute("BEGIN")
-        return await fill(url, Contents(connection))
+        return await fill(url, Watched(connection, advance))
+
+
+class Watched(Contents):
+    """Says how many rows have been read, of all there are."""
+
+    def __init__(self, connection: sqlite3.Connection, advance: Advance) -> None:
+        super().__init__(connection)
+        self._advance, self._read = advance, 0
+        self._all = sum(self.count(table) for table in self.tables())
+
+    def rows(self, table: str, columns: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+        for row in super().rows(table, columns):
+            yield row
+            self._read += 1
+            if self._read % STEP == 0:
+                self._advance(self._read, self._all)
+        self._advance(self._read, self._all)
 
 
 @contextmanager

@@ -49,6 +49,21 @@ def say(*texts: str) -> None:
         print(text, flush=True)
 
 
+def say_styled(*lines: Sequence[tuple[str, str]]) -> None:
+    """Lines of texts, each with its style, which only a terminal shows."""
+    if not sys.stdout.isatty():
+        for parts in lines:
+            say("  ".join(plain(text) for text, _ in parts if text).rstrip())
+        return
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(highlight=False)
+    for parts in lines:
+        shown = [Text(plain(text), style) for text, style in parts if text]
+        console.print(Text("  ").join(shown), soft_wrap=True)
+
+
 def note(*texts: str) -> None:
     """Lines on standard error: for people, whatever happens to the output."""
     for text in texts:

@@ -6,9 +6,11 @@ from urllib.parse import quote
 
 import typer
 
+from bridge.cli import completing
 from bridge.cli.exits import CommandFailed, Exit, UsageFault
 from bridge.cli.options import ApiKey, ConfigFile, Dev, Json, Params, Url, pairs
 from bridge.cli.output import as_json, facts, note, plain, say, say_facts, say_table
+from bridge.cli.progress import working
 
 if TYPE_CHECKING:
     from bridge.cli.trying import Trial
@@ -36,7 +38,12 @@ def list_(*, json: Json = False, config: ConfigFile = None, dev: Dev = False) ->
 @app.command()
 def show(
     name: Annotated[
-        str, typer.Argument(metavar="NAME", help="A configured provider, or a preset.")
+        str,
+        typer.Argument(
+            metavar="NAME",
+            autocompletion=completing.provider_names,
+            help="A configured provider, or a preset.",
+        ),
     ],
     *,
     learned: Annotated[
@@ -98,7 +105,11 @@ def try_(
     provider: Annotated[
         str,
         typer.Option(
-            "--provider", "-p", metavar="NAME", help="A configured provider, or a preset."
+            "--provider",
+            "-p",
+            metavar="NAME",
+            autocompletion=completing.provider_names,
+            help="A configured provider, or a preset.",
         ),
     ],
     key: Annotated[
@@ -129,7 +140,8 @@ def try_(
     found = configuration(config, dev=dev)
     settings = settings_of(provider, found)
     chosen = alone(found, provider, settings, key=key, base_url=base_url)
-    trial = asyncio.run(tried(chosen, provider, task_id, pairs(param, "--param")))
+    with working(f"asking {provider}", json=json):
+        trial = asyncio.run(tried(chosen, provider, task_id, pairs(param, "--param")))
     if json:
         say(as_json(trial.plain()))
     else:
@@ -155,14 +167,18 @@ def report(trial: "Trial") -> None:
     told = trial.plain()
     answer = told["answer"]
     key = "with a key" if trial.provider.key else "without a key"
-    say(f"{trial.request.method} {plain(trial.request.url)}  ({key})")
+    request = told["request"]
+    say(f"{request['method']} {plain(request['url'])}  ({key})")
+    say(*(f"  {plain(name)}: {plain(value)}" for name, value in request["headers"].items()))
     if trial.answer.http_status is None:
         say(f"no answer: {trial.answer.failure}")
     else:
         kind = plain(answer["content_type"])
         say(f"{trial.answer.http_status} {kind}, {answer['bytes']:,} bytes")
     say("", "what the bridge makes of it:")
-    say_facts(facts(told["observation"]))
+    say_facts([*facts(told["observation"]), ("because", plain(trial.because))])
+    if told["advice"]:
+        say(f"→ {told['advice']}")
     if answer["body"]:
         lines = pretty(answer["body"]).splitlines()
         say("", "the answer:", *(plain(line) for line in lines[:BODY_LINES]))

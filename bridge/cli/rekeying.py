@@ -1,15 +1,16 @@
 """Takes a whole database over to the newest encryption key, and proves it."""
 
 from bridge.cli.beside import Beside
+from bridge.cli.progress import Advance, unseen
 from bridge.config import Config
 from bridge.store import Store, open_store
 from bridge.store.box import Box
 from bridge.store.meta import open_meta
-from bridge.store.rekeying import Cursor
+from bridge.store.rekeying import PLACES, Cursor
 from bridge.vault import Vault
 
 
-async def rekeyed(config: Config, place: Beside) -> Cursor:
+async def rekeyed(config: Config, place: Beside, advance: Advance = unseen) -> Cursor:
     """What was done. Raises StoreLocked if a bridge is running: one that does not have the
     new key yet would neither open what is sealed with it, nor seal with it.
 
@@ -21,10 +22,11 @@ async def rekeyed(config: Config, place: Beside) -> Cursor:
     keys = [key.get_secret_value() for key in config.encryption_keys]
     await place.check_free()
     async with open_store(url, Vault(keys)) as (store, _), place.alone():
-        done = await resealed(store)
+        done = await resealed(store, advance)
         await place.check_free()  # a node may have been past its start already
         await store.rewrap()
-        proof = await resealed(await reopened(store, Vault(keys[:1])))
+        again = await reopened(store, Vault(keys[:1]))
+        proof = await resealed(again, advance, before=len(PLACES))
     return done._replace(lost=max(done.lost, proof.lost))
 
 
@@ -34,8 +36,10 @@ async def reopened(store: Store, vault: Vault) -> Store:
     return Store(store.database, Box(vault, fingerprints))
 
 
-async def resealed(store: Store) -> Cursor:
+async def resealed(store: Store, advance: Advance, *, before: int = 0) -> Cursor:
+    """`before`: how many of the places of both passes are done with."""
     cursor = Cursor()
     while not cursor.finished:
         cursor = await store.rekey(cursor)
+        advance(before + cursor.place, 2 * len(PLACES))
     return cursor

@@ -6,10 +6,12 @@ from typing import Annotated, Any
 
 import typer
 
+from bridge.cli import completing
 from bridge.cli.deliveries import Client, Host, Since, Subscription, Until, filters
 from bridge.cli.exits import CommandFailed, UsageFault
 from bridge.cli.options import ApiKey, Json, Url
 from bridge.cli.output import as_json, note, program, say
+from bridge.cli.progress import working
 
 REPLAY_S = 600.0  # for very many; what was taken by then stays taken
 
@@ -20,6 +22,7 @@ def replay(
         list[str] | None,
         typer.Option(
             metavar="STATE",
+            autocompletion=completing.delivery_states,
             help="exhausted, gone, presumed, accepted, retrying or waiting; may be "
             "repeated. Default: exhausted.",
         ),
@@ -45,17 +48,33 @@ def replay(
     chosen = filters(since, until, host, subscription, client)
     wanted = {**chosen, "state": state or None, "limit": limit}
     body = {name: value for name, value in wanted.items() if value is not None}
-    counted: int | None = None
+    counted = 0
     if dry_run or not yes:
-        counted = asyncio.run(replayed(url, api_key, body | {"dry_run": True}))
-    if not dry_run and (yes or confirmed(counted or 0)):
-        counted = asyncio.run(replayed(url, api_key, body))
+        with working("counting", json=json):
+            told = asyncio.run(replayed(url, api_key, body | {"dry_run": True}))
+        counted, body = int(told["count"]), body | meant(told)
+    if not dry_run and (yes or confirmed(counted)):
+        many = f"{counted:,} deliveries" if counted else "them"
+        with working(f"having {many} tried once more", json=json):
+            counted = int(asyncio.run(replayed(url, api_key, body))["count"])
     if json:
         say(as_json({"count": counted}))
     else:
         say(f"{'would be' if dry_run else 'are'} tried once more: {counted}")
     if counted and not dry_run:
         note(f"to see them: {program()} deliveries")
+
+
+def meant(told: Mapping[str, Any]) -> dict[str, Any]:
+    """What limits a replay to those that were counted.
+
+    >>> meant({"count": 7, "until": "2026-11-25T12:00:00.001Z"})
+    {'limit': 7, 'until': '2026-11-25T12:00:00.001Z'}
+    >>> meant({"count": 0})
+    {}
+    """
+    given = {"limit": told["count"], "until": told.get("until")}
+    return {name: value for name, value in given.items() if value}
 
 
 def confirmed(count: int) -> bool:
@@ -71,11 +90,13 @@ def confirmed(count: int) -> bool:
     return True
 
 
-async def replayed(url: str | None, api_key: str | None, body: Mapping[str, Any]) -> int:
-    """How many there are, or were taken."""
+async def replayed(
+    url: str | None, api_key: str | None, body: Mapping[str, Any]
+) -> dict[str, Any]:
+    """How many there are, and until when, or how many were taken."""
     from bridge.cli.reaching import reached
     from bridge.cli.subscriptions import holding
 
     async with reached(url, api_key) as api:
         answer = await api.post("/deliveries/retry", body, wait_s=REPLAY_S)
-    return int(holding("count", answer.body)["count"])
+    return holding("count", answer.body)

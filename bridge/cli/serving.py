@@ -87,7 +87,9 @@ def run(flags: dict[str, str | None], *, dev: bool, abandon: bool) -> None:
 
     logs.set_up(form=config.log.format, level=config.log.level)
     raise_open_files()
-    ready = partial(welcome, database=str(redacted(config)["database"])) if dev else logged
+    database = str(redacted(config)["database"])
+    welcomed = partial(welcome, database=database, dashboard=config.dashboard)
+    ready = welcomed if dev else logged
     with told_where(), asyncio.Runner(loop_factory=quick_loop()) as runner:
         runner.run(
             service.serve(
@@ -133,7 +135,7 @@ def logged(url: str) -> None:
     structlog.get_logger(__name__).info("service.listening", address=url)
 
 
-def welcome(url: str, *, database: str) -> None:
+def welcome(url: str, *, database: str, dashboard: bool) -> None:
     """What somebody who tries it out needs next, to be pasted as it stands."""
     name = program()
     receiver = f"http://127.0.0.1:{RECEIVER_PORT}/"
@@ -141,6 +143,7 @@ def welcome(url: str, *, database: str) -> None:
         "",
         "poll-bridge for development, not for production",
         f"  listening on  {url}",
+        *([f"  dashboard     {url}/dashboard"] if dashboard else ()),
         f"  database      {database}",
         f"  API key       {name} secret show",
         *(f"  other shells  export {each}" for each in exports(url)),
@@ -169,11 +172,11 @@ def exports(url: str) -> Iterator[str]:
 
 def found_unasked(url: str) -> bool:
     """Whether commands look there by themselves, also in a shell with other variables."""
-    from bridge.cli.configuration import listening, url_of
+    from bridge.cli.configuration import listening
     from bridge.cli.exits import UsageFault
     from bridge.config import Config
 
-    default = url_of(Config.model_fields["listen"].default)
+    default: str = Config.model_fields["listen"].default.url
     try:
         return url == default == listening({})
     except UsageFault:  # of a file that --dev does not read, but they do

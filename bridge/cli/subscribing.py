@@ -5,6 +5,7 @@ from urllib.parse import quote
 
 import typer
 
+from bridge.cli import completing
 from bridge.cli.calling import (
     Auth,
     Format,
@@ -18,12 +19,20 @@ from bridge.cli.calling import (
 from bridge.cli.exits import CommandFailed, UsageFault, exit_code
 from bridge.cli.options import ApiKey, Json, Params, Url, Wait, pairs
 from bridge.cli.output import as_json, facts, note, plain, program, say, say_facts
+from bridge.cli.progress import working
 from bridge.cli.subscriptions import holding, waiting
 from bridge.errors import ClientError
 
 
 def subscribe(
-    provider: Annotated[str, typer.Argument(metavar="PROVIDER", help="Who runs the task.")],
+    provider: Annotated[
+        str,
+        typer.Argument(
+            metavar="PROVIDER",
+            autocompletion=completing.provider_names,
+            help="Who runs the task.",
+        ),
+    ],
     task_id: Annotated[
         str, typer.Argument(metavar="TASK_ID", help="The id the provider gave it.")
     ],
@@ -34,7 +43,11 @@ def subscribe(
     ] = None,
     event: Annotated[
         list[str] | None,
-        typer.Option(metavar="TYPE", help="May be repeated. Default: task.ended."),
+        typer.Option(
+            metavar="TYPE",
+            autocompletion=completing.event_types,
+            help="May be repeated. Default: task.ended.",
+        ),
     ] = None,
     metadata: Annotated[
         str | None, typer.Option(metavar="JSON", help="Comes back in every event.")
@@ -94,7 +107,8 @@ def subscribe(
         ),
     }
     headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
-    subscription = asyncio.run(subscribed(url, api_key, present(body), headers, wait))
+    with working("waiting for the end", json=json or not wait):
+        subscription = asyncio.run(subscribed(url, api_key, present(body), headers, wait))
     if json:
         say(as_json(subscription))
         return

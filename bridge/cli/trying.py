@@ -4,8 +4,10 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
+from urllib.parse import quote
 
 from bridge.assembly import Current, names, provider_egress, served_sandbox
+from bridge.cli.decided import advice, because, reason
 from bridge.clock import SystemClock
 from bridge.config import Config
 from bridge.errors import FieldFault
@@ -21,6 +23,9 @@ from bridge.upstream import Upstream
 
 ANSWERS_BYTES = 64 * 1024 * 1024
 SHOWN_BYTES = 65_536  # of a provider's answer
+GONE = "***"
+# Headers that hold no secret.
+OPEN = ("accept", "accept-encoding", "accept-language", "content-type", "user-agent")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +36,26 @@ class Trial:
     request: PollRequest
     answer: Answer
     seen: Observation
+    task_id: str = ""
+
+    @property
+    def because(self) -> str:
+        return because(self.provider.page, self.answer, self.seen, self.task_id)
 
     def plain(self) -> dict[str, Any]:
-        """For JSON; without the request's headers, one of which holds the key."""
+        """For JSON; without what may be secret."""
+        provider = self.provider
         return {
-            "provider": self.provider.name,
-            "with_key": self.provider.key is not None,
-            "request": {"method": self.request.method, "url": self.request.url},
+            "provider": provider.name,
+            "with_key": provider.key is not None,
+            "request": {
+                "method": self.request.method,
+                "url": shown(self.request.url, provider.key),
+                "headers": {
+                    name: value if name.lower() in OPEN else hidden(value, provider.key)
+                    for name, value in self.request.headers.items()
+                },
+            },
             "answer": {
                 "http_status": self.answer.http_status,
                 "failure": self.answer.failure,
@@ -46,7 +64,28 @@ class Trial:
                 "body": self.answer.body[:SHOWN_BYTES].decode("utf-8", "replace"),
             },
             "observation": {k: v for k, v in to_plain(self.seen).items() if k != "raw"},
+            "decided": reason(provider.page, self.answer, self.seen, self.task_id),
+            "advice": advice(self.seen, keyed=provider.key is not None),
         }
+
+
+def shown(text: str, key: str | None) -> str:
+    """
+    >>> shown("https://h/t?key=a%2Fb", "a/b")
+    'https://h/t?key=***'
+    """
+    for form in {key, quote(key, safe="")} if key else ():
+        text = text.replace(str(form), GONE)
+    return text
+
+
+def hidden(value: str, key: str | None) -> str:
+    """A header's value; of one that holds the key the scheme is kept.
+
+    >>> hidden("Bearer sk-1", "sk-1"), hidden("a-token", "sk-1")
+    ('Bearer ***', '***')
+    """
+    return shown(value, key) if key and key in value else GONE
 
 
 class Asker:
@@ -93,7 +132,7 @@ class Asker:
             want_raw=False,
             now=self._wall(),
         )
-        return Trial(provider, request, answer, seen)
+        return Trial(provider, request, answer, seen, task_id)
 
 
 @asynccontextmanager

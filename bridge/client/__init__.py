@@ -11,6 +11,7 @@ nouns       what is answered
 errors      what is raised, one tree
 connection  questions over HTTP, asked again where that can do no harm
   answers   an answer of HTTP → what was said, or what is raised
+  patience  how often, and for how long
 
 `docs/client.md` shows how. Importing it loads nothing of the server, and of other people's
 packages nothing before the first call.

@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from bridge.client.client import RETRY_FOR_S, AsyncClient
+from bridge.client.connection import Change, unheeded
 from bridge.client.nouns import Event, Subscription
 
 T = TypeVar("T")
@@ -65,8 +66,8 @@ class Client:
     def stop(self, id_: str) -> None:
         self._run(self._client.stop(id_))
 
-    def events(self) -> Iterator[Event]:
-        return self._each(self._client.events())
+    def events(self, on_change: Change = unheeded) -> Iterator[Event]:
+        return self._each(self._client.events(on_change))
 
     def _each(self, several: AsyncIterator[T]) -> Iterator[T]:
         async def following() -> list[T]:

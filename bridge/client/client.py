@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote
 
-from bridge.client.connection import Connection
+from bridge.client.connection import Change, Connection, unheeded
 from bridge.client.errors import NotABridge, NotEnded
 from bridge.client.nouns import Event, Subscription
 from bridge.errors import ClientError
@@ -158,11 +158,12 @@ class AsyncClient:
         """Owe nothing more of it. Again: the same."""
         await self._bridge.ask("DELETE", f"/subscriptions/{quote(id_, safe='')}")
 
-    async def events(self) -> AsyncIterator[Event]:
+    async def events(self, on_change: Change = unheeded) -> AsyncIterator[Event]:
         """What happens from now on, for ever. Connects again when the connection is lost
-        or the bridge restarts: what happened in between is not told.
+        or the bridge restarts: what happened in between is not told. `on_change` is called
+        with None when it is connected, with the error when it is not any more.
         """
-        async for message in self._bridge.messages("/events"):
+        async for message in self._bridge.messages("/events", on_change):
             yield Event(json.loads(message.data))
 
     def _subscription(self, body: Any) -> Subscription:

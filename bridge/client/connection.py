@@ -12,12 +12,8 @@ from urllib.parse import urlsplit
 
 from bridge import __version__, sse
 from bridge.client.answers import Reply, reply
-from bridge.client.errors import (
-    NotABridge,
-    Refused,
-    StreamEnded,
-    Unreachable,
-)
+from bridge.client.errors import NotABridge, StreamEnded, Unreachable
+from bridge.client.patience import Patience
 from bridge.errors import ClientError
 
 if TYPE_CHECKING:
@@ -28,22 +24,13 @@ REFUSAL_BYTES = 65_536
 ANSWER_S = 15.0  # for one answer, from DNS to its last byte
 SILENT_S = 45.0  # a stream has a sign of life every 15 s
 MOST_BYTES = 64 * 1024 * 1024
-FIRST_PAUSE_S, MOST_PAUSE_S = 0.25, 8.0
+LASTING_S = 10.0  # a stream that has held so long did not break at once
+
+Change = Callable[[ClientError | None], None]
 
 
-def pause_s(failures: int, error: ClientError, dice: float) -> float:
-    """Before the next try: doubled each time, up to half of it by chance; no earlier than
-    the bridge has asked for.
-
-    >>> gone = Unreachable("http://bridge", "connection refused")
-    >>> [pause_s(n, gone, 1.0) for n in (1, 2, 3, 9)]
-    [0.25, 0.5, 1.0, 8.0]
-    >>> pause_s(1, Refused(429, "rate_limited", "", retry_after_s=5.0), 0.0)
-    5.0
-    """
-    step_s: float = min(FIRST_PAUSE_S * 2 ** (failures - 1), MOST_PAUSE_S)
-    asked_s = error.retry_after_s if isinstance(error, Refused) else None
-    return max(step_s * (0.5 + dice / 2), asked_s or 0.0)
+def unheeded(_change: ClientError | None) -> None:
+    """Nobody is told."""
 
 
 class Connection:
@@ -67,7 +54,7 @@ class Connection:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError(f"not the URL of a bridge: {url!r}; write http://host:port")
-        self._url, self._api_key, self._agent = url.rstrip("/"), api_key, agent
+        self.url, self._api_key, self._agent = url.rstrip("/"), api_key, agent
         self._retry_for_s = retry_for_s
         self._dice, self._now, self._sleep = dice, now, sleep
         self._opened: aiohttp.ClientSession | None = None
@@ -137,20 +124,20 @@ class Connection:
         """One question, until it is answered or cannot be. It is asked again for as long as
         `retry_for_s` after it first failed, and not after `within_s`.
         """
-        end, until, failures = self._now() + within_s, math.inf, 0
+        patience = self._patience(end=self._now() + within_s)
         while True:
             try:
                 return await self._once(
                     method, path, wait_s, params=query, json=body, headers=headers
                 )
             except ClientError as error:
-                if not failures:  # what was held before is no part of the failure
-                    until = min(self._now() + self._retry_for_s, end)
-                failures += 1
-                rest_s = pause_s(failures, error, self._dice())
-                if not (again and error.passing) or self._now() + rest_s > until:
+                if not again:
                     raise
-                await self._sleep(rest_s)
+                rest_s = patience.rest_s(error)
+            await self._sleep(rest_s)
+
+    def _patience(self, end: float = math.inf) -> Patience:
+        return Patience(self._retry_for_s, now=self._now, dice=self._dice, end=end)
 
     async def _once(self, method: str, path: str, wait_s: float, **request: Any) -> Reply:
         from bridge.net.body import read_into
@@ -161,51 +148,59 @@ class Connection:
                 asyncio.timeout(ANSWER_S + wait_s),
                 self._session().request(
                     method,
-                    self._url + path,
+                    self.url + path,
                     allow_redirects=False,  # the key is for this bridge alone
                     **request,
                 ) as response,
             ):
                 cut = await read_into(kept, response, MOST_BYTES)
         except failures() as error:
-            raise unreachable(self._url, error) from error
+            raise unreachable(self.url, error) from error
         told = None if cut else bytes(kept)
-        return reply(self._url, response.status, told, response.headers)
+        return reply(self.url, response.status, told, response.headers)
 
-    async def messages(self, path: str) -> AsyncIterator[sse.Message]:
+    async def messages(
+        self, path: str, on_change: Change = unheeded
+    ) -> AsyncIterator[sse.Message]:
         """Those of a stream of server-sent events, for ever: connects again when it is
-        lost. Nothing tells what came in between. Raises StreamEnded if the bridge is done.
+        lost. Nothing tells what came in between. `on_change` is called with None once it
+        is open, and with the error when it is lost and will be opened again.
+
+        Raises StreamEnded if the bridge is done. A stream that breaks as soon as it is
+        open counts as one that did not open.
         """
-        failures, until = 0, 0.0
+        patience = self._patience()
         while True:
+            opened_at = math.inf
             try:
                 response = await self._stream(path)
-                failures = 0
+                opened_at = self._now()
+                on_change(None)
                 async for message in self._read(response):
+                    patience.renew()
                     yield message
             except ClientError as error:
-                until = until if failures else self._now() + self._retry_for_s
-                failures += 1
-                rest_s = pause_s(failures, error, self._dice())
-                if not error.passing or self._now() + rest_s > until:
-                    raise
-                await self._sleep(rest_s)
+                if self._now() - opened_at >= LASTING_S:
+                    patience.renew()
+                rest_s = patience.rest_s(error)
+                on_change(error)
+            await self._sleep(rest_s)
 
     async def _stream(self, path: str) -> "aiohttp.ClientResponse":
         plain = {"Accept": sse.MEDIA_TYPE, "Accept-Encoding": "identity"}
         try:
             async with asyncio.timeout(ANSWER_S):
                 response = await self._session().get(
-                    self._url + path, headers=plain, allow_redirects=False
+                    self.url + path, headers=plain, allow_redirects=False
                 )
                 if response.status == 200 and response.content_type == sse.MEDIA_TYPE:
                     return response
                 async with response:
                     told = await response.content.read(REFUSAL_BYTES)
         except failures() as error:
-            raise unreachable(self._url, error) from error
-        reply(self._url, response.status, told, response.headers)
-        raise NotABridge(self._url, response.status)
+            raise unreachable(self.url, error) from error
+        reply(self.url, response.status, told, response.headers)
+        raise NotABridge(self.url, response.status)
 
     async def _read(self, response: "aiohttp.ClientResponse") -> AsyncIterator[sse.Message]:
         """To its end, which is an error."""
@@ -216,13 +211,13 @@ class Connection:
                     async with asyncio.timeout(SILENT_S):
                         piece = await response.content.readany()
                 except failures() as error:
-                    raise unreachable(self._url, error) from error
+                    raise unreachable(self.url, error) from error
                 for message in reader.feed(piece):
                     if message.event == ENDED:
                         told = json.loads(message.data)
                         raise StreamEnded(told["reason"], told["detail"])
                     yield message
-        raise Unreachable(self._url, "the stream broke off")
+        raise Unreachable(self.url, "the stream broke off")
 
     def _session(self) -> "aiohttp.ClientSession":
         """Opened by the first question, in whose loop it then is."""

@@ -24,6 +24,7 @@ Retries = Literal["default", "standard"] | tuple[float, ...]
 
 MOST_RETRIES = 100
 MOST_CA_BYTES = 4 * 1024 * 1024
+ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared, not listened on
 
 _HOST = re.compile(
     r"[a-z0-9_](?:[a-z0-9_-]{0,62})(?:\.[a-z0-9_][a-z0-9_-]{0,62})*", re.ASCII
@@ -45,6 +46,15 @@ class Address:
         return (
             f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
         )
+
+    @property
+    def url(self) -> str:
+        """How this machine itself reaches it.
+
+        >>> Address("0.0.0.0", 80).url, Address("::", 8080).url
+        ('http://127.0.0.1:80', 'http://[::1]:8080')
+        """
+        return f"http://{Address(ANYWHERE.get(self.host, self.host), self.port)}"
 
 
 def address(given: object) -> Address:

@@ -141,7 +141,7 @@ class Config(Settings):
     public_url: f.BaseUrl | None = Field(
         default=None,
         description="How others reach this bridge; goes into `Location` and result links. "
-        "Not given: `http://` and `listen`.",
+        "Not given: `http://` and `listen`, as this machine reaches it.",
     )
     database: secrecy.DatabaseUrl = Field(
         default=SecretStr("sqlite:///bridge.db"),

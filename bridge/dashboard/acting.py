@@ -1,31 +1,47 @@
 """The buttons. Each does what a call of the API does, by the same function."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 
+from bridge.api import idempotency
 from bridge.api.choosing import body_of
 from bridge.api.parts import Parts
+from bridge.api.replaying import ROUTE
 from bridge.dashboard.pages import Pages
-from bridge.dashboard.reading import caller_of
+from bridge.dashboard.reading import CHOICES, caller_of
 from bridge.dashboard.session import Session
-from bridge.events import TYPES
+from bridge.rfc3339 import rfc3339
+from bridge.store.rooms.room import minted_key
 
 Form = Mapping[str, Any]
 REPLAYED = ("state", "since", "until", "host", "client")
-TESTED = ("callback_url", "type")
+SURE = (*REPLAYED, "limit")
+TESTED = ("callback_url", "type", "format")
 
 
 class Acting:
-    def __init__(self, parts: Parts, pages: Pages) -> None:
-        self._parts, self._pages = parts, pages
+    def __init__(
+        self, parts: Parts, pages: Pages, mint: Callable[[], str] = minted_key
+    ) -> None:
+        self._parts, self._pages, self._mint = parts, pages, mint
 
-    async def stop(self, request: Request, session: Session, _form: Form) -> Response:
+    async def stop(self, request: Request, session: Session, form: Form) -> Response:
+        """What has ended can only be kept from being told any more."""
         subscription_id = request.path_params["id"]
         await self._parts.subscriptions.end_wish(subscription_id, caller_of(session))
-        return self._pages.see(f"/subscriptions/{subscription_id}", done="stopped")
+        done = "dropped" if form.get("ended") else "stopped"
+        return self._pages.see(f"/subscriptions/{subscription_id}", done=done)
+
+    async def try_call(self, request: Request, session: Session, _form: Form) -> Response:
+        """Send a test as this subscription is called, and show what came of it."""
+        subscription_id, caller = request.path_params["id"], caller_of(session)
+        trial = await self._parts.trying.tried_for(subscription_id, caller)
+        return self._pages.page(
+            "trial.html", session, subscription_id=subscription_id, trial=trial
+        )
 
     async def retry(self, request: Request, session: Session, form: Form) -> Response:
         message_id = request.path_params["id"]
@@ -38,27 +54,44 @@ class Acting:
         return self._pages.see(f"/deliveries/{message_id}", done="retried")
 
     async def replay(self, _request: Request, session: Session, form: Form) -> Response:
-        """First how many there are; then, on a second click, all of these."""
-        caller = caller_of(session)
-        given = {name: form[name] for name in REPLAYED if form.get(name)}
-        for name in ("since", "until"):
-            if name in given:
-                given[name] = instant(given[name])
-        sure = form.get("sure") == "yes"
-        body = body_of({**given, "dry_run": not sure}, caller)
-        count = await self._parts.replaying.replayed(body, caller)
+        """First how many there are; then, on a second click, these and no others."""
+        if form.get("sure") == "yes":
+            return await self._replay(session, form)
+        caller, given = caller_of(session), given_of(form, REPLAYED)
+        counted = await self._parts.replaying.counted(body_of(given, caller), caller)
+        again = {"until": rfc3339(counted.until), "limit": counted.count}
         return self._pages.page(
             "replay.html",
             session,
             given=given,
-            count=None if sure else count,
-            taken=count if sure else None,
+            count=counted.count,
+            again={**given, **again, "key": self._mint()},
+            taken=None,
+        )
+
+    async def _replay(self, session: Session, form: Form) -> Response:
+        """A page that is loaded again asks for nothing more: it has the same key."""
+        caller, given = caller_of(session), given_of(form, SURE)
+        key = idempotency.checked(form.get("key", ""))
+        used = idempotency.remembered(ROUTE, key, given)
+        body = body_of(given, caller)
+        taken, _ = await self._parts.replaying.replayed(body, caller, used)
+        shown = {name: given[name] for name in REPLAYED if name in given}
+        return self._pages.page(
+            "replay.html", session, given=shown, count=None, taken=taken
         )
 
     async def test(self, _request: Request, session: Session, form: Form) -> Response:
         given = {name: form[name] for name in TESTED if form.get(name)}
         trial = await self._parts.trying.tried(given, caller_of(session))
-        return self._pages.page("test.html", session, given=given, trial=trial, types=TYPES)
+        return self._pages.page("test.html", session, given=given, trial=trial, **CHOICES)
+
+
+def given_of(form: Form, names: Sequence[str]) -> dict[str, Any]:
+    """What was filled in, as the API takes it."""
+    given = {name: form[name] for name in names if form.get(name)}
+    times = {name: instant(given[name]) for name in ("since", "until") if name in given}
+    return given | times
 
 
 def instant(text: str) -> str:

@@ -1,6 +1,7 @@
 """Figures → the geometry of SVG charts, drawn by a template. Pure.
 
-Every chart is W wide and H high; its text beside it says the same in words.
+Across they are in hundredths of the width, whatever that is, and so labels keep their size;
+up and down in pixels, of which there are H. The text beside a chart says the same in words.
 """
 
 from collections import Counter
@@ -11,16 +12,15 @@ from typing import Any
 
 from bridge.dashboard.words import span
 
-W, H = 640.0, 150.0
-LEFT, RIGHT, TOP, BOTTOM = 44.0, 8.0, 10.0, 22.0
-INNER_W, INNER_H = W - LEFT - RIGHT, H - TOP - BOTTOM
-MINUTES = 60
+H, TOP, BOTTOM = 150.0, 8.0, 22.0
+W, INNER_H = 100.0, H - TOP - BOTTOM
+MINUTES, LABELS = 60, 5
 FASTEST_S = 0.001
 
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    x: float
+    x: float  # in hundredths of the width, as all that is across
     y: float
     width: float
     height: float
@@ -46,7 +46,7 @@ class Chart:
     bars: Sequence[Bar] = ()
     dots: Sequence[Dot] = ()
     line: str = ""  # points of a polyline
-    across: Sequence[Tick] = ()  # labels below
+    across: Sequence[Tick] = ()  # labels below, the first at the left edge
     up: Sequence[Tick] = ()  # labels at the left, with a rule each
     summary: str = ""
     empty: bool = False
@@ -60,7 +60,7 @@ def ends_chart(ends: Iterable[tuple[float, str]], now: float) -> Chart:
         if minute >= 0:
             counts[minute, outcome == "succeeded"] += 1
     most = max((counts[m, True] + counts[m, False] for m in range(MINUTES)), default=0)
-    top, step = nice(most), INNER_W / MINUTES
+    top, step = nice(most), W / MINUTES
     bars: list[Bar] = []
     for minute in range(MINUTES):
         floor = TOP + INNER_H
@@ -70,19 +70,23 @@ def ends_chart(ends: Iterable[tuple[float, str]], now: float) -> Chart:
                 floor -= height
                 what = "succeeded" if well else "ended otherwise"
                 title = f"{count} {what}, {ago(MINUTES - 1 - minute)}"
-                x = LEFT + minute * step
-                bars.append(
-                    Bar(r(x + 0.75), r(floor), r(step - 1.5), r(height), tone, title)
-                )
+                x, width = r(minute * step + 0.1), r(step - 0.2)
+                bars.append(Bar(x, r(floor), width, r(height), tone, title))
     good = sum(count for (_, ok), count in counts.items() if ok)
     total = sum(counts.values())
     return Chart(
         bars=bars,
-        across=[Tick(r(LEFT + INNER_W * p / 4), ago(60 - 15 * p)) for p in range(5)],
+        across=the_hour(),
         up=[Tick(r(TOP + INNER_H * (1 - p)), f"{top * p:g}") for p in (0, 0.5, 1)],
-        summary=f"{total} ends, {good} succeeded, at most {most} in a minute",
+        summary=f"{total} ends, {good} succeeded, at most {most} in a minute"
+        if total
+        else "Nothing has ended in the last hour.",
         empty=not total,
     )
+
+
+def the_hour() -> list[Tick]:
+    return [Tick(25.0 * part, ago(60 - 15 * part)) for part in range(LABELS)]
 
 
 def ago(minutes: int) -> str:
@@ -93,7 +97,7 @@ def lag_chart(lags: Iterable[tuple[float, float | None]], now: float) -> Chart:
     """One dot for each end of the last hour, by time and, in powers of ten, by its lag."""
     known = sorted((s, at) for at, s in lags if s is not None and 0 <= now - at <= 3_600)
     if not known:
-        return Chart(empty=True, across=[], summary="nothing to show of the last hour")
+        return Chart(empty=True, summary="Nothing to show of the last hour.")
     low = int(log10(max(known[0][0], FASTEST_S)) // 1)
     high = max(ceil(log10(max(known[-1][0], FASTEST_S))), low + 1)
 
@@ -104,10 +108,10 @@ def lag_chart(lags: Iterable[tuple[float, float | None]], now: float) -> Chart:
     middle, most = percentile(known, 0.5), percentile(known, 0.95)
     return Chart(
         dots=[
-            Dot(r(LEFT + INNER_W * (1 - (now - at) / 3_600)), y(lag_s), span(lag_s))
+            Dot(r(W * (1 - (now - at) / 3_600)), y(lag_s), span(lag_s))
             for lag_s, at in known
         ],
-        across=[Tick(r(LEFT + INNER_W * p / 4), ago(60 - 15 * p)) for p in range(5)],
+        across=the_hour(),
         up=[Tick(y(10.0**n), power(n)) for n in range(low, high + 1)],
         summary=f"half within {span(middle)}, 95 % within {span(most)}",
     )
@@ -133,30 +137,33 @@ def power(n: int) -> str:
 def durations_chart(ages: Sequence[Mapping[str, Any]]) -> Chart:
     """Where tasks end, as bars, and over them how densely they are polled there."""
     if not ages:
-        return Chart(empty=True, summary="nothing has been seen to end yet")
+        return Chart(empty=True, summary="Nothing has been seen to end yet.")
     most = max(age["ended"] for age in ages) or 1.0
     densest = max(1 / age["gap_s"] for age in ages)
-    step = INNER_W / len(ages)
+    step = W / len(ages)
     bars, points = [], []
     for index, age in enumerate(ages):
-        x, height = LEFT + index * step, age["ended"] / most * INNER_H
+        x, height = index * step, age["ended"] / most * INNER_H
         share, until, gap = age["ended"], span(age["until_s"]), span(age["gap_s"])
         title = f"{share:.1%} end by {until}, polled every {gap}"
         bars.append(
             Bar(
-                r(x + 0.5), r(TOP + INNER_H - height), r(step - 1), r(height), "busy", title
+                r(x + 0.1),
+                r(TOP + INNER_H - height),
+                r(step - 0.2),
+                r(height),
+                "busy",
+                title,
             )
         )
         y = TOP + INNER_H * (1 - 0.94 / age["gap_s"] / densest)
         points.append(f"{r(x + step / 2)},{r(y)}")
-    every = max(len(ages) // 6, 1)
     return Chart(
         bars=bars,
         line=" ".join(points),
         across=[
-            Tick(r(LEFT + index * step), span(age["until_s"]))
-            for index, age in enumerate(ages)
-            if index % every == 0
+            Tick(r(index * step), span(ages[index]["until_s"]))
+            for index in range(0, len(ages), max(ceil(len(ages) / LABELS), 1))
         ],
         up=[Tick(TOP + INNER_H, "0"), Tick(TOP, f"{most:.0%}")],
         summary=f"polled every {span(1 / densest)} where it is densest",

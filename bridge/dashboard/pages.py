@@ -1,6 +1,7 @@
 """A template → an answer, with the headers that keep it safe."""
 
 from collections.abc import Callable, Mapping
+from math import ceil
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -54,8 +55,16 @@ class Pages:
         return f"{found}?{urlencode(given)}" if given else found
 
     def page(
-        self, name: str, session: Session | None, /, *, status: int = 200, **shown: Any
+        self,
+        name: str,
+        session: Session | None,
+        /,
+        *,
+        status: int = 200,
+        again_s: float | None = None,
+        **shown: Any,
     ) -> Response:
+        """`again_s`: when it is worth trying again."""
         caller = session.caller if session else None
         text = self._templates.get_template(name).render(
             shown,
@@ -66,7 +75,8 @@ class Pages:
             now=self._now(),
             version=__version__,
         )
-        return Response(text, status, SAFE, HTML)
+        again = {} if again_s is None else {"Retry-After": str(ceil(again_s))}
+        return Response(text, status, {**SAFE, **again}, HTML)
 
     def see(self, path: str, **asked: Any) -> Response:
         """Go there, as a new request."""

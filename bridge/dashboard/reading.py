@@ -12,15 +12,18 @@ from bridge.dashboard import charts
 from bridge.dashboard.pages import Pages
 from bridge.dashboard.session import Session
 from bridge.events import TYPES
+from bridge.formats import FORMATS
 from bridge.model import DeliveryState, Outcome, SubscriptionState
 from bridge.store import DeliveryFilter, SubscriptionFilter
-from bridge.store.figures import COUNTED, EXHAUSTED
+from bridge.store.figures import COUNTED
 from bridge.store.reading import NEWEST
 
 PAGE = 25
+CHOICES: dict[str, Any] = {"types": TYPES, "formats": FORMATS}
 DONE = {
     "retried": "One more attempt will be made at once.",
     "stopped": "It is stopped: nothing more is polled for it or sent.",
+    "dropped": "What it was still owed is dropped: nothing more of it is sent.",
 }
 """What an action that sent us here has done."""
 
@@ -36,18 +39,14 @@ class Reading:
         caller, now = caller_of(session), self._deps.clock.now()
         async with self._parts.listing.turn(caller):
             seen = await self._deps.store.overview(caller.scope, now=now)
-            lost = await self._deps.store.deliveries(
-                DeliveryFilter(client=caller.scope, state=DeliveryState.EXHAUSTED), limit=5
-            )
         total = sum(seen.active.values())
         return self._pages.page(
             "overview.html",
             session,
             seen=seen,
-            lost=lost.items,
             total=total,
             at_least="+" if total >= COUNTED else "",
-            lost_more="+" if seen.exhausted >= EXHAUSTED else "",
+            lost_more="+" if seen.more_exhausted else "",
             ends=charts.ends_chart(seen.ends, now),
             detection=charts.lag_chart(
                 [(lag.at, lag.detection_s) for lag in seen.lags], now
@@ -175,7 +174,7 @@ class Reading:
 
     async def test(self, request: Request, session: Session) -> Response:
         query.read_query(request, {})
-        return self._pages.page("test.html", session, given={}, trial=None, types=TYPES)
+        return self._pages.page("test.html", session, given={}, trial=None, **CHOICES)
 
 
 def caller_of(session: Session) -> Caller:

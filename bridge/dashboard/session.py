@@ -2,7 +2,8 @@
 
 The cookie names the API key by a keyed digest, which the configuration's encryption keys
 make of it. So it opens nothing elsewhere, and is worth nothing once its key is taken out of
-the configuration. Before somebody signs in it holds only the token of the form.
+the configuration, nor once somebody has signed out with it. Before somebody signs in it
+holds only the token of the form.
 """
 
 import hashlib
@@ -22,6 +23,7 @@ from bridge.api.deps import Derived
 from bridge.api.hints import base_url
 from bridge.config import Config
 from bridge.errors import RequestError
+from bridge.store import Store
 
 COOKIE = "poll_bridge_dashboard"
 COOKIE_CHARS = 512
@@ -32,10 +34,18 @@ LIFE_S = 8 * 3_600.0
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """`caller` None: nobody has signed in. `token` is in each of its forms."""
+    """`caller` None: nobody has signed in. `token` is in each of its forms. `until` is when
+    it ends by itself.
+    """
 
     token: str
     caller: Caller | None = None
+    until: int = 0
+
+    @property
+    def name(self) -> str:
+        """What is kept of it when it is ended."""
+        return hashlib.sha256(self.token.encode()).hexdigest()[:32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +62,26 @@ class Sessions:
         self,
         config: Callable[[], Config],
         keeper: Doorkeeper,
+        store: Store,
         wall: Callable[[], float],
         draw: Callable[[], str] = lambda: secrets.token_urlsafe(18),
     ) -> None:
-        self._config, self._keeper, self._wall, self._draw = config, keeper, wall, draw
+        self._config, self._keeper, self._store = config, keeper, store
+        self._wall, self._draw = wall, draw
         self._keys = Derived(config, keys_of)
 
-    def of(self, request: Request) -> Session | None:
-        """None: there is no cookie, or none that is worth anything any more."""
+    async def of(self, request: Request) -> Session | None:
+        """None: there is no cookie, or none that is worth anything any more. Raises
+        StoreUnavailable.
+        """
+        found = self._signed(request)
+        if found is None or found.caller is None:
+            return found
+        ended = await self._store.signed_out(found.name, found.until)
+        return None if ended else found
+
+    def _signed(self, request: Request) -> Session | None:
+        """By what the cookie says alone."""
         said = self._said(request.cookies.get(COOKIE, ""))
         if said is None:
             return None
@@ -70,7 +92,7 @@ class Sessions:
         if known is None or not isinstance(until, int) or until <= self._wall():
             return None
         try:
-            return Session(said["token"], self._keeper.again(known))
+            return Session(said["token"], self._keeper.again(known), until)
         except RequestError:
             return None
 
@@ -96,7 +118,9 @@ class Sessions:
             said["until"] = int(self._wall() + LIFE_S)
         self._set(response, self._keys().signer.dumps(said), int(LIFE_S))
 
-    def end(self, response: Response) -> None:
+    async def end(self, session: Session, response: Response) -> None:
+        """Also for who has copied the cookie. Raises StoreUnavailable."""
+        await self._store.sign_out(session.name, session.until, now=self._wall())
         self._set(response, "", 0)
 
     def _set(self, response: Response, value: str | bytes, life_s: int) -> None:

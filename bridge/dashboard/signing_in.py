@@ -1,4 +1,9 @@
-"""How often somebody may try to sign in, by the address he comes from."""
+"""How many wrong keys may be tried, by the address they come from.
+
+A right one is looked for first, and always gets in: behind a proxy all visitors may have
+one address, and nobody there is to lock out the others. Keys have 16 characters or more,
+and are not found by trying.
+"""
 
 from collections.abc import Callable
 from ipaddress import ip_address, ip_network
@@ -11,14 +16,12 @@ TRIES = Rate(10, 60.0)
 REMEMBERED = 1_000  # addresses
 
 
-class Attempts:
-    """Every attempt counts, for one that would be let through is no less a guess."""
-
+class Guesses:
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
         self._buckets: dict[str, Bucket] = {}
 
-    def take(self, address: str) -> None:
+    def count(self, address: str) -> None:
         """Raises RequestError `rate_limited`."""
         place, now = neighbourhood(address), self._now()
         bucket = self._buckets.pop(place, None) or Bucket(TRIES, now)
@@ -27,7 +30,7 @@ class Attempts:
         self._buckets[place] = bucket
         wait_s = bucket.wait_s(now, 1)
         if wait_s:
-            detail = "too many attempts to sign in from your address; wait a minute"
+            detail = "too many wrong keys from your address; wait a minute"
             raise RequestError("rate_limited", detail, retry_after_s=wait_s)
 
 

@@ -13,9 +13,10 @@ from bridge.store.box import Box
 from bridge.store.claims import Claims, Pick
 from bridge.store.driver import check_driver
 from bridge.store.facade import Store
+from bridge.store.listing import DeliveryFilter
 from bridge.store.meta import Reached
 from bridge.store.noticing import To as NoticesTo
-from bridge.store.reading import DeliveryFilter, Page, SubscriptionFilter
+from bridge.store.reading import Page, SubscriptionFilter
 from bridge.store.replaying import After, Replays
 from bridge.store.starting import AWAY_S
 from bridge.store.steps import Database

@@ -7,13 +7,14 @@ from bridge.store.rooms.by_hand import ByHand
 from bridge.store.rooms.deliveries import Deliveries
 from bridge.store.rooms.nodes import Nodes
 from bridge.store.rooms.polls import Polls
+from bridge.store.rooms.sessions import Sessions
 from bridge.store.rooms.standing import Standing
 from bridge.store.rooms.subscriptions import Subscriptions
 from bridge.store.rooms.upkeep import Upkeep
 from bridge.store.timed import Timed
 
 
-class Store(Subscriptions, Polls, Deliveries, ByHand, Standing, Upkeep, Nodes):
+class Store(Subscriptions, Polls, Deliveries, ByHand, Standing, Sessions, Upkeep, Nodes):
     """All rooms over one database; see `Room` for what holds in each of them."""
 
     def bounded(self, most: int) -> "Store":

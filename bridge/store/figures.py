@@ -7,15 +7,16 @@ cut off says so.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from bridge.model import Observation
+from bridge.model import DeliveryState, Observation
 from bridge.store.box import Box, opened
 from bridge.store.steps import Query, Row, Rows, Step, ask, keys_of
+from bridge.store.trouble import RefusedKeys, TroubledHost, refused_keys, troubled_hosts
 
 HOUR_S, DAY_S = 3_600.0, 86_400.0
 COUNTED = 10_000  # of what is active; more is "at least"
 ENDS = 5_000  # of the last hour
 SAMPLED = 250  # of these, whose lags are looked up
-EXHAUSTED = 1_000
+EXHAUSTED = 5_000  # that are looked at, whosesoever they are
 HOSTS = 20
 
 
@@ -50,7 +51,11 @@ class Overview:
     since: float
     lags: Sequence[Lag]
     silent: Sequence[SilentHost]
-    exhausted: int  # EXHAUSTED: so many at least
+    refusing: Sequence[TroubledHost]  # where attempts are repeated, though it answers
+    lost: Sequence[TroubledHost]  # where deliveries were given up
+    refused_keys: Sequence[RefusedKeys]
+    exhausted: int
+    more_exhausted: bool  # so many at least
     oldest_poll_at: float | None  # when the oldest poll was due that is not yet made
     oldest_delivery_at: float | None
 
@@ -61,7 +66,11 @@ def overview(box: Box, client: str | None, *, now: float) -> Step[Overview]:
     rows = yield from ends_of(client, now)
     ends = [row for row in rows if row["finished_at"] >= now - HOUR_S]
     cut = len(rows) == ENDS and len(ends) == ENDS
-    silent = yield ask("silent_lanes", client=client, limit=HOSTS)
+    silent = [
+        silent_host(row) for row in (yield ask("silent_lanes", client=client, limit=HOSTS))
+    ]
+    mute = {(each.client, each.host) for each in silent}
+    retried = yield from troubled_hosts(client, DeliveryState.RETRYING)
     [given_up] = yield ask("count_exhausted", client=client, limit=EXHAUSTED)
     lags = yield from lags_of(box, [row["id"] for row in ends[:SAMPLED]])
     polls, deliveries = yield from oldest(client, now)
@@ -70,8 +79,12 @@ def overview(box: Box, client: str | None, *, now: float) -> Step[Overview]:
         ends=[(row["finished_at"], row["outcome"]) for row in ends],
         since=min(row["finished_at"] for row in ends) if cut else now - HOUR_S,
         lags=lags,
-        silent=[silent_host(row) for row in silent],
-        exhausted=given_up["exhausted"],
+        silent=silent,
+        refusing=[each for each in retried if (each.client, each.host) not in mute],
+        lost=(yield from troubled_hosts(client, DeliveryState.EXHAUSTED)),
+        refused_keys=(yield from refused_keys(client)),
+        exhausted=given_up["exhausted"] or 0,
+        more_exhausted=given_up["seen"] >= EXHAUSTED,
         oldest_poll_at=polls,
         oldest_delivery_at=deliveries,
     )

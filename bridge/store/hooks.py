@@ -4,8 +4,9 @@ from functools import partial
 from typing import NamedTuple
 
 from bridge.errors import RequestError
-from bridge.model import Destination, Hook, HookWish, IdempotencyKey
+from bridge.model import Hook, HookWish, IdempotencyKey
 from bridge.store.box import Box, opened
+from bridge.store.calling import Call
 from bridge.store.delivering import Rest
 from bridge.store.reading import NEWEST, Page
 from bridge.store.remembering import forget, recall, remember
@@ -121,29 +122,18 @@ def read(box: Box, key: str, client: str | None) -> Step[Hook | None]:
     return None
 
 
-class HookCall(NamedTuple):
-    """How a hook is called; `to` is None, or no secret there, if it cannot be read."""
-
-    client: str
-    events: tuple[str, ...]
-    method: str
-    format: str
-    to: Destination | None
-    secrets: tuple[str, ...]
-
-
-def read_call(box: Box, key: str, client: str | None) -> Step[HookCall | None]:
+def read_call(box: Box, key: str, client: str | None) -> Step[Call | None]:
     for found in (yield ask("find_hook", key=key, client=client)):
         if found["removed_at"] is not None:
             return None
         [row] = yield ask("view_hook", hook_id=found["id"])
-        return HookCall(
+        return Call(
             client=row["client"],
             events=tuple(row["events"].split(" ")),
             method=row["method"],
             format=row["format"],
             to=opened(box.open_destination, row["destination"]),
-            secrets=opened(partial(secrets_of, box), row["sealed"]) or (),
+            secrets=opened(partial(secrets_of, box), row["sealed"]),
         )
     return None
 

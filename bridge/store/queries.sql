@@ -16,6 +16,11 @@ ON CONFLICT (name) DO UPDATE SET value = excluded.value;
 -- name: add_meta(name, value)!
 INSERT INTO meta (name, value) VALUES (:name, :value) ON CONFLICT (name) DO NOTHING;
 
+-- By bytes, whatever the order of the database's language.
+-- name: forget_meta(first, last)!
+DELETE FROM meta
+WHERE name /*+ COLLATE "C" */ >= :first AND name /*+ COLLATE "C" */ < :last;
+
 -- Holds up whoever else is about to change it, until the commit.
 -- name: lock_meta(name)
 SELECT value FROM meta WHERE name = :name
@@ -225,6 +230,11 @@ LIMIT :limit
 -- name: find_subscription(key, client)
 SELECT id, key, client, watch_id, state FROM subscriptions
 WHERE key = :key AND client <> '' AND (CAST(:client AS TEXT) IS NULL OR client = :client);
+
+-- name: view_call(subscription_id)
+SELECT s.client, s.events, s.method, s.format, s.sealed, t.sealed AS destination
+FROM subscriptions s JOIN destinations t ON t.id = s.destination_id
+WHERE s.id = :subscription_id;
 
 -- name: stop_subscription(subscription_id, now)
 UPDATE subscriptions
@@ -1066,24 +1076,32 @@ JOIN lanes l ON l.id = t.lane_id
 WHERE d.subscription_id = :subscription_id AND d.hook_id = 0
 ORDER BY CASE WHEN d.sequence = 0 THEN 0 ELSE 1 END, d.sequence DESC LIMIT 1;
 
--- name: page_of_deliveries(client, state, host, since, until, before, limit)
+-- Where filters are looked for no further: the neighbours of who has little may have much.
+-- name: edge_of_deliveries(before, looked)
+SELECT id FROM deliveries WHERE id < :before ORDER BY id DESC LIMIT 1 OFFSET :looked;
+
+-- name: page_of_deliveries(client, host, since, until, edge, before, limit)
 SELECT d.id FROM deliveries d
 JOIN destinations t ON t.id = d.destination_id
 JOIN lanes l ON l.id = t.lane_id
-WHERE d.id < :before
+WHERE d.id < :before AND d.id >= :edge
     AND (CAST(:client AS TEXT) IS NULL OR l.client = :client)
-    AND (CAST(:state AS TEXT) IS NULL OR d.state = :state)
     AND (CAST(:host AS TEXT) IS NULL OR l.host = :host)
     AND (CAST(:since AS DOUBLE PRECISION) IS NULL OR d.created_at >= :since)
     AND (CAST(:until AS DOUBLE PRECISION) IS NULL OR d.created_at < :until)
 ORDER BY d.id DESC LIMIT :limit;
 
--- name: page_of_state(client, state, host, since, at, before, top, limit)
+-- name: edge_of_state(state, since, at, before, top, looked)
+SELECT created_at, id FROM deliveries
+WHERE state = :state AND created_at >= :since AND (created_at, id) < (:at, :before) AND id < :top
+ORDER BY created_at DESC, id DESC LIMIT 1 OFFSET :looked;
+
+-- name: page_of_state(client, state, host, since, edge, at, before, top, limit)
 SELECT d.id FROM deliveries d
 JOIN destinations t ON t.id = d.destination_id
 JOIN lanes l ON l.id = t.lane_id
-WHERE d.state = :state AND d.created_at >= :since AND (d.created_at, d.id) < (:at, :before)
-    AND d.id < :top
+WHERE d.state = :state AND (d.created_at, d.id) >= (:since, :edge)
+    AND (d.created_at, d.id) < (:at, :before) AND d.id < :top
     AND (CAST(:client AS TEXT) IS NULL OR l.client = :client)
     AND (CAST(:host AS TEXT) IS NULL OR l.host = :host)
 ORDER BY d.created_at DESC, d.id DESC LIMIT :limit;
@@ -1118,9 +1136,10 @@ JOIN lanes l ON l.id = t.lane_id
 LEFT JOIN hooks h ON h.id = d.hook_id
 WHERE d.id = :delivery_id;
 
--- name: attempts(delivery_id)
+-- The newest, which somebody may have made very many of.
+-- name: attempts(delivery_id, limit)
 SELECT number, manual, started_at, finished_at, outcome, http_status, detail, hint, answer
-FROM attempts WHERE delivery_id = :delivery_id ORDER BY number;
+FROM attempts WHERE delivery_id = :delivery_id ORDER BY number DESC LIMIT :limit;
 
 -- name: credential_state(fingerprint)
 SELECT provider, paused_until, throttles, throttled_at, worked_at, refused_at, probes
@@ -1219,13 +1238,40 @@ WHERE opened_at IS NOT NULL AND destination_id >= 0
     AND (CAST(:client AS TEXT) IS NULL OR client = :client)
 ORDER BY opened_at DESC LIMIT :limit;
 
+-- Hosts by the newest deliveries of that state, whosesoever they are.
+-- name: troubled_hosts(client, state, limit)
+SELECT g.client, g.host, g.deliveries, g.since, n.last_outcome, n.hint,
+    (SELECT http_status FROM attempts WHERE delivery_id = g.newest AND finished_at IS NOT NULL
+     ORDER BY number DESC LIMIT 1) AS http_status
+FROM (
+    SELECT f.client, f.host, count(*) AS deliveries, min(f.created_at) AS since, max(f.id) AS newest
+    FROM (
+        SELECT d.id, d.created_at, l.client, l.host
+        FROM (SELECT id, created_at, destination_id FROM deliveries WHERE state = :state
+              ORDER BY created_at DESC, id DESC LIMIT :limit) d
+        JOIN destinations t ON t.id = d.destination_id
+        JOIN lanes l ON l.id = t.lane_id
+        WHERE CAST(:client AS TEXT) IS NULL OR l.client = :client) f
+    GROUP BY f.client, f.host) g
+JOIN deliveries n ON n.id = g.newest
+ORDER BY g.deliveries DESC, g.newest DESC;
+
+-- name: refused_keys(client)
+SELECT c.provider, count(*) AS refused, min(c.refused_at) AS since FROM credentials c
+WHERE c.own = 1 AND c.probes > 0 AND EXISTS (
+    SELECT 1 FROM poll_schedule p JOIN subscriptions s ON s.watch_id = p.watch_id
+    WHERE p.credential_id = c.id AND s.state = 'active'
+        AND (CAST(:client AS TEXT) IS NULL OR s.client = :client))
+GROUP BY c.provider ORDER BY c.provider;
+
+-- Of the newest, whosesoever they are.
 -- name: count_exhausted(client, limit)
-SELECT count(*) AS exhausted FROM (
-    SELECT d.id FROM deliveries d
-    JOIN destinations t ON t.id = d.destination_id
-    JOIN lanes l ON l.id = t.lane_id
-    WHERE d.state = 'exhausted' AND (CAST(:client AS TEXT) IS NULL OR l.client = :client)
-    LIMIT :limit) counted;
+SELECT count(*) AS seen,
+    sum(CASE WHEN CAST(:client AS TEXT) IS NULL OR l.client = :client THEN 1 ELSE 0 END) AS exhausted
+FROM (SELECT destination_id FROM deliveries WHERE state = 'exhausted'
+      ORDER BY created_at DESC, id DESC LIMIT :limit) d
+JOIN destinations t ON t.id = d.destination_id
+JOIN lanes l ON l.id = t.lane_id;
 
 -- Sweep: what must not exist
 
@@ -1353,12 +1399,16 @@ DELETE FROM deliveries WHERE subscription_id = :subscription_id AND sequence = :
 -- name: delete_notice(subscription_id, sequence)!
 DELETE FROM events WHERE subscription_id = :subscription_id AND sequence = :sequence;
 
--- Live: what was added of late, in the order of its time, a page at a time.
+-- Live: what was added of late, in the order of its time, a page at a time. All of it is in
+-- the index, for it is read again and again.
 -- name: new_events(at, subscription_id, sequence, limit)
-SELECT e.at, e.subscription_id, e.sequence, s.client
-FROM events e JOIN subscriptions s ON s.id = e.subscription_id
-WHERE (e.at, e.subscription_id, e.sequence) > (:at, :subscription_id, :sequence)
-ORDER BY e.at, e.subscription_id, e.sequence LIMIT :limit;
+SELECT at, subscription_id, sequence FROM events
+WHERE (at, subscription_id, sequence) > (:at, :subscription_id, :sequence)
+ORDER BY at, subscription_id, sequence LIMIT :limit;
+
+-- name: clients_of(ids)
+SELECT s.id, s.client FROM json_each(:ids /*+ ::json */) j CROSS JOIN subscriptions s
+WHERE s.id = CAST(j.key AS BIGINT);
 
 -- name: event_body(subscription_id, sequence)
 SELECT body FROM events WHERE subscription_id = :subscription_id AND sequence = :sequence;

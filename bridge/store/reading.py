@@ -1,6 +1,5 @@
 """Steps that read: subscriptions and deliveries as the API shows them."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -27,6 +26,7 @@ from bridge.store.rows import NO_EXTRAS, extras_of, hook_id
 from bridge.store.steps import Row, Rows, Step, ask
 
 NEWEST = 2**62  # an id above any other: where a list without a cursor begins
+LOG = 100  # attempts of one delivery, the newest; how many there were is told as well
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,16 +39,6 @@ class SubscriptionFilter:
     outcome: str | None = None
     provider: str | None = None
     task_id: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeliveryFilter:
-    client: str | None
-    subscription_key: str | None = None
-    state: str | None = None
-    host: str | None = None
-    since: float | None = None
-    until: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,61 +178,14 @@ def read_delivery(
     rows = yield ask("find_delivery", key=key, sequence=sequence, hook=hook, client=client)
     for found in rows:
         [row] = yield ask("view_delivery", delivery_id=found["id"])
-        log = yield ask("attempts", delivery_id=found["id"])
-        return delivery_of(box, row, tuple(attempt_of(box, one) for one in log))
+        return delivery_of(box, row, (yield from log_of(box, found["id"])))
     return None
 
 
-def list_deliveries(
-    box: Box, wanted: DeliveryFilter, *, limit: int, before: int = NEWEST
-) -> Step[Page]:
-    rows = yield from page_of_deliveries(wanted, before, limit + 1)
-    items: list[Delivery] = []
-    for row in rows[:limit]:
-        [found] = yield ask("view_delivery", delivery_id=row["id"])
-        items.append(delivery_of(box, found))
-    return Page(items, rows[limit - 1]["id"] if len(rows) > limit else None)
-
-
-def page_of_deliveries(wanted: DeliveryFilter, before: int, limit: int) -> Step[Rows]:
-    filters = {
-        "state": wanted.state,
-        "host": wanted.host,
-        "since": wanted.since,
-        "until": wanted.until,
-        "before": before,
-        "limit": limit,
-    }
-    if wanted.subscription_key is None and wanted.state is not None:
-        return (yield from page_of_state(wanted, before, limit))
-    if wanted.subscription_key is None:
-        return (yield ask("page_of_deliveries", client=wanted.client, **filters))
-    found = yield ask(
-        "find_subscription", key=wanted.subscription_key, client=wanted.client
-    )
-    for row in found:
-        return (yield ask("page_of_subscription", subscription_id=row["id"], **filters))
-    return []
-
-
-def page_of_state(wanted: DeliveryFilter, before: int, limit: int) -> Step[Rows]:
-    """By time, for those of one state may be few among very many."""
-    edge, top = (math.inf if wanted.until is None else wanted.until, -1), before
-    for row in (yield ask("made_at", delivery_id=before)):
-        edge, top = min(edge, (row["created_at"], before)), NEWEST
-    return (
-        yield ask(
-            "page_of_state",
-            client=wanted.client,
-            state=wanted.state,
-            host=wanted.host,
-            since=wanted.since or 0.0,
-            at=edge[0],
-            before=edge[1],
-            top=top,
-            limit=limit,
-        )
-    )
+def log_of(box: Box, delivery_id: int) -> Step[tuple[Attempt, ...]]:
+    """Its LOG newest attempts, oldest first."""
+    rows = yield ask("attempts", delivery_id=delivery_id, limit=LOG)
+    return tuple(attempt_of(box, row) for row in reversed(rows))
 
 
 def delivery_of(box: Box, row: Row, log: tuple[Attempt, ...] = ()) -> Delivery:

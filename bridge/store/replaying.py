@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from bridge.store.delivering import put_lane
-from bridge.store.reading import DeliveryFilter
+from bridge.store.listing import DeliveryFilter
 from bridge.store.steps import Query, Row, Rows, Step, ask, keys_of
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from bridge.model import Delivery, Subscription
 from bridge.store import history
 from bridge.store.box import Box, opened
-from bridge.store.reading import NEWEST, attempt_of, delivery_of, subscription_of
+from bridge.store.reading import NEWEST, delivery_of, log_of, subscription_of
 from bridge.store.steps import Step, ask
 
 UPDATES, DELIVERIES = 50, 50
@@ -79,6 +79,6 @@ def deliveries_of(box: Box, subscription_id: int) -> Step[list[Delivery]]:
     found: list[Delivery] = []
     for row in rows:
         [seen] = yield ask("view_delivery", delivery_id=row["id"])
-        log = yield ask("attempts", delivery_id=row["id"])
-        found.append(delivery_of(box, seen, tuple(attempt_of(box, one) for one in log)))
+        log = yield from log_of(box, row["id"])
+        found.append(delivery_of(box, seen, log))
     return found

@@ -24,7 +24,11 @@ async def poll(store: Store, clock: FakeClock, seen: Observation) -> list[str]:
                 claimed.watch_id, seen, now=clock.now(), memory_until=clock.now() + 3_600
             )
         else:
-            move = Move(changed=True, key_refused=seen.outcome is PollOutcome.AUTH)
+            move = Move(
+                changed=True,
+                updated=seen.outcome is PollOutcome.PENDING,
+                key_refused=seen.outcome is PollOutcome.AUTH,
+            )
             await store.record_poll(claimed, seen, move, now=clock.now())
     return ended
 

@@ -4,9 +4,11 @@ from typing import Any
 
 import pytest
 
+from bridge.api.hints import base_url
+from bridge.config import Config
 from bridge.lanes import Window
 from tests.api.acting import PENDING, SUCCEEDED, poll
-from tests.api.conftest import Api
+from tests.api.conftest import CONFIG, Api
 
 
 async def subscribed(api: Api) -> dict[str, Any]:
@@ -32,6 +34,22 @@ async def hint(api: Api, path: str) -> None:
 async def due(api: Api) -> bool:
     now = api.clock.now()
     return bool((await api.deps.store.poll_lanes(now=now, window=Window())).lanes)
+
+
+@pytest.mark.parametrize(
+    ("settings", "url"),
+    [
+        ({"listen": "0.0.0.0:8080"}, "http://127.0.0.1:8080"),
+        ({"listen": "[::]:8080"}, "http://[::1]:8080"),
+        ({"listen": "10.0.0.7:80"}, "http://10.0.0.7:80"),
+        ({"listen": "0.0.0.0:80", "public_url": "https://b.test/p/"}, "https://b.test/p"),
+    ],
+)
+def test_the_address_it_starts_with_is_one_that_can_be_called(
+    settings: dict[str, Any], url: str
+) -> None:
+    """0.0.0.0 is where a container listens, and nobody's address."""
+    assert base_url(Config.model_validate({**CONFIG, **settings})) == url
 
 
 async def test_a_hint_has_the_task_polled_now(api: Api) -> None:

@@ -77,6 +77,19 @@ def test_every_reference_leads_somewhere() -> None:
         resolved(ref)
 
 
+def test_numbers_in_queries_are_whole() -> None:
+    """`wait=1.5` is refused: it is no duration."""
+    schemas = [
+        each["schema"]
+        for item in DOCUMENT["paths"].values()
+        for operation in item.values()
+        for each in operation.get("parameters", [])
+    ]
+    types = {schema.get("type") for schema in schemas}
+    assert "integer" in types
+    assert "number" not in types
+
+
 def test_ids_of_operations_are_names_of_their_own() -> None:
     """Generators make functions of them."""
     ids = [

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from bridge import formats, samples, signature
-from bridge.cli.listening import event_of, spoken
+from bridge.cli.wording import event_of, spoken
 from tests.cli.commands import Bridge, finished, invoke
 from tests.settings import SIGNING_SECRET
 

@@ -145,9 +145,10 @@ def test_other_shells_are_told_where_it_is_unless_they_look_there(
         monkeypatch.setenv(name, value)
     if text is not None:
         (tmp_path / "config.yaml").write_text(text)
-    welcome(url, database="sqlite:///bridge.db")
+    welcome(url, database="sqlite:///bridge.db", dashboard=True)
     said = capsys.readouterr().out
     assert (f"export BRIDGE_URL={url}\n" in said) is named
+    assert f"  dashboard     {url}/dashboard\n" in said
     assert "BRIDGE_API_KEY" not in said
 
 
@@ -156,9 +157,10 @@ def test_other_shells_need_the_api_key_that_this_one_has(
 ) -> None:
     """There `secret show` would tell the minted one, which is not in effect."""
     monkeypatch.setenv("BRIDGE_API_KEY", ENOUGH["BRIDGE_API_KEY"])
-    welcome("http://127.0.0.1:8080", database="sqlite:///bridge.db")
+    welcome("http://127.0.0.1:8080", database="sqlite:///bridge.db", dashboard=False)
     said = capsys.readouterr().out
     assert "  other shells  export BRIDGE_API_KEY, as here\n" in said
+    assert "dashboard" not in said
     assert ENOUGH["BRIDGE_API_KEY"] not in said
 
 

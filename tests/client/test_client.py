@@ -232,6 +232,55 @@ async def test_events_come_again_after_the_connection_is_lost() -> None:
     assert types == ["task.failed", "task.expired"]
 
 
+async def test_a_stream_that_breaks_at_once_is_opened_ever_more_slowly() -> None:
+    """Each 200 is no success: a proxy that cuts every stream would be asked without end."""
+    slept: list[float] = []
+    now = [0.0]
+    pieces = [b": live\n\n"] * 3 + [b"data: {}\n\n"] + [b": live\n\n"] * 9
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        now[0] += seconds
+
+    async def breaking(request: web.BaseRequest) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        await response.write(pieces.pop(0))
+        return response
+
+    connect = partial(Connection, sleep=sleep, dice=lambda: 1.0, now=lambda: now[0])
+    async with asking(breaking, connect, retry_for_s=4) as client:
+        with pytest.raises(Unreachable, match="the stream broke off"):
+            [_ async for _ in client.events()]
+    assert slept == [0.25, 0.5, 1.0, 0.25, 0.5, 1.0, 2.0]
+
+
+async def test_a_stream_that_has_held_is_opened_again_at_once() -> None:
+    """Though nothing happened meanwhile: where little happens, every one ends so."""
+    slept: list[float] = []
+    changes: list[str] = []
+    now = [0.0]
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+
+    async def silent(_: web.BaseRequest) -> web.Response:
+        if len(slept) == 3:
+            return web.json_response({"code": "unauthorized", "detail": "no"}, status=401)
+        return web.Response(body=b": live\n\n", content_type="text/event-stream")
+
+    def held(change: ClientError | None) -> None:
+        changes.append(type(change).__name__)
+        now[0] += 60 if change is None else 0
+
+    connect = partial(Connection, sleep=sleep, dice=lambda: 1.0, now=lambda: now[0])
+    async with asking(silent, connect, retry_for_s=4) as client:
+        with pytest.raises(Refused, match="401"):
+            [_ async for _ in client.events(held)]
+    assert slept == [0.25] * 3
+    assert changes == ["NoneType", "Unreachable"] * 3
+
+
 def test_it_works_without_an_event_loop() -> None:
     """Each call returns when it is done; events can be followed between others."""
 

@@ -2,15 +2,27 @@
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 from bridge import dashboard
-from bridge.model import Destination, Observation, PollOutcome, Result, Status
-from bridge.store import DeliveryFilter
+from bridge.api.app import create_app
+from bridge.dashboard import pages
+from bridge.model import (
+    ClaimedDelivery,
+    Destination,
+    Observation,
+    PollOutcome,
+    Result,
+    Status,
+)
+from bridge.store import DeliveryFilter, reading
+from bridge.trial import Trial
 from tests.api.acting import ACCEPTED, REFUSED, SUCCEEDED, attempt, poll
-from tests.api.conftest import OPS, OTHER
+from tests.api.conftest import OPS, OTHER, served
 from tests.dashboard.conftest import Visitor
 from tests.store.scene import wish
 
@@ -141,6 +153,28 @@ async def test_an_operator_sees_all(visitor: Visitor) -> None:
     assert ours not in (await visitor.get("/subscriptions?client=other")).text
 
 
+async def test_an_empty_overview_says_once_that_there_is_nothing(shop: Visitor) -> None:
+    text = (await shop.get("")).text
+    assert text.count("Nothing has ended in the last hour.") == 1
+    assert text.count("Nothing to show of the last hour.") == 2  # of each lag
+    assert "0 succeeded" not in text
+    assert "✓ Nothing: every key works" in text
+
+
+async def test_a_receiver_that_refuses_needs_attention(shop: Visitor) -> None:
+    """With what it says, and a link to what it has not taken."""
+    for number in range(2):
+        await ended(shop, task_id=f"task-{number}")
+        await attempt(shop.deps.store, shop.clock, REFUSED)
+    text = (await shop.get("")).text
+    assert "✓ Nothing" not in text
+    link = "/dashboard/deliveries?host=app.example.com&amp;state=retrying"
+    assert f'<a href="{link}">app.example.com</a>' in text
+    assert "2 deliveries · last HTTP 500" in text
+    found = await shop.get("/deliveries?host=app.example.com&state=retrying")
+    assert found.text.count("Retry now") == 2
+
+
 async def test_lists_filter_search_and_go_on(shop: Visitor) -> None:
     for number in range(30):
         await made(shop, task_id=f"task-{number:02}")
@@ -159,7 +193,9 @@ async def test_lists_filter_search_and_go_on(shop: Visitor) -> None:
     assert named.headers["location"] == "/dashboard/subscriptions/sub_abc"
 
 
-async def test_the_buttons_do_what_the_api_does(shop: Visitor) -> None:
+async def test_the_buttons_do_what_the_api_does(
+    shop: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Retry: one attempt more. Stop: no more of it."""
     subscription_id = await ended(shop)
     await attempt(shop.deps.store, shop.clock, ACCEPTED)
@@ -173,12 +209,74 @@ async def test_the_buttons_do_what_the_api_does(shop: Visitor) -> None:
     text = (await shop.get(f"/subscriptions/{subscription_id}")).text
     assert "Attempt 2" in text
     assert "by hand" in text
+    assert "earlier" not in text
+    monkeypatch.setattr(reading, "LOG", 1)
+    for where in (f"/subscriptions/{subscription_id}", f"/deliveries/{delivery.id}"):
+        text = (await shop.get(where)).text
+        assert "1 earlier not shown" in text
+        assert "Attempt 1<" not in text
 
     other = await made(shop, task_id="to-stop")
     await shop.post(f"/subscriptions/{other}/stop")
     told = await shop.deps.store.subscription(other.removeprefix("sub_"), "shop")
     assert told is not None
     assert told.state == "stopped"
+
+
+async def test_what_has_ended_cannot_be_stopped_but_what_it_owes_can_be_dropped(
+    shop: Visitor,
+) -> None:
+    subscription_id = await ended(shop)
+    page = f"/subscriptions/{subscription_id}"
+    text = (await shop.get(page)).text
+    assert "Drop what is owed</button>" in text
+    assert "Stop</button>" not in text
+    stopped = await shop.post(f"{page}/stop", ended="yes")
+    text = (await shop.get(stopped.headers["location"].removeprefix("/dashboard"))).text
+    assert "What it was still owed is dropped" in text
+    assert "Drop what is owed</button>" not in text
+    running = await made(shop, task_id="runs")
+    assert "Stop</button>" in (await shop.get(f"/subscriptions/{running}")).text
+
+
+async def test_one_button_tests_a_subscriptions_own_callback(visitor: Visitor) -> None:
+    """As its events are sent: to its URL with its headers, method, format and secret."""
+    sent: list[ClaimedDelivery] = []
+
+    async def refused(claimed: ClaimedDelivery) -> Trial:
+        sent.append(claimed)
+        reply = replace(REFUSED, http_status=401, body=b"who are you?")
+        return Trial(
+            started_at=0, finished_at=1, method="POST", reply=reply, hint="Look at the key."
+        )
+
+    deps = replace(visitor.deps, try_out=refused, registry=CollectorRegistry())
+    async with served(create_app(deps, pages)) as visitor.url:
+        await visitor.sign_in()
+        secret = ("whsec_bWluZQ",)
+        subscription_id = await made(
+            visitor,
+            destination=replace(hook(), headers={"X-Own": "password"}),
+            events=("task.failed",),
+            format="flat",
+            signing_secrets=secret,
+        )
+        page = f"/subscriptions/{subscription_id}"
+        assert 'id="test">Send a test</button>' in (await visitor.get(page)).text
+        text = (await visitor.post(f"{page}/test")).text
+        theirs = await made(visitor, client="other")
+        assert (await visitor.post(f"/subscriptions/{theirs}/test")).status == 404
+        quiet = await made(visitor, destination=None, task_id="quiet")
+        assert 'id="test"' not in (await visitor.get(f"/subscriptions/{quiet}")).text
+        assert (await visitor.post(f"/subscriptions/{quiet}/test")).status == 404
+    [claimed] = sent
+    assert claimed.destination.url == hook().url
+    assert claimed.destination.headers == {"X-Own": "password"}
+    assert (claimed.type, claimed.format) == ("task.failed", "flat")
+    assert (claimed.client, claimed.signing_secrets) == ("shop", secret)
+    for told in ("HTTP 401", "who are you?", "Look at the key."):
+        assert told in text
+    assert SECRET not in text
 
 
 async def test_a_range_is_counted_before_it_is_replayed(shop: Visitor) -> None:
@@ -191,9 +289,31 @@ async def test_a_range_is_counted_before_it_is_replayed(shop: Visitor) -> None:
     assert "Replay these 3" in counted.text
     taken = await shop.post("/replay", state="accepted", sure="yes")
     assert "3 deliveries will be attempted" in taken.text
+    nothing = await shop.post("/replay", state="gone")
+    assert "0</b> deliveries fit" in nothing.text
     faulty = await shop.post("/replay", state="accepted", since="soon")
     assert faulty.status == 422
     assert "since" in faulty.text
+
+
+async def test_those_that_were_counted_are_replayed_once(shop: Visitor) -> None:
+    """Others come while somebody looks at the figure, and a page is loaded again."""
+    made = [await ended(shop, task_id=f"task-{number}") for number in range(2)]
+    await attempt(shop.deps.store, shop.clock, ACCEPTED)
+    counted = await shop.post("/replay", state="accepted")
+    made.append(await ended(shop, task_id="later"))
+    await attempt(shop.deps.store, shop.clock, ACCEPTED)
+    fields = dict(re.findall('type="hidden" name="(\\w+)" value="([^"]*)"', counted.text))
+    assert fields["limit"] == "2"
+
+    for _ in range(2):
+        taken = await shop.post("/replay", **fields)
+        assert "2 deliveries will be attempted" in taken.text
+        await attempt(shop.deps.store, shop.clock, ACCEPTED)
+
+    listed = (await shop.deps.store.deliveries(EVERYBODYS, limit=9)).items
+    attempts = {one.subscription_id: one.attempts for one in listed}
+    assert [attempts[id_] for id_ in made] == [2, 2, 1]
 
 
 async def test_a_fault_is_a_page(visitor: Visitor) -> None:

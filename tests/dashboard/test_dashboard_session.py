@@ -12,10 +12,13 @@ from bridge.api.app import create_app
 from bridge.config import Config
 from bridge.dashboard import pages
 from bridge.dashboard.session import COOKIE, LIFE_S
+from bridge.errors import StoreUnavailable
+from bridge.store import Store
 from tests.api.conftest import CONFIG, OPS, OTHER, SHOP, config_with, served
 from tests.dashboard.conftest import Visitor, config_at
 
 OLD = CONFIG["encryption_keys"]
+LIVE = {"X-Dashboard-Live": "1"}
 NEW = ["another-encryption-key-of-more-than-32-characters"]
 
 
@@ -122,13 +125,25 @@ async def test_a_wrong_key_is_told_and_not_repeated(visitor: Visitor) -> None:
     assert "wrong-key" not in page.text
 
 
-async def test_attempts_to_sign_in_are_limited(visitor: Visitor) -> None:
-    """Also the right key is refused then, or one could go on to guess."""
+async def test_wrong_keys_are_counted(visitor: Visitor) -> None:
     for _ in range(10):
         assert (await visitor.sign_in("wrong-key-0123456789")).status == 401
-    assert (await visitor.sign_in()).status == 429
+    page = await visitor.sign_in("wrong-key-0123456789")
+    assert page.status == 429
+    assert int(page.headers["retry-after"]) > 0
     visitor.clock.advance(60.0)
-    assert (await visitor.sign_in()).status == 303
+    assert (await visitor.sign_in("wrong-key-0123456789")).status == 401
+
+
+async def test_a_right_key_always_gets_in(visitor: Visitor) -> None:
+    """Behind a proxy all have one address: nobody there may lock out the others, neither by
+    guessing nor by signing in often.
+    """
+    for _ in range(20):
+        await visitor.sign_in("wrong-key-0123456789")
+    for _ in range(20):
+        visitor.cookie = ""
+        assert (await visitor.sign_in()).status == 303
 
 
 @pytest.mark.parametrize("key", [OTHER, OPS])
@@ -159,6 +174,36 @@ async def test_signing_out_takes_the_cookie_away(shop: Visitor) -> None:
     assert (await shop.get("")).status == 303
 
 
+async def test_signing_out_ends_copies_of_the_cookie(shop: Visitor) -> None:
+    """Also for who has copied it; another browser with the same key stays signed in."""
+    copied, shop.cookie = shop.cookie, ""
+    await shop.sign_in()
+    other, shop.cookie = shop.cookie, copied
+    assert (await shop.post("/sign-out")).status == 303
+    shop.cookie = copied
+    assert (await shop.get("")).status == 303
+    assert (await shop("POST", "/dashboard/test", data={})).status == 303
+    shop.cookie = other
+    assert (await shop.get("")).status == 200
+
+
+async def test_while_the_database_is_away_a_page_says_so(shop: Visitor) -> None:
+    """Nobody is let in then by a cookie that may have been ended."""
+
+    class Away(Store):
+        async def signed_out(self, session: str, until: int) -> bool:
+            raise StoreUnavailable("gone")
+
+    store = shop.deps.store
+    shop.deps = replace(shop.deps, store=Away(store.database, store._box))
+    async with configured(shop, config_at()) as other:
+        page = await other.get("")
+    assert page.status == 503
+    assert page.headers["content-type"].startswith("text/html")
+    assert int(page.headers["retry-after"]) > 0
+    assert "Sign out" not in page.text
+
+
 async def test_every_page_says_what_may_be_loaded(shop: Visitor) -> None:
     """Nothing inline, nothing from elsewhere, no frames, no referrer."""
     for path in (
@@ -183,3 +228,20 @@ async def test_the_dashboard_counts_as_requests_of_its_client(shop: Visitor) -> 
     async with configured(shop, config) as other:
         statuses = [(await other.get("/test")).status for _ in range(3)]
     assert statuses == [200, 200, 429]
+
+
+async def test_what_a_page_asks_by_itself_does_not_use_up_its_clients_requests(
+    shop: Visitor,
+) -> None:
+    """A page left open would otherwise take them from the client's program."""
+    config = config_with(limits={"requests": "2/s"})
+    async with configured(shop, config) as other:
+        for _ in range(3):
+            assert (await other.get("/test", headers=LIVE)).status == 200
+        assert [(await other.get("/test")).status for _ in range(3)] == [200, 200, 429]
+
+
+async def test_what_pages_ask_by_themselves_is_limited_as_well(shop: Visitor) -> None:
+    statuses = [(await shop.get("/test", headers=LIVE)).status for _ in range(21)]
+    assert statuses == [*([200] * 20), 429]
+    assert (await shop.get("/test")).status == 200

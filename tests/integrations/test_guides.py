@@ -1,15 +1,19 @@
 """The guide of each tool, and the compose profile: complete, and true to the files."""
 
 import re
+import shlex
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 import yaml
 
+from bridge.api.models import SubscribeBody
+from bridge.simulator.script import magic
 from tests.integrations.files import INTEGRATIONS, ROOT
 
 GUIDES = ("n8n", "zapier", "make", "chat")
+DATA = ("-d", "--data-urlencode")
 PARTS = ["What you need", "Steps", "When it does not work"]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yaml").read_text("utf-8"))
 
@@ -45,6 +49,24 @@ def test_each_guide_says_what_the_usual_refusals_mean(name: str) -> None:
 
 
 @each
+def test_a_url_that_is_pasted_is_enough(name: str) -> None:
+    """
+    Most people have a URL and no wish to read on.
+    """
+    [pasted] = re.findall(r"(?ms)^    ```sh\n(.*?)^    ```$", page(name))
+    words = shlex.split(pasted)
+    values = [words[n + 1] for n, each in enumerate(words) if each in DATA]
+    fields = dict(each.split("=", 1) for each in values)
+    assert fields["callback_url"] == "PASTE-THE-URL"
+    fields["callback_url"] = "https://hooks.example.com/x"
+    body = SubscribeBody.model_validate(fields)
+    assert magic(body.task_id) is not None
+    assert words[1].endswith("/subscribe")
+    assert words[words.index("-H") + 1].startswith("X-API-Key: ")
+    assert "*Test*" in page(name)
+
+
+@each
 def test_every_link_leads_somewhere(name: str) -> None:
     """
     A page that was moved leaves readers at an error page of the code host.
@@ -71,7 +93,7 @@ def test_the_files_that_guides_name_are_all_there_are() -> None:
     """
     files = {path.name for path in (INTEGRATIONS / "n8n").glob("*.json")}
     assert files == {*re.findall(r"`([a-z-]+\.json)`", page("n8n"))}
-    named = {*re.findall(r"(?m)^   \| `([^`]+)`", page("make"))}
+    named = {*re.findall(r"(?m)^    \| `([^`]+)`", page("make"))}
     assert all((INTEGRATIONS / "make" / path).exists() for path in named)
     for part in (INTEGRATIONS / "make").rglob("*.json"):
         place = part.relative_to(INTEGRATIONS / "make").as_posix()

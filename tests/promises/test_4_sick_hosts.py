@@ -12,7 +12,7 @@ from tests.conftest import FakeClock
 from tests.net.hostile import Talk, hang, raw_server, request, reset, says
 from tests.promises.databases import either
 from tests.promises.test_4_no_harm_to_others import (
-    FEW_LEFT,
+    FEW_TRIED,
     SLOTS,
     SOON_S,
     told_within,
@@ -103,13 +103,13 @@ async def test_ten_thousand_names_that_hang_delay_nobody(world: World, gate: Gat
             )
         )
     async with world.running():
-        await world.until(lambda: gate.held >= FEW_LEFT)
+        await world.until(lambda: gate.held >= FEW_TRIED)
         fine = [
             await world.subscribe(f"f{n}", client="blog", host=f"{n}.test")
             for n in range(10)
         ]
         await told_within(world, SOON_S, *(one.id for one in fine))
-        assert FEW_LEFT <= gate.held <= SLOTS // 2
+        assert FEW_TRIED <= gate.held <= 3 * SLOTS // 8
         # The rest are as good as dropped: thousands of timeouts need not be sat out here.
         world.receivers.says = lambda _: 200
         gate.open()

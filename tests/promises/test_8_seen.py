@@ -120,8 +120,8 @@ async def visit(world: World) -> None:
     async with aiohttp.ClientSession(node.url, cookie_jar=jar) as http:
 
         async def page(method: str, path: str, **form: str) -> tuple[int, str]:
-            options: Any = {"data": form} if form else {}
-            async with http.request(method, f"/dashboard{path}", **options) as answer:
+            where = f"/dashboard{path}"
+            async with http.request(method, where, data=form or None) as answer:
                 return answer.status, await answer.text()
 
         _, text = await page("GET", "/sign-in")

@@ -82,6 +82,26 @@ def test_a_bridge_that_kept_its_promises_passes() -> None:
     assert verdict.ended_to_received_s == pytest.approx(1.25)
 
 
+def test_an_event_on_one_level_is_read_as_well() -> None:
+    """
+    Tools without code are sent it so.
+    """
+    nested = json.loads(request().body)
+    flat = {"type": nested["type"], **nested["data"]}
+    told = request(body=json.dumps(flat).encode())
+    verdict = judge(PLAN, evidence(msg_a=[told]))
+    assert verdict.faults == ()
+    assert verdict.seen_to_received_s == pytest.approx(0.25)
+
+
+def test_the_board_says_how_a_receiver_is_told() -> None:
+    """
+    Who looks for the format finds it there.
+    """
+    [flat] = tasks("amux succeed-2s /ok succeeded flat")
+    assert (OK.told, flat.told) == ("/ok", "/ok, flat")
+
+
 def test_an_end_accepted_twice_under_one_id_is_counted_but_no_fault() -> None:
     """
     At least once is the promise; the id is what tells a repetition.

@@ -20,6 +20,7 @@ def test_every_kind_of_end_and_every_provider_is_in_it() -> None:
     assert {task.provider for task in PLAN} == set(DIALECTS)
     assert sum(task.receiver == DEAD for task in PLAN) == 1
     assert len(PLAN) >= 24
+    assert {task.format for task in PLAN} == {"standard", "flat"}
 
 
 @pytest.mark.parametrize("task", PLAN, ids=lambda task: task.name)

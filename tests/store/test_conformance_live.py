@@ -1,18 +1,19 @@
 """Who listens is told of events that this node and others commit."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import orjson
 import pytest
 
+from bridge import live as live_rules
 from bridge import sse
 from bridge.bell import Bell
-from bridge.live import Listener, Live
-from bridge.store import live
+from bridge.live import Events, Listener, Live
+from bridge.store import Store, live
 from bridge.store.live import Mark
-from tests.store.scene import Scene, pending
+from tests.store.scene import Scene, pending, succeeded
 
 
 async def test_news_come_a_page_at_a_time_in_the_order_of_time(
@@ -31,22 +32,41 @@ async def test_news_come_a_page_at_a_time_in_the_order_of_time(
         assert len(page) <= 2
         found += page
         after = page[-1]
-    news = await scene.store.event_news(found)
-    told = {orjson.loads(one.body)["data"]["subscription_id"] for one in news}
-    assert told == {f"sub_{key}" for key in keys}
-    assert {(mark.client, mark.sequence) for mark in found} == {("shop", 0)}
+    for clients in (None, ["blog", "shop"]):
+        news = await scene.store.event_news(found, clients)
+        told = {orjson.loads(one.body)["data"]["subscription_id"] for one in news}
+        assert told == {f"sub_{key}" for key in keys}
+        assert {one.client for one in news} == {"shop"}
+    assert not await scene.store.event_news(found, ["blog"])
+    assert {mark.sequence for mark in found} == {0}
     assert not await scene.store.new_events(Mark(scene.now + 1))
     await scene.deliver_all()
 
 
 async def test_an_event_that_was_pruned_meanwhile_is_no_news(scene: Scene) -> None:
-    assert not await scene.store.event_news([Mark(scene.now, 12_345, 0, "shop")])
+    assert not await scene.store.event_news([Mark(scene.now, 12_345, 0)], None)
+
+
+class Reading:
+    """The store, as one that counts the marks that are read of it."""
+
+    def __init__(self, store: Store) -> None:
+        self.event_news, self._store = store.event_news, store
+        self.looks = self.marks = 0
+
+    async def new_events(self, after: Mark) -> Sequence[Mark]:
+        found = await self._store.new_events(after)
+        self.looks, self.marks = self.looks + 1, self.marks + len(found)
+        return found
 
 
 @asynccontextmanager
-async def running(scene: Scene) -> AsyncIterator[Live]:
-    """A node that nobody rings at."""
-    node, stop = Live(scene.store, clock=scene.clock, bell=Bell()), asyncio.Event()
+async def running(
+    scene: Scene, store: Events | None = None, bell: Bell | None = None
+) -> AsyncIterator[Live]:
+    """A node that nobody rings at, unless it is by `bell`."""
+    node = Live(store or scene.store, clock=scene.clock, bell=bell or Bell())
+    stop = asyncio.Event()
     async with asyncio.TaskGroup() as group:
         group.create_task(node.run(stop))
         yield node
@@ -83,4 +103,51 @@ async def test_two_nodes_tell_of_what_a_third_has_done(scene: Scene) -> None:
         ] * 2
         assert listeners[2].take() == b""
     assert (await scene.show(key)).outcome == "succeeded"
+    await scene.deliver_all()
+
+
+async def test_what_is_seen_is_not_read_at_every_look(scene: Scene) -> None:
+    """However often somebody rings: many events are a reason to look at fewer of them."""
+    events, seconds = 40, 3
+    for n in range(events):
+        await scene.add(f"task-{n}")
+    reading, bell = Reading(scene.store), Bell()
+    async with running(scene, reading, bell) as node:
+        listener = await node.join("shop", "shop", within_s=9)
+        scene.later(5)
+        for claimed in await scene.claim_polls():
+            await scene.end(claimed.watch_id)
+        got = 0
+        for _ in range(seconds * 20):
+            bell.ring(["any"])
+            scene.later(0.05)
+            for _ in range(3):
+                await scene.store.new_events(Mark(scene.now + 60))  # lets others look
+            got += len(list(sse.Reader().feed(listener.take())))
+    assert got == events
+    assert reading.looks <= seconds / live_rules.GAP_S + 3
+    far = seconds / live_rules.BACK_S + 1
+    near = live_rules.TAIL_S / live_rules.GAP_S + 1
+    assert reading.marks <= events * (far + near)
+    await scene.deliver_all()
+
+
+async def test_what_was_committed_late_is_told(scene: Scene) -> None:
+    """Its step was begun long before others that have been told since."""
+    await scene.add("late")
+    await scene.add("in-time")
+    async with running(scene) as node:
+        listener = await node.join("shop", "shop", within_s=9)
+        scene.later(5)
+        first, second = await scene.claim_polls()
+        begun_at = scene.now
+        scene.later(live_rules.LATE_S - live_rules.BACK_S)
+        await scene.end(first.watch_id)
+        assert await heard(scene, listener) == "task.succeeded"
+        told_at = scene.now
+        await scene.store.record_end(
+            second.watch_id, succeeded(), now=begun_at, memory_until=told_at
+        )
+        assert await heard(scene, listener) == "task.succeeded"
+        assert scene.now - told_at <= live_rules.BACK_S + live_rules.LOOK_S
     await scene.deliver_all()

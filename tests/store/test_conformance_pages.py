@@ -3,7 +3,7 @@
 import pytest
 
 from bridge.model import DeliveryState
-from bridge.store import figures
+from bridge.store import figures, reading
 from tests.store.scene import (
     ACCEPTED,
     BROKEN,
@@ -15,6 +15,7 @@ from tests.store.scene import (
     pending,
     succeeded,
 )
+from tests.store.scene import REFUSED as KEY_REFUSED
 
 THIRTY_S = 30.0
 
@@ -39,6 +40,27 @@ async def test_the_story_of_a_task_is_told_from_its_beginning(scene: Scene) -> N
     assert [attempt.http_status for attempt in log] == [500, 200]
     assert [attempt.answer for attempt in log] == [b"oh no", b"thanks"]
     assert not told.cut
+
+
+async def test_of_very_many_attempts_the_newest_are_told(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody may press the button all day. How many there were is told as well."""
+    key = await scene.ended()
+    await scene.deliver(BROKEN, after_s=3.0)
+    for _ in range(3):
+        assert await scene.retry(key)
+        await scene.deliver(ACCEPTED, after_s=1.0)
+    monkeypatch.setattr(reading, "LOG", 2)
+
+    told = await scene.store.timeline(key, "shop")
+    one = await scene.store.delivery(key, 0, "shop")
+
+    assert told is not None
+    assert one is not None
+    for delivery in (*told.deliveries, one):
+        assert [attempt.number for attempt in delivery.log] == [3, 4]
+        assert delivery.attempts == 4
 
 
 async def test_nobody_reads_anothers_story(scene: Scene) -> None:
@@ -107,6 +129,26 @@ async def test_what_is_due_and_lost_is_seen_by_whom_it_concerns(scene: Scene) ->
     assert everybody.oldest_poll_at == pytest.approx(scene.now - 10.0)
 
 
+async def test_what_is_lost_is_counted_among_the_newest(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of all clients': so a neighbour who has lost a million makes no page slow."""
+    scene.schedule = scene.schedule.__class__((1.0,))
+    for n in range(3):
+        await scene.ended(f"task-{n}", client="blog" if n else "shop")
+        await scene.deliver(BROKEN, after_s=1.0)
+        await scene.deliver(BROKEN, after_s=THIRTY_S)
+
+    seen = await scene.store.overview("shop", now=scene.now)
+    monkeypatch.setattr(figures, "EXHAUSTED", 2)
+    own = await scene.store.overview("shop", now=scene.now)
+    others = await scene.store.overview("blog", now=scene.now)
+
+    assert (seen.exhausted, seen.more_exhausted) == (1, False)
+    assert (own.exhausted, own.more_exhausted) == (0, True)
+    assert (others.exhausted, others.more_exhausted) == (2, True)
+
+
 async def test_a_due_delivery_is_its_clients_backlog(scene: Scene) -> None:
     await scene.ended()
     scene.later(HOUR)
@@ -143,6 +185,67 @@ async def test_hosts_that_do_not_answer_are_named(scene: Scene) -> None:
     assert host.next_at >= host.since
     assert host.silences > 1
     assert (await scene.store.overview("blog", now=scene.now)).silent == []
+
+
+async def test_receivers_that_refuse_are_named(scene: Scene) -> None:
+    """While it is tried again, and when it is given up: each with the last answer."""
+    scene.schedule = scene.schedule.__class__((1.0,))
+    for number in range(3):
+        await scene.ended(f"task-{number}", destination=destination(host="strict.test"))
+    first, *rest = await scene.claim_deliveries()
+    await scene.hear(first, BROKEN)
+    [retried] = (await scene.store.overview("shop", now=scene.now)).refusing
+    assert (retried.client, retried.host) == ("shop", "strict.test")
+    assert (retried.state, retried.deliveries) == ("retrying", 1)
+    assert (retried.last_outcome, retried.last_http_status) == ("refused", 500)
+
+    for claimed in rest:
+        await scene.hear(claimed, BROKEN)
+    scene.later(THIRTY_S)
+    for claimed in await scene.claim_deliveries():
+        await scene.hear(claimed, BROKEN)
+    seen = await scene.store.overview("shop", now=scene.now)
+    [lost] = seen.lost
+    assert seen.refusing == []
+    assert (lost.host, lost.state, lost.deliveries) == ("strict.test", "exhausted", 3)
+    assert lost.last_http_status == 500
+    assert lost.hint
+    assert lost.since < scene.now
+    others = await scene.store.overview("blog", now=scene.now)
+    assert (others.refusing, others.lost) == ([], [])
+
+
+async def test_callers_keys_that_are_refused_are_counted(scene: Scene) -> None:
+    """For whose tasks they are, and for the operator, while any of them wait."""
+    key = await scene.add("a", provider_key="sk-wrong")
+    other = await scene.add("b", provider_key="sk-wrong")
+    await scene.add("c", provider_key="sk-right", client="blog")
+    scene.later(1.0)
+    for claimed in await scene.claim_polls():
+        scene.later(0.2)
+        good = claimed.task_id == "c"
+        await scene.answer(claimed, pending() if good else KEY_REFUSED)
+    refused = scene.now
+    for client in ("shop", None):
+        [seen] = (await scene.store.overview(client, now=scene.now)).refused_keys
+        assert (seen.provider, seen.keys) == ("amux", 1)
+        assert seen.since == pytest.approx(refused, abs=1.0)
+    assert (await scene.store.overview("blog", now=scene.now)).refused_keys == []
+    await scene.stop(key)
+    assert len((await scene.store.overview("shop", now=scene.now)).refused_keys) == 1
+    await scene.stop(other)
+    assert (await scene.store.overview("shop", now=scene.now)).refused_keys == []
+
+
+async def test_how_a_callback_is_called_is_its_clients_to_know(scene: Scene) -> None:
+    key = await scene.add(destination=destination(host="own.test"), format="flat")
+    call = await scene.store.call(key, "shop")
+    assert call is not None
+    assert call.to == destination(host="own.test")
+    assert (call.format, call.secrets, call.readable) == ("flat", (), True)
+    assert await scene.store.call(key, "blog") is None
+    quiet = await scene.add("quiet", destination=None)
+    assert await scene.store.call(quiet, "shop") is None
 
 
 def test_what_is_counted_is_bounded() -> None:

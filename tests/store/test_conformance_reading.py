@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from bridge.model import DeliveryState, Outcome, Status, Subscription
-from bridge.store import DeliveryFilter, SubscriptionFilter
+from bridge.store import DeliveryFilter, SubscriptionFilter, listing
 from tests.store.scene import (
     ACCEPTED,
     BROKEN,
@@ -250,3 +250,36 @@ async def test_pages_of_deliveries_neither_repeat_nor_leave_out(
     ids = [one for page in found for one in page]
     assert len(ids) == len(set(ids)) == 5
     assert ids == [one.id for one in await scene.list_deliveries(client="shop")]
+
+
+@pytest.mark.parametrize("state", [None, "waiting"])
+async def test_a_client_with_little_beside_one_with_much_finds_it_step_by_step(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, state: str | None
+) -> None:
+    """A page looks at so many deliveries and no more, whosesoever they are."""
+    monkeypatch.setattr(listing, "LOOKED", 3)
+    keys = [await scene.ended("old"), await scene.ended("older")]
+    for n in range(7):
+        await scene.ended(f"task-{n}", client="blog")
+    keys.append(await scene.ended("new"))
+    wanted = DeliveryFilter(client="shop", state=state)
+    found = await delivery_pages(scene, wanted, 2)
+    assert [len(page) for page in found] == [1, 0, 1, 1]
+    ids = [one for page in found for one in page]
+    assert ids == [f"msg_{key}_0" for key in reversed(keys)]
+
+
+async def test_a_page_that_looks_no_further_still_keeps_to_the_times_asked_for(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listing, "LOOKED", 2)
+    made: list[str] = []
+    for n in range(6):
+        made.append(await scene.ended(f"task-{n}"))
+        scene.later(HOUR)
+    since, until = scene.now - 5 * HOUR - 60, scene.now - 2 * HOUR - 60
+    for state in (None, "waiting"):
+        wanted = DeliveryFilter(client="shop", state=state, since=since, until=until)
+        found = await delivery_pages(scene, wanted, 10)
+        ids = [one for page in found for one in page]
+        assert ids == [f"msg_{key}_0" for key in made[3:0:-1]], state

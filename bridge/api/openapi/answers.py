@@ -207,13 +207,40 @@ class Attempt(Shape):
 class DeliveryWithAttempts(Delivery):
     """A delivery and its log."""
 
-    attempts: list[Attempt]
+    attempts: list[Attempt] = Field(description="The newest 100, oldest of these first.")
+
+
+class Update(Shape):
+    """A step of a task that was told before its end."""
+
+    at: Time
+    status: Status | None
+    progress: int | None = Field(description="Percent.")
+
+
+class Timeline(Shape):
+    """A subscription with all that became of it. Of each list the newest, oldest of these
+    first.
+    """
+
+    subscription: Subscription
+    polls: int = Field(ge=0, description="Of its task, for whomever.")
+    updates: list[Update] = Field(description="Only if `task.updated` is in its `events`.")
+    deliveries: list[DeliveryWithAttempts] = Field(description="Those to hooks, too.")
+    cut: bool = Field(description="There are more updates or deliveries.")
 
 
 class Replayed(Shape):
-    """How many deliveries a replay has taken, or would take."""
+    """How many deliveries a replay has taken."""
 
     count: int = Field(ge=0)
+
+
+class Counted(Shape):
+    """How many deliveries a replay would take."""
+
+    count: int = Field(ge=0)
+    until: Time = Field(description="They were made before. Give it with the replay.")
 
 
 class Hook(Shape):

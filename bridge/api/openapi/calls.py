@@ -10,6 +10,7 @@ from bridge.api.openapi.about import ABOUT
 from bridge.api.openapi.answers import (
     BatchRefused,
     BatchTaken,
+    Counted,
     DeliveryPage,
     DeliveryWithAttempts,
     Hook,
@@ -19,6 +20,7 @@ from bridge.api.openapi.answers import (
     SampleBody,
     Subscription,
     SubscriptionPage,
+    Timeline,
     Trial,
 )
 from bridge.api.openapi.operation import Operation, schema_of
@@ -139,6 +141,15 @@ CALLS: Mapping[tuple[str, str], Operation] = {
         answers={204: ("It is stopped, or was already.", None)},
         codes=(*STORED, "subscription_not_found"),
     ),
+    ("/subscriptions/{id}/timeline", "GET"): Operation(
+        id="getTimeline",
+        tag="subscriptions",
+        summary="Read all that became of one",
+        description="How often its task was polled, what was told of it, and each attempt.",
+        parameters=[SUBSCRIPTION],
+        answers={200: ("As it is now.", Timeline)},
+        codes=(*STORED, "subscription_not_found"),
+    ),
     ("/deliveries", "GET"): Operation(
         id="listDeliveries",
         tag="deliveries",
@@ -156,7 +167,7 @@ CALLS: Mapping[tuple[str, str], Operation] = {
         body_example={"state": ["exhausted"], "dry_run": True},
         answers={
             202: ("So many were taken.", Replayed),
-            200: ("So many there are; nothing was done.", Replayed),
+            200: ("So many there are; nothing was done.", Counted),
         },
         headers=REPLAYED,
         codes=(*STORED, *BODY, *KEYED, "not_ready"),

@@ -29,7 +29,7 @@ READ_BY: Mapping[Callable[[str], Any], Json] = {
         "default": query.DEFAULT_LIMIT,
     },
     query.time: {"type": "string", "format": "date-time"},
-    query.wait: {"type": "number", "minimum": 0, "maximum": query.MAX_WAIT_S},
+    query.wait: {"type": "integer", "minimum": 0, "maximum": int(query.MAX_WAIT_S)},
     subscription_key: {"type": "string", "pattern": "^sub_[0-9A-Za-z]+$"},
     types: {"type": "string", "enum": [events.TASK_ENDED, *events.TYPES]},
     format_name: {"type": "string", "enum": list(formats.FORMATS)},

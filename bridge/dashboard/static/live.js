@@ -40,7 +40,10 @@
     const main = document.querySelector("main[data-live]");
     if (paused || document.hidden || busy(main)) return;
     try {
-      const answer = await fetch(location.href, { credentials: "same-origin" });
+      const answer = await fetch(location.href, {
+        credentials: "same-origin",
+        headers: { "X-Dashboard-Live": "1" },
+      });
       if (answer.redirected) return location.reload();
       if (!answer.ok) return show("Not live: " + answer.status);
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");

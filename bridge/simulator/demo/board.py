@@ -61,7 +61,7 @@ def table(shown: Sequence[Row]) -> Table:
         board.add_row(
             row.task.provider,
             row.task.task_id,
-            row.task.receiver,
+            row.task.told,
             row.task.outcome.value,
             Text(row.state, style=STYLES.get(row.state, "")),
             str(row.polls),
@@ -72,7 +72,7 @@ def table(shown: Sequence[Row]) -> Table:
 
 def line(row: Row) -> str:
     told = f"{row.state}, {row.polls} polls, {row.attempts} attempts"
-    return f"{row.task.name} -> {row.task.receiver}: {told}"
+    return f"{row.task.name} -> {row.task.told}: {told}"
 
 
 def moved(before: Sequence[Row], after: Sequence[Row]) -> list[Row]:

@@ -141,7 +141,8 @@ def _told_of(received: Received) -> str:
 
 
 def _part(event: Mapping[str, Any]) -> Mapping[str, Any]:
-    part = event.get("data")
+    """What it tells of the task; an event in `format: flat` has it on its only level."""
+    part = event.get("data", event)
     return part if isinstance(part, dict) else {}
 
 

@@ -30,7 +30,7 @@ _TASKS = """
     mixroute  fail-3s      /ok          failed
     mixroute  no-url-3s    /ok          succeeded
     mixroute  rubbish-4s   /ok          succeeded
-    xiexus    succeed-3s   /ok          succeeded
+    xiexus    succeed-3s   /ok          succeeded   flat
     xiexus    succeed-2s   /n8n/101     succeeded
     xiexus    fail-4s      /flaky/1     failed
     xiexus    throttle-2s  /ok          succeeded
@@ -61,10 +61,17 @@ class PlannedTask:
     task_id: str
     receiver: str  # the path of a simulated receiver
     outcome: Outcome
+    format: str = "standard"
 
     @property
     def name(self) -> str:
         return f"{self.provider}/{self.task_id}"
+
+    @property
+    def told(self) -> str:
+        """Who is told, and how, in the words of the board."""
+        plain = self.format == "standard"
+        return self.receiver if plain else f"{self.receiver}, {self.format}"
 
     @property
     def dead(self) -> bool:
@@ -94,7 +101,7 @@ class PlannedTask:
 
 
 def tasks(written: str = _TASKS) -> tuple[PlannedTask, ...]:
-    """One task for each line: provider, magic id, receiver, outcome.
+    """One task for each line: provider, magic id, receiver, outcome, format if it has one.
 
     >>> [task] = tasks("amux fail-2s /ok failed")
     >>> task.name, task.settled_s
@@ -107,8 +114,9 @@ def tasks(written: str = _TASKS) -> tuple[PlannedTask, ...]:
             task_id=f"{word}-n{number}",
             receiver=receiver,
             outcome=Outcome(outcome),
+            format=more[0] if more else "standard",
         )
-        for number, (provider, word, receiver, outcome) in enumerate(lines, 1)
+        for number, (provider, word, receiver, outcome, *more) in enumerate(lines, 1)
     )
 
 

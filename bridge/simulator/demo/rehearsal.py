@@ -69,6 +69,7 @@ class Rehearsal:
             "provider": task.provider,
             "task_id": task.task_id,
             "callback_url": task.callback_url(self._receiver.url),
+            "format": task.format,
             "metadata": {"demo": task.name},
         }
         try:

@@ -12,7 +12,7 @@ from bridge.store import (
     resuming,
 )
 from bridge.store.asking import AskedFor, Once
-from bridge.store.reading import DeliveryFilter
+from bridge.store.listing import DeliveryFilter
 from bridge.store.replaying import After, Replays
 from bridge.store.resuming import Kept, Progress
 from bridge.store.rooms.room import Room

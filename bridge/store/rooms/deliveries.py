@@ -20,7 +20,8 @@ from bridge.store import (
 )
 from bridge.store.claims import Claims, Pick
 from bridge.store.delivering import Rest
-from bridge.store.reading import DeliveryFilter, Page
+from bridge.store.listing import DeliveryFilter, list_deliveries
+from bridge.store.reading import Page
 from bridge.store.rooms.room import Room
 
 
@@ -88,7 +89,7 @@ class Deliveries(Room):
         self, wanted: DeliveryFilter, *, limit: int, before: int = reading.NEWEST
     ) -> Page:
         return await self.database.scan(
-            reading.list_deliveries, self._box, wanted, limit=limit, before=before
+            list_deliveries, self._box, wanted, limit=limit, before=before
         )
 
     async def speak(self, destination: Destination, *, now: float) -> float:

@@ -15,7 +15,8 @@ from bridge.store import (
     noticing,
     reading,
 )
-from bridge.store.hooks import Added, HookCall
+from bridge.store.calling import Call
+from bridge.store.hooks import Added
 from bridge.store.reading import Page
 from bridge.store.rooms.room import Room
 
@@ -41,7 +42,7 @@ class Standing(Room):
     async def hook(self, key: str, client: str | None) -> Hook | None:
         return await self.database.read(hooks.read, self._box, key, client)
 
-    async def hook_call(self, key: str, client: str | None) -> HookCall | None:
+    async def hook_call(self, key: str, client: str | None) -> Call | None:
         return await self.database.read(hooks.read_call, self._box, key, client)
 
     async def hooks(

@@ -9,6 +9,7 @@ from bridge.model import (
     Wish,
 )
 from bridge.store import (
+    calling,
     live,
     meta,
     polling,
@@ -16,6 +17,7 @@ from bridge.store import (
     subscribing,
     timeline,
 )
+from bridge.store.calling import Call
 from bridge.store.live import Mark, News
 from bridge.store.reading import Page, SubscriptionFilter
 from bridge.store.rooms.room import Room
@@ -67,6 +69,10 @@ class Subscriptions(Room):
     async def subscription(self, key: str, client: str | None) -> Subscription | None:
         return await self.database.read(reading.read_subscription, self._box, key, client)
 
+    async def call(self, key: str, client: str | None) -> Call | None:
+        """How its callback is called; None: there is no such subscription, or none is."""
+        return await self.database.read(calling.read_call, self._box, key, client)
+
     async def subscriptions(
         self, wanted: SubscriptionFilter, *, limit: int, before: int = reading.NEWEST
     ) -> Page:
@@ -84,9 +90,11 @@ class Subscriptions(Room):
         """
         return await self.database.scan(live.new_events, after)
 
-    async def event_news(self, marks: Sequence[Mark]) -> Sequence[News]:
+    async def event_news(
+        self, marks: Sequence[Mark], clients: Collection[str] | None
+    ) -> Sequence[News]:
         """These events, but for those that do not open or have been pruned."""
-        return await self.database.scan(live.event_news, self._box, marks)
+        return await self.database.scan(live.event_news, self._box, marks, clients)
 
     async def hint(self, key: str, least_s: Callable[[str], float], *, now: float) -> bool:
         """Poll a subscription's task now, but once in `least_s` of its provider."""

@@ -17,7 +17,10 @@ import (
 	"time"
 )
 
-const toleranceS = 300
+const (
+	toleranceS    = 300
+	keyBytesLeast = 24
+)
 
 type event struct {
 	Type string
@@ -87,6 +90,9 @@ func main() {
 		key, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(secret, "whsec_"))
 		if err != nil {
 			panic(err)
+		}
+		if len(key) < keyBytesLeast {
+			continue // an empty one would let anybody in
 		}
 		r.keys = append(r.keys, key)
 	}

@@ -3,11 +3,12 @@ import { createHmac, timingSafeEqual } from "node:crypto";
 
 const TOLERANCE_S = 300;
 const REMEMBERED = 10_000;
+const KEY_BYTES_LEAST = 24;
 
-// whsec_…, the new and the old one during a change.
-const keys = process.env.WEBHOOK_SECRETS.split(" ").map((secret) =>
-  Buffer.from(secret.replace(/^whsec_/, ""), "base64"),
-);
+// whsec_…, the new and the old one during a change. An empty one would let anybody in.
+const keys = process.env.WEBHOOK_SECRETS.split(" ")
+  .map((secret) => Buffer.from(secret.replace(/^whsec_/, ""), "base64"))
+  .filter((key) => key.length >= KEY_BYTES_LEAST);
 const known = new Set(); // in earnest: a table with a unique column
 
 // Whether `body`, a Buffer as it arrived, was sent by your bridge just now.

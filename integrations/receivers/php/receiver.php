@@ -3,6 +3,7 @@
 declare(strict_types=1);
 
 const TOLERANCE_S = 300;
+const KEY_BYTES_LEAST = 24;
 
 $body = file_get_contents('php://input');
 $id = $_SERVER['HTTP_WEBHOOK_ID'] ?? '';
@@ -19,6 +20,9 @@ function proven(string $id, string $timestamp, string $signatures, string $body)
     $good = false;
     foreach (explode(' ', (string) getenv('WEBHOOK_SECRETS')) as $secret) {
         $key = base64_decode(preg_replace('/^whsec_/', '', $secret));
+        if (strlen($key) < KEY_BYTES_LEAST) {
+            continue; // an empty one would let anybody in
+        }
         $ours = 'v1,' . base64_encode(hash_hmac('sha256', "$id.$timestamp.$body", $key, true));
         foreach (array_slice(explode(' ', $signatures), 0, 16) as $theirs) {
             $good = hash_equals($ours, $theirs) || $good;

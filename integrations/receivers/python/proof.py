@@ -10,11 +10,13 @@ from collections.abc import Mapping
 
 TOLERANCE_S = 300
 REMEMBERED = 10_000
+KEY_BYTES_LEAST = 24
 
-# whsec_…, the new and the old one during a change.
+# whsec_…, the new and the old one during a change. An empty one would let anybody in.
 KEYS = [
-    base64.b64decode(secret.removeprefix("whsec_"))
+    key
     for secret in os.environ["WEBHOOK_SECRETS"].split()
+    if len(key := base64.b64decode(secret.removeprefix("whsec_"))) >= KEY_BYTES_LEAST
 ]
 known: dict[str, None] = {}  # in earnest: a table with a unique column
 
