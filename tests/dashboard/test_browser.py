@@ -13,7 +13,7 @@ import pytest
 import pytest_asyncio
 from aiohttp import web
 from aiohttp.test_utils import TestServer
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Browser, Page, Route, expect
 
 from tests.cli.commands import Bridge
 from tests.dashboard.browser import (
@@ -203,6 +203,39 @@ async def test_a_task_is_watched_to_its_end_without_a_reload(place: Place) -> No
         await expect(page.get_by_text("thanks")).to_be_visible()
         await page.clock.fast_forward(3_000)
         await expect(page.get_by_text("thanks")).to_be_visible()  # it stays open
+
+
+async def test_news_takes_neither_the_keyboards_place_nor_a_click(place: Place) -> None:
+    """A list that changes under one's hands: a row comes above the one that is meant."""
+    await place.subscribe("slow-60s-meant")
+    async with place.window() as page:
+        await page.clock.install()
+        await page.goto(place.at("/subscriptions?state=active"))
+        meant = page.get_by_role("link", name="slow-60s-meant")
+        await page.get_by_label("Search").fill("half a")
+        await meant.focus()
+        await place.subscribe("slow-60s-above")
+        await page.clock.fast_forward(3_000)
+        await expect(page.get_by_role("link", name="slow-60s-above")).to_be_visible()
+        await expect(meant).to_be_focused()
+        await expect(page.get_by_label("Search")).to_have_value("half a")
+
+        async def pressed(route: Route) -> None:
+            await page.mouse.down()
+            await route.continue_()
+
+        await page.keyboard.press("Tab")
+        await meant.hover()
+        await page.route(page.url, pressed)
+        await place.subscribe("slow-60s-higher")
+        async with page.expect_response(page.url) as answer:
+            await page.clock.fast_forward(3_000)
+        await (await answer.value).finished()
+        await page.unroute(page.url)
+        await page.clock.fast_forward(3_000)
+        await page.evaluate("fetch(location.href).then((answer) => answer.text())")
+        await page.mouse.up()
+        await expect(page.get_by_role("heading", name="slow-60s-meant")).to_be_visible()
 
 
 async def test_a_dead_letter_is_sent_again(place: Place) -> None:
