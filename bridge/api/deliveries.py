@@ -1,5 +1,8 @@
 """Reading deliveries with their attempts, and asking for one more attempt."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -45,17 +48,9 @@ class Deliveries:
     async def list(self, request: Request, caller: Caller) -> Response:
         """Newest first. `since` and `until` mean when the delivery was made."""
         asked = query.read_query(request, READERS | (OPERATORS if caller.operator else {}))
-        wanted = DeliveryFilter(
-            client=asked.get("client", caller.scope),
-            subscription_key=asked.get("subscription_id"),
-            state=asked.get("state"),
-            host=asked.get("host"),
-            since=asked.get("since"),
-            until=asked.get("until"),
-        )
         async with self._listing.turn(caller):
             page = await self._deps.store.deliveries(
-                wanted,
+                filter_of(asked, caller),
                 limit=asked.get("limit", query.DEFAULT_LIMIT),
                 before=asked.get("cursor", NEWEST),
             )
@@ -115,6 +110,18 @@ class Deliveries:
         if found is None:
             raise not_found()
         return found
+
+
+def filter_of(asked: Mapping[str, Any], caller: Caller) -> DeliveryFilter:
+    """Of what READERS have read."""
+    return DeliveryFilter(
+        client=asked.get("client", caller.scope),
+        subscription_key=asked.get("subscription_id"),
+        state=asked.get("state"),
+        host=asked.get("host"),
+        since=asked.get("since"),
+        until=asked.get("until"),
+    )
 
 
 def parts_of(message_id: str) -> tuple[str, int, str]:

@@ -47,7 +47,7 @@ class Pages:
         self._config, self._now = config, now
         self._templates = environment()
 
-    def address(self, path: str = "", **asked: Any) -> str:
+    def address(self, path: str = "", /, **asked: Any) -> str:
         """Of a page, below the path of `public_url`. What is None is not asked."""
         given = {name: value for name, value in asked.items() if value not in (None, "")}
         root = urlsplit(base_url(self._config())).path
@@ -78,7 +78,7 @@ class Pages:
         again = {} if again_s is None else {"Retry-After": str(ceil(again_s))}
         return Response(text, status, {**SAFE, **again}, HTML)
 
-    def see(self, path: str, **asked: Any) -> Response:
+    def see(self, path: str, /, **asked: Any) -> Response:
         """Go there, as a new request."""
         return Response(None, 303, {**SAFE, "Location": self.address(path, **asked)})
 

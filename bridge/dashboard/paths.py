@@ -23,6 +23,7 @@ from bridge.errors import RequestError, StoreUnavailable
 from bridge.rate import Rate
 
 FORM_BYTES, FIELDS = 16_384, 50
+PATH_CHARS, QUERY_CHARS = 200, 4_000  # of where somebody was going
 LIVE = "x-dashboard-live"  # of what a page asks by itself, to show what is new
 REFRESHES = Rate(20, 10.0)  # of a client: six pages that are open in its browsers
 FORGED = (
@@ -122,7 +123,7 @@ class Entrance:
         """The sign-in page."""
         session = await self._sessions.of(request)
         if session is not None and session.caller is not None:
-            return self._pages.see(here(request.query_params.get("next", "")))
+            return self._go(request.query_params.get("next", ""))
         return self._sign_in_page(session, request.query_params.get("next", ""))
 
     def _sign_in_page(
@@ -134,7 +135,7 @@ class Entrance:
             begun,
             status=problem.CODES[fault.code].status if fault else 200,
             again_s=fault.retry_after_s if fault else None,
-            after=here(after),
+            after=after,
             fault=fault.detail if fault else "",
         )
         if session is None:
@@ -154,9 +155,13 @@ class Entrance:
             return self._refused(None)
         except RequestError as error:
             return self._sign_in_page(session, after, error)
-        response = self._pages.see(here(after))
+        response = self._go(after)
         self._sessions.keep(response, Session(self._sessions.begin().token, caller))
         return response
+
+    def _go(self, after: str) -> Response:
+        path, asked = here(after)
+        return self._pages.see(path, **asked)
 
     def _known(self, request: Request, key: str) -> Caller:
         """Raises RequestError. Only who is wrong is counted."""
@@ -212,17 +217,22 @@ def wanted(request: Request) -> str:
     return f"{path}?{request.url.query}" if request.url.query else path
 
 
-def here(after: str) -> str:
-    """A page of ours that may be gone to; whatever else it is, the overview.
+def here(after: str) -> tuple[str, dict[str, str]]:
+    """A page of ours that may be gone to, and what is asked of it; whatever else it is, the
+    overview.
 
-    >>> here("/subscriptions/sub_1"), here("//evil.example"), here("https://evil.example")
-    ('/subscriptions/sub_1', '', '')
+    >>> here("/subscriptions?state=active"), here("//evil.example"), here("https://evil")
+    (('/subscriptions', {'state': 'active'}), ('', {}), ('', {}))
     """
-    path = after.partition("?")[0]
+    path, _, query = after.partition("?")
     known = path.startswith(
         ("/subscriptions", "/deliveries", "/providers", "/replay", "/test")
     )
-    return path if known and path.isprintable() and len(path) < 200 else ""
+    if not known or not path.isprintable() or len(path) >= PATH_CHARS:
+        return "", {}
+    if len(query) >= QUERY_CHARS or query.count("&") >= FIELDS:
+        return path, {}
+    return path, dict(parse_qsl(query))
 
 
 async def form_of(request: Request) -> dict[str, str]:

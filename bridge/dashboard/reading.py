@@ -14,7 +14,7 @@ from bridge.dashboard.session import Session
 from bridge.events import TYPES
 from bridge.formats import FORMATS
 from bridge.model import Delivery, DeliveryState, Outcome, SubscriptionState
-from bridge.store import DeliveryFilter, SubscriptionFilter
+from bridge.store import SubscriptionFilter
 from bridge.store.figures import COUNTED
 from bridge.store.reading import NEWEST
 from bridge.store.timeline import Timeline
@@ -31,6 +31,8 @@ DONE = {
 """What an action that sent us here has done."""
 
 Q = {"q": query.plain_text}
+FIELDS = ("q", "host", "task_id", "state", "outcome", "provider", "client")
+"""What the form of a list shows; whatever else is asked stays asked."""
 
 
 class Reading:
@@ -71,13 +73,13 @@ class Reading:
         if found := self._named(asked.get("q", "")):
             return found
         wanted = dict(asked)
-        before, _ = wanted.pop("cursor", NEWEST), wanted.pop("limit", None)
+        before, limit = wanted.pop("cursor", NEWEST), wanted.pop("limit", PAGE)
         if task_id := wanted.pop("q", None):
             wanted["task_id"] = task_id
         async with self._parts.listing.turn(caller):
             page = await self._deps.store.subscriptions(
                 SubscriptionFilter(**{"client": caller.scope} | wanted),
-                limit=PAGE,
+                limit=limit,
                 before=before,
             )
         return self._pages.page(
@@ -85,6 +87,8 @@ class Reading:
             session,
             items=page.items,
             asked=asked,
+            again=again_of(request),
+            unshown=unshown_of(request),
             states=list(SubscriptionState),
             outcomes=list(Outcome),
             providers=sorted(self._deps.providers()),
@@ -137,23 +141,20 @@ class Reading:
         )
         if found := self._named(asked.get("q", "")):
             return found
+        asked["host"] = asked.get("host") or query.host(asked.get("q", "")) or None
         async with self._parts.listing.turn(caller):
             page = await self._deps.store.deliveries(
-                DeliveryFilter(
-                    client=asked.get("client", caller.scope),
-                    state=asked.get("state"),
-                    host=asked.get("host") or asked.get("q"),
-                    since=asked.get("since"),
-                    until=asked.get("until"),
-                ),
-                limit=PAGE,
+                deliveries.filter_of(asked, caller),
+                limit=asked.get("limit", PAGE),
                 before=asked.get("cursor", NEWEST),
             )
         return self._pages.page(
             "deliveries.html",
             session,
             items=page.items,
-            asked=asked | {"host": asked.get("host") or asked.get("q")},
+            asked=asked,
+            again=again_of(request),
+            unshown=unshown_of(request),
             states=[each for each in DeliveryState if each is not DeliveryState.NONE],
             more=query.cursor_after(deliveries.LIST, page.next_before),
         )
@@ -192,6 +193,17 @@ class Reading:
     async def test(self, request: Request, session: Session) -> Response:
         query.read_query(request, {})
         return self._pages.page("test.html", session, given={}, trial=None, **CHOICES)
+
+
+def again_of(request: Request) -> dict[str, str]:
+    """What is asked of a list, for other pages of it."""
+    asked = request.query_params.items()
+    return {name: text for name, text in asked if text.strip() and name != "cursor"}
+
+
+def unshown_of(request: Request) -> dict[str, str]:
+    again = again_of(request).items()
+    return {name: text for name, text in again if name not in FIELDS}
 
 
 def owed_of(told: Timeline) -> list[Delivery]:

@@ -3,7 +3,9 @@
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from html import unescape
 from pathlib import Path
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import pytest
 from prometheus_client import CollectorRegistry
@@ -195,6 +197,61 @@ async def test_lists_filter_search_and_go_on(shop: Visitor) -> None:
     assert "No subscription fits" in (await shop.get("/subscriptions?state=ended")).text
     named = await shop.get("/subscriptions?q=sub_abc")
     assert named.headers["location"] == "/dashboard/subscriptions/sub_abc"
+
+
+def link(text: str, name: str) -> dict[str, str]:
+    """What the link `name` of a list asks for."""
+    found = re.search(f'<a id="{name}"[^>]* href="([^"]+)"', text)
+    assert found is not None
+    return dict(parse_qsl(urlsplit(unescape(found[1])).query))
+
+
+async def test_a_list_of_deliveries_keeps_to_all_that_is_asked(shop: Visitor) -> None:
+    ours = [await ended(shop, task_id=f"task-{number}") for number in range(3)]
+    found = await shop.get(f"/deliveries?subscription_id={ours[1]}")
+    assert found.text.count(' title="msg_') == 1
+    assert f"msg_{ours[1].removeprefix('sub_')}_0" in found.text
+    assert (await shop.get("/deliveries?limit=2")).text.count(' title="msg_') == 2
+    assert (await shop.get("/subscriptions?limit=2")).text.count(' title="sub_') == 2
+    assert "App.Example.COM" not in found.text
+    assert (await shop.get("/deliveries?q=App.Example.COM")).text.count('"msg_') == 3
+
+
+@pytest.mark.parametrize(
+    ("path", "asked"),
+    [
+        (
+            "/deliveries",
+            {
+                "host": "app.example.com",
+                "state": "waiting",
+                "since": "2026-11-25T13:00:00+01:00",
+                "until": "2030-01-01T00:00:00Z",
+            },
+        ),
+        ("/subscriptions", {"status": "succeeded", "task_id": "one", "provider": "amux"}),
+    ],
+)
+async def test_other_pages_of_a_list_and_its_form_ask_for_the_same(
+    shop: Visitor, path: str, asked: dict[str, str]
+) -> None:
+    asked = asked | {"limit": "1"}
+    for number in range(2):
+        await ended(shop, task_id="one", destination=hook(f"{number}"))
+    first = (await shop.get(f"{path}?{urlencode(asked)}")).text
+    older = link(first, "older")
+    assert older.pop("cursor")
+    assert older == asked
+    second = (await shop.get(f"{path}?{urlencode(link(first, 'older'))}")).text
+    assert link(second, "newest") == asked
+    kept = dict(re.findall('<input type="hidden" name="(\\w+)" value="([^"]*)">', second))
+    kept.pop("token")
+    shown = ("host", "state", "task_id", "provider")
+    assert {name: unescape(text) for name, text in kept.items()} == {
+        name: text for name, text in asked.items() if name not in shown
+    }
+    assert f'<a id="all" href="/dashboard{path}">' in second
+    assert 'id="all"' not in (await shop.get(path)).text
 
 
 async def test_the_buttons_do_what_the_api_does(

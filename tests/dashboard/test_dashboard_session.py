@@ -1,8 +1,11 @@
 """Signing in: what the cookie is worth, for how long, and what no form may do."""
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from html import unescape
+from urllib.parse import parse_qsl, urlencode
 
 import aiohttp
 import pytest
@@ -45,6 +48,41 @@ async def test_who_has_not_signed_in_sees_the_sign_in_page_only(visitor: Visitor
 async def test_after_signing_in_one_is_where_one_wanted_to_be(visitor: Visitor) -> None:
     page = await visitor.sign_in(next="/deliveries")
     assert (page.status, page.headers["location"]) == (303, "/dashboard/deliveries")
+
+
+async def test_what_was_asked_of_a_page_is_asked_after_signing_in(
+    visitor: Visitor,
+) -> None:
+    """Also what the code itself has a name for."""
+    asked = {"state": "active", "q": "a&b=c d", "path": "x", "self": "y"}
+    page = await visitor.get(f"/subscriptions?{urlencode(asked)}")
+    wanted = page.headers["location"].removeprefix("/dashboard")
+    found = re.search('name="next" value="([^"]+)"', (await visitor.get(wanted)).text)
+    assert found is not None
+    page = await visitor.sign_in(next=unescape(found[1]))
+    path, _, query = page.headers["location"].partition("?")
+    assert (path, dict(parse_qsl(query))) == ("/dashboard/subscriptions", asked)
+    again = await visitor.get(wanted)
+    assert again.headers["location"] == page.headers["location"]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "location"),
+    [
+        ("/deliveries?q=a\r\nSet-Cookie: x=1", "?q=a%0D%0ASet-Cookie%3A+x%3D1"),
+        ("/deliveries?q=a%0d%0aX: y#//evil", "?q=a%0D%0AX%3A+y%23%2F%2Fevil"),
+        ("/deliveries?q=%ff", "?q=%EF%BF%BD"),
+        ("/deliveries?" + "&".join(["a=b"] * 60), ""),
+        ("/deliveries?q=" + "a" * 9_000, ""),
+    ],
+)
+async def test_a_query_to_go_on_to_is_written_anew(
+    visitor: Visitor, wanted: str, location: str
+) -> None:
+    """No header comes of it, and what is too much is left out."""
+    page = await visitor.sign_in(next=wanted)
+    assert page.headers["location"] == f"/dashboard/deliveries{location}"
+    assert list(page.cookies) == [COOKIE]
 
 
 async def test_nobody_is_sent_elsewhere_after_signing_in(visitor: Visitor) -> None:
