@@ -12,8 +12,10 @@ health         health
 checking       check
   findings     what it finds out
 listening      listen
-  forwarding   a webhook sent on
+  receiving    webhooks as they arrive
+  forwarding   one of them sent on
 tailing        tail
+  following    events as they happen
   wording      what is said of an event
 webhooks       sign, verify
 secret         secret new, show

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Callable, Iterable
-from importlib.resources import files
 from pathlib import Path
 
 FILES = (Path("config.yaml"), Path("/etc/poll-bridge/config.yaml"))
@@ -17,6 +16,8 @@ def words(*known: str) -> Callable[[str], list[str]]:
 
 def provider_names(incomplete: str) -> list[str]:
     """Presets, and those of the configuration file, as far as that can be read."""
+    from importlib.resources import files
+
     presets = (
         each.name for each in files("bridge.providers").joinpath("presets").iterdir()
     )

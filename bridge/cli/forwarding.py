@@ -98,14 +98,16 @@ class Forwarder:
         return {"http_status": response.status, "body": bytes(kept), "headers": back}
 
 
-def forwarder(given: str) -> Forwarder:
-    """For a URL; without a scheme it is http. Raises UsageFault.
+def forwarder_for(given: str, port: int) -> Forwarder:
+    """For a URL; without a scheme it is http. `port`: where we listen. Raises UsageFault.
 
-    >>> forwarder("localhost:3000/hooks").url
+    >>> forwarder_for("localhost:3000/hooks", 9000).url
     'http://localhost:3000/hooks'
     """
     url = given if "://" in given else f"http://{given}"
     try:
-        return Forwarder(web_url(url, query=True))
+        forwarder = Forwarder(web_url(url, query=True))
     except ValueError as error:
         raise UsageFault(f"--forward: {error}") from None
+    forwarder.check_port(port)
+    return forwarder

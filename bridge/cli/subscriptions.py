@@ -22,8 +22,7 @@ from bridge.cli.output import (
 from bridge.cli.progress import working
 
 COLUMNS = ("id", "provider", "task_id", "state", "status", "outcome")
-# What the timeline tells in its own way.
-TOLD = {"timeline", "attempts", "last_poll", "delivery", "error", "hint_url"}
+TOLD = {"timeline", "attempts"}  # as a story
 
 
 def list_(

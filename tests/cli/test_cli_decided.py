@@ -63,6 +63,13 @@ def test_the_word_that_decided_is_named(
     assert (what is None) if todo is None else (todo in str(what))
 
 
+def test_an_answer_without_a_word_may_be_one_by_a_rule_of_the_page() -> None:
+    """Some say "not yet" by an error code."""
+    by_rule = Observation(outcome=PollOutcome.PENDING)
+    assert because(AMUX, Answer(http_status=200, body=b"{}"), by_rule, "t1") == "HTTP 200"
+    assert advice(by_rule, keyed=True) is None
+
+
 def test_programs_get_it_in_parts() -> None:
     """The word, where it was, and where else it was looked for."""
     answer, observation = seen(200, {"data": {"task_id": "t1", "status": "SUCCESS"}})

@@ -15,8 +15,8 @@ import aiohttp
 import pytest
 
 from bridge import formats, signature
-from bridge.cli.forwarding import Forwarder, forwarder
-from bridge.cli.listening import Receiver
+from bridge.cli.forwarding import Forwarder, forwarder_for
+from bridge.cli.receiving import Receiver
 from bridge.simulator.demo.child import free_port
 from tests.cli.commands import invoke
 from tests.cli.test_cli_listen import EVENT, listening, send
@@ -83,6 +83,7 @@ def test_it_is_sent_on_as_it_came_and_its_answer_is_ours(tmp_path: Path) -> None
     assert (content, response.headers["Retry-After"]) == (b"busy\x1b[2J", "7")
     path, headers, body = heard[0]
     assert (path, body) == ("/hooks", EVENT)
+    assert headers["host"] == urlsplit(to).netloc  # not ours, by which it may go
     assert signature.verify(body, headers, [SIGNING_SECRET])["type"] == "task.succeeded"
     assert heard[1][0] == f"/hooks?{formats.query(EVENT)}"
     assert f"forwarding to {to}" in said
@@ -152,4 +153,4 @@ def test_where_nothing_can_be_sent_is_refused(to: str, says: str) -> None:
 
 def test_other_ports_of_this_machine_and_other_machines_will_do() -> None:
     for to in ("localhost:9001", "http://192.0.2.1:9000/"):
-        forwarder(to).check_port(9000)
+        assert forwarder_for(to, 9000).url.endswith(to)

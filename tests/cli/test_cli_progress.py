@@ -13,6 +13,7 @@ import typer
 from bridge.cli import database, replaying
 from bridge.cli.configuration import found
 from bridge.cli.moving import STEP, Watched
+from bridge.cli.output import say_styled
 from bridge.cli.place import place_of
 from bridge.cli.progress import working
 from bridge.cli.rekeying import rekeyed
@@ -63,6 +64,19 @@ def test_people_see_what_is_done_and_how_far_it_is(
     assert "copying [bold]rows" in seen
     assert "25%" in seen
     assert seen.endswith("\x1b[2K")
+
+
+def test_lines_have_their_styles_on_a_terminal_alone(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Behind a pipe they would be in the way of whoever reads."""
+    line = [("12:00", "dim"), ("", ""), ("[b]ended\x1b[2J", "green")]
+    with terminal(monkeypatch) as it:
+        say_styled(line)
+        assert "[b]ended?[2J" in (seen := it.written())
+    assert "\x1b[32m" in seen
+    say_styled(line)
+    assert capsys.readouterr().out == "12:00  [b]ended?[2J\n"
 
 
 def test_programs_see_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -46,8 +46,13 @@ def test_polls_that_come_to_nothing_are_told_with_their_reason() -> None:
         "at": LATER, "outcome": "auth", "http_status": 401, "detail": "bad key",
         "since": AT, "count": 7,
     }  # fmt: skip
-    told = texts({"last_poll": poll, "status": "running", "progress": 40}, polls=1_200)
-    assert told[2:5] == [
+    steps = [{"at": AT, "status": "queued", "progress": None}]
+    seen = {"last_poll": poll, "status": "running", "progress": 40}
+    assert texts(seen | {"callback_url": "http://app/"}, polls=1_200, updates=steps)[
+        1:6
+    ] == [
+        "calls http://app/ on task.ended",
+        "told: queued",
         "polled 1,200 times: the last 7: auth, HTTP 401, since 2026-11-25 12:00:00Z",
         "bad key",
         "the provider says: running 40 %",
@@ -146,6 +151,7 @@ def test_the_real_command_tells_it(served: Bridge, monkeypatch: pytest.MonkeyPat
         pass
     assert timeline["polls"] >= 1
     said = invoke("show", made["id"])
+    assert "\ndelivery.state " in said.stdout
     assert "ended: failed, after" in said.stdout
     assert "attempt 1: connect_error" in said.stdout
     alone = invoke("show", timeline["deliveries"][0]["id"])

@@ -8,8 +8,8 @@ import pytest
 from aiohttp import web
 
 from bridge.cli.exits import UsageFault
-from bridge.cli.tailing import Tail, Wanted, wanted_of
-from bridge.client import Refused, StreamEnded, Unreachable
+from bridge.cli.following import Tail, Wanted, wanted_of
+from bridge.client import NotABridge, Refused, StreamEnded, Unreachable
 from bridge.client.connection import Connection
 from bridge.simulator.demo.child import free_port
 from tests.cli.commands import Bridge, invoke, told
@@ -72,6 +72,20 @@ async def test_a_lost_stream_is_said_and_opened_again(
     assert "not shown here" in again
 
 
+async def test_programs_get_one_object_on_a_line(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """And no more of them than they asked for."""
+    both = event("task.failed") + event("task.updated")
+
+    async def streaming(_: web.BaseRequest) -> web.Response:
+        return web.Response(body=both, content_type="text/event-stream")
+
+    async with serving(streaming) as url:
+        await Tail(Wanted(), count=1, json=True).follow(IMPATIENT(url))
+    assert json.loads(capsys.readouterr().out)["type"] == "task.failed"
+
+
 async def test_only_what_is_wanted_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
     """A busy bridge tells of too much to read."""
     wanted = wanted_of(["amux"], ["task.ended"], ["sub_1"])
@@ -97,6 +111,19 @@ def test_a_filter_that_lets_nothing_pass_is_refused(
     """It would be waited with for ever."""
     with pytest.raises(UsageFault, match=says):
         wanted_of(None, types, ids)
+
+
+@pytest.mark.parametrize("data", [b"hello", b"[]"])
+async def test_another_service_that_streams_is_no_bridge(data: bytes) -> None:
+    """--url may point at anything."""
+
+    async def streaming(_: web.BaseRequest) -> web.Response:
+        body = b'data: {"data": 7}\n\ndata: %s\n\n' % data
+        return web.Response(body=body, content_type="text/event-stream")
+
+    async with serving(streaming) as url:
+        with pytest.raises(NotABridge):
+            await Tail(Wanted(), count=None, json=False).follow(IMPATIENT(url))
 
 
 @pytest.mark.parametrize("status", [401, 403])

@@ -309,7 +309,7 @@ async def test_tab_reaches_every_action_and_one_sees_where_one_is(place: Place) 
 async def test_every_page_can_be_read_by_day_by_night_and_on_a_phone(place: Place) -> None:
     """By the colours that the browser has really come to."""
     place.receiver.refusing.add("/full")
-    story = await place.subscribe("error-0s-read", path="/full", metadata={"order": 7})
+    story = await place.subscribe("error-0s-read", "blog", "/full", metadata={"order": 7})
     await place.subscribe("slow-60s-read")
     await place.receiver.called("/full")
     paths = (
