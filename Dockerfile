@@ -4,7 +4,7 @@ WORKDIR /src
 RUN python -m venv /opt/poll-bridge
 COPY pyproject.toml README.md LICENSE ./
 COPY bridge bridge
-RUN /opt/poll-bridge/bin/pip install --no-cache-dir '.[postgres]'
+RUN /opt/poll-bridge/bin/pip install --no-cache-dir '.[postgres,otel]'
 
 FROM python:3.13-slim
 LABEL org.opencontainers.image.title="poll-bridge" \

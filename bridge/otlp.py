@@ -6,6 +6,7 @@ They are an extra, and imported only where an endpoint is given.
 import asyncio
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import structlog
@@ -23,6 +24,7 @@ TIMEOUT_S = 5.0  # of one export, what is tried again included
 MARGIN_S = 1.0  # for a thread that is held up
 PATH = "/v1/traces"
 INSTALL = "pip install 'poll-bridge[otel]'"
+MISSING = f"traces.endpoint: needs OpenTelemetry: {INSTALL}"
 
 # Where an endpoint is looked for if none is configured, by OpenTelemetry's "Environment
 # Variable Specification".
@@ -68,9 +70,18 @@ def exporter_of(configured: str | None, environ: Mapping[str, str]) -> "Otlp | N
         return Otlp(endpoint)
     except ImportError as error:
         if configured is not None:
-            raise ConfigError(f"traces.endpoint: needs OpenTelemetry: {INSTALL}") from error
+            raise ConfigError(MISSING) from error
         log.warning("traces.off", reason=f"there is no OpenTelemetry: {INSTALL}")
         return None
+
+
+def fault_of(configured: str | None) -> str | None:
+    """What `exporter_of` would raise, without making anything."""
+    try:
+        found = find_spec("opentelemetry.exporter.otlp.proto.http.trace_exporter")
+    except ImportError:
+        found = None
+    return MISSING if configured is not None and found is None else None
 
 
 class Otlp:

@@ -16,7 +16,8 @@ import structlog
 from bridge.cadence import History, Pace, Plan, PollPolicy, fixed, following, learned
 from bridge.clock import Clock
 from bridge.errors import StoreUnavailable
-from bridge.labels import LABEL, is_label
+from bridge.kinds import ALL, Kind, Kinds
+from bridge.labels import KEPT_S, LABEL
 from bridge.model import ClaimedPoll, Observation, PollOutcome, Status
 from bridge.providers.provider import Provider
 from bridge.store import Store
@@ -27,11 +28,8 @@ PLANS_EACH = 8  # made in one turn at most: each takes some hundredths of a seco
 NEWS = 0.03  # of a history's tasks; with less of it no new plan is made
 PACES = 100_000  # tasks whose progress is remembered
 FIRST_MOST_S = 30.0  # a wrong key or task id is to be noticed
-MODELS = 64  # of one provider that are told apart; callers may invent labels
-ALL = ""  # the model that stands for all of a provider's
+PRUNE_S = 3_600.0
 UNKNOWN = PollPolicy(interval_s=60.0)  # of a provider that is configured no longer
-
-Kind = tuple[str, str]  # a provider and a model
 
 log = structlog.get_logger(__name__)
 
@@ -49,11 +47,10 @@ class Pacing:
     ) -> None:
         self._store, self._providers = store, providers
         self._clock, self._dice = clock, dice
-        self._histories: dict[Kind, History] = {}
-        self._news: dict[Kind, History] = {}
+        self._known = Kinds()
         self._plans: dict[Kind, Plan] = {}
         self._fixed: dict[str, Plan] = {}
-        self._read_until = 0.0
+        self._read_until = self._pruned_at = 0.0
         self._paces: dict[int, Pace] = {}  # by watch, those that tell their progress
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -72,7 +69,8 @@ class Pacing:
         now = self._clock.now()
         read = await self._store.durations(since=self._read_until)
         self._read_until = now - EXCHANGE_S  # some may be written just now
-        self._histories |= read
+        self._known.take(read, now)
+        await self._prune(now)
         await self._replan()
 
     def plan(self, provider: str, model: str | None) -> Plan:
@@ -91,9 +89,9 @@ class Pacing:
     def learned(self, provider: str) -> list[tuple[str, History, Plan]]:
         """What is known of a provider's tasks and made of it, by model."""
         return [
-            (model, self._histories[name, model], plan)
+            (model, self._known.histories[name, model], plan)
             for (name, model), plan in sorted(self._plans.items(), key=itemgetter(0))
-            if name == provider
+            if name == provider and (name, model) in self._known.histories
         ]
 
     def gap_s(
@@ -126,7 +124,7 @@ class Pacing:
             return  # nobody was up to ask, or might
         sure = not claimed.failures and (claimed.polled_at is not None or since_s <= 1.0)
         for kind in self._kinds(claimed, seen):
-            news = self._news.setdefault(kind, History())
+            news = self._known.seen(kind, self._clock.now())
             if seen.outcome is PollOutcome.PENDING:
                 news.ran(since_s, until_s)
             elif seen.status in (Status.SUCCEEDED, Status.FAILED):
@@ -154,31 +152,33 @@ class Pacing:
     def _kinds(self, claimed: ClaimedPoll, seen: Observation) -> list[Kind]:
         provider, model = claimed.provider, seen.model or claimed.model
         kinds = [(provider, ALL)]
-        kind = provider, model or ALL
-        known = kind in self._histories or kind in self._news
-        if model and (known or self._has_room(provider, model)):
-            kinds.append(kind)
+        if model and self._known.admits((provider, model), self._clock.now()):
+            kinds.append((provider, model))
         return kinds
 
-    def _has_room(self, provider: str, model: str) -> bool:
-        """Labels of callers take no place of what the provider names."""
-        like = [
-            other
-            for name, other in {*self._histories, *self._news}
-            if name == provider and other and is_label(other) == is_label(model)
-        ]
-        return len(like) < MODELS
+    async def _prune(self, now: float) -> None:
+        """Of what has given its place up there is no plan, nor is it kept."""
+        prunes = now - self._pruned_at >= PRUNE_S
+        if prunes:
+            self._known.prune(now)
+        forgotten, self._known.forgotten = self._known.forgotten, set()
+        for kind in forgotten:
+            self._plans.pop(kind, None)
+        if prunes or forgotten:
+            before = now - KEPT_S if prunes else 0.0
+            await self._store.forget_durations(forgotten, before=before)
+            self._pruned_at = now if prunes else self._pruned_at
 
     async def _tell(self) -> None:
-        news, self._news = self._news, {}
+        news, self._known.news = self._known.news, {}
         if not news:
             return
         try:
             await self._store.learn(news, now=self._clock.now())
         except StoreUnavailable:
-            for kind, history in self._news.items():
+            for kind, history in self._known.news.items():
                 news.setdefault(kind, History()).add(history)
-            self._news = news
+            self._known.news = news
             raise
 
     async def _replan(self) -> None:
@@ -187,7 +187,7 @@ class Pacing:
             if configured is None:  # by a reload meanwhile
                 continue
             policy = configured.policy
-            like = self._histories.get((provider, ALL)) if model else None
+            like = self._known.histories.get((provider, ALL)) if model else None
             plan = await asyncio.to_thread(learned, policy, history, like)
             self._plans[provider, model] = plan
 
@@ -195,7 +195,7 @@ class Pacing:
         """What was seen enough of since its plan was made, or had another policy then."""
         stale = [
             (kind, history)
-            for kind, history in self._histories.items()
+            for kind, history in self._known.histories.items()
             if kind[0] in self._providers() and self._is_stale(kind, history)
         ]
         return sorted(stale, key=lambda each: self._news_of(*each), reverse=True)

@@ -198,12 +198,13 @@ async def test_a_wrong_secret_is_told_in_words_and_mended_by_a_new_subscribe(
     await check_told(world, [good])
 
 
+@pytest.mark.parametrize("kind", RATES)
 async def test_a_robot_that_was_removed_ends_its_deliveries(
-    world: World, chats: ChatSimulator
+    world: World, chats: ChatSimulator, kind: str
 ) -> None:
-    """Its URL says 404 no_service; two days of attempts would not bring it back."""
-    robot = ChatRobot("slack")
-    gone = f"{chats.url}/slack/removed?key=a%2Fb"
+    """Each says so in its own way; two days of attempts would not bring it back."""
+    robot = ChatRobot(kind)
+    gone = f"{chats.url}/{kind}/removed?key=a%2Fb"
     one = await subscribe(world, robot, gone, "t1")
     await world.pass_time(10.0, 1.0)
     delivery = await world.delivery(one)

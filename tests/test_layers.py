@@ -19,6 +19,7 @@ LAYERS = (
     " vitals",
     "retry trial robots samples schemas providers upstream webhook client",
     "store",
+    "kinds",
     "pacing awaited standing asking flight spans",
     "lists noticing live tracing otlp",
     "poller dispatcher upkeep membership api simulator",

@@ -283,3 +283,10 @@ def test_a_provider_that_is_taken_out_wakes_nobody_any_more() -> None:
         return metrics.registry.get_sample_value("bridge_provider_down", {"provider": name})
 
     assert (down("amux"), down("rong")) == (None, 0.0)
+
+
+def test_no_label_has_values_that_callers_choose(exported: Exported) -> None:
+    """Models, ids and URLs would make a series each, for ever."""
+    found = {label for family in exported.families.values() for label in family.labels}
+    closed = {"outcome", "how", "loop", "kind", "state"}
+    assert found <= closed | (OPEN - ADDED)

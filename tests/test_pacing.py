@@ -9,8 +9,8 @@ from random import Random
 import pytest
 
 from bridge.cadence import History
+from bridge.kinds import ALL, MODELS
 from bridge.model import Answer
-from bridge.pacing import ALL, MODELS
 from tests import world as w
 from tests.conftest import FakeClock
 from tests.world import World, config_with
@@ -255,3 +255,20 @@ async def test_a_task_that_was_over_before_we_heard_of_it_teaches_nothing(
     await world.pass_time(10.0, step_s=1.0)
     await world.pacing.exchange()
     assert world.pacing.plan("amux", None).tasks == 0
+
+
+async def test_what_is_not_used_is_forgotten_everywhere(world: World) -> None:
+    """Or the table would grow with every label that was ever invented."""
+    news = History()
+    news.ended(60.0, 60.0)
+    kinds = [("amux", ALL), ("amux", "~old"), ("amux", "~dropped")]
+    await world.store.learn(dict.fromkeys(kinds, news), now=world.clock.now())
+    await world.store.forget_durations([("amux", "~dropped")])
+    assert set(await world.store.durations(since=0.0)) == {*kinds[:2]}
+    await world.pacing.exchange()
+    assert {model for model, _, _ in world.pacing.learned("amux")} == {ALL, "~old"}
+    for seconds in (10.0, 31 * 86_400.0):
+        world.clock.advance(seconds)
+        await world.pacing.exchange()
+    assert set(await world.store.durations(since=0.0)) == {("amux", ALL)}
+    assert {model for model, _, _ in world.pacing.learned("amux")} == {ALL}

@@ -33,6 +33,7 @@ HOT = (
     "due_polls",
     "due_robot",
     "edge_of_deliveries",
+    "edge_of_replays",
     "edge_of_state",
     "event_body",
     "find_credential",

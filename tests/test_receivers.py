@@ -2,9 +2,11 @@
 
 import re
 import socket
-from dataclasses import replace
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
 
 import pytest
+import pytest_asyncio
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 from hypothesis import given
@@ -25,21 +27,37 @@ NOW = 1_795_176_000.0
 A = AttemptOutcome
 
 
-async def answered(row: Row) -> Reply:
-    """What comes back over the wire."""
-    if row.status is None:
-        return await called(row, f"http://127.0.0.1:{unused()}/hook")
-    status = row.status
+@dataclass(frozen=True)
+class Wire:
+    """One server that answers as any row, and the way to it, for all of them."""
 
-    async def answer(_: web.Request) -> web.Response:
+    url: str
+    sender: Sender
+
+    async def answered(self, row: Row) -> Reply:
+        """What comes back."""
+        known = row.status is not None
+        url = f"{self.url}{ROWS.index(row)}" if known else f"http://127.0.0.1:{unused()}/"
+        to = Destination(url=url, host="127.0.0.1")
+        body = None if row.method == "GET" else b"{}"
+        reply = await self.sender.send(to, row.method, to.url, {}, body)
+        return formats.judged(row.format, reply)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def wire() -> AsyncIterator[Wire]:
+    async def answer(request: web.Request) -> web.Response:
+        row = ROWS[int(request.match_info["row"])]
+        assert row.status is not None
         return web.Response(
-            status=status, body=row.body.encode(), headers=dict(row.headers)
+            status=row.status, body=row.body.encode(), headers=dict(row.headers)
         )
 
     app = web.Application()
-    app.router.add_route("*", "/{tail:.*}", answer)
-    async with TestServer(app) as server:
-        return await called(row, str(server.make_url("/hook")))
+    app.router.add_route("*", "/{row}", answer)
+    async with TestServer(app) as server, way_out() as egress:
+        sender = Sender(egress, timeout_s=5, wall=lambda: NOW)
+        yield Wire(str(server.make_url("/")), sender)
 
 
 def unused() -> int:
@@ -50,15 +68,6 @@ def unused() -> int:
     return port
 
 
-async def called(row: Row, url: str) -> Reply:
-    to = Destination(url=url, host="127.0.0.1")
-    async with way_out() as egress:
-        sender = Sender(egress, timeout_s=5, wall=lambda: NOW)
-        body = None if row.method == "GET" else b"{}"
-        reply = await sender.send(to, row.method, to.url, {}, body)
-        return formats.judged(row.format, reply)
-
-
 def meaning(state: DeliveryState | None, in_s: float | None) -> str:
     if state is DeliveryState.RETRYING:
         assert in_s is not None
@@ -66,8 +75,9 @@ def meaning(state: DeliveryState | None, in_s: float | None) -> str:
     return str(state)
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("row", ROWS, ids=[row.name for row in ROWS])
-async def test_each_answer_is_dealt_with_as_the_table_says(row: Row) -> None:
+async def test_each_answer_is_dealt_with_as_the_table_says(wire: Wire, row: Row) -> None:
     """
     The difference between these tools is folklore elsewhere; here it is tested.
     """
@@ -80,7 +90,7 @@ async def test_each_answer_is_dealt_with_as_the_table_says(row: Row) -> None:
         failures=row.failures,
         manual=False,
     )
-    reply = await answered(row)
+    reply = await wire.answered(row)
     verdict = decide(
         claimed, reply, schedule=Schedule(), now=claimed.created_at + 10, dice=0.5
     )

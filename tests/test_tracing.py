@@ -18,7 +18,7 @@ from bridge.bell import Bell
 from bridge.errors import ConfigError
 from bridge.metrics import Metrics
 from bridge.model import Answer
-from bridge.otlp import Otlp, endpoint_of, exporter_of
+from bridge.otlp import MISSING, Otlp, endpoint_of, exporter_of, fault_of
 from bridge.simulator.loopback import Loopback
 from bridge.spans import Span
 from bridge.store import Store
@@ -360,6 +360,8 @@ def test_traces_without_the_extra_are_an_error_that_says_the_fix(
     monkeypatch.delitem(
         sys.modules, "opentelemetry.exporter.otlp.proto.http.trace_exporter", raising=False
     )
+    assert fault_of("http://collector:4318") == MISSING
+    assert fault_of(None) is None
     with pytest.raises(ConfigError, match=r"traces.endpoint: .*poll-bridge\[otel\]"):
         exporter_of("http://collector:4318", {})
     assert exporter_of(None, {ENDPOINT: "http://collector:4318"}) is None

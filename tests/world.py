@@ -305,7 +305,9 @@ class World:
         database: str | None = None,
         seed: int = 0,
         config: Config = CONFIG,
+        schedule: Schedule | None = None,
     ) -> None:
+        self.schedule = schedule or Schedule()
         self.path, self.clock, self.seed = folder / "bridge.db", clock, seed
         self.database = database or f"sqlite:///{self.path}"
         self.config = config
@@ -348,7 +350,7 @@ class World:
             self.store,
             self.sender,
             secrets=lambda client: [SECRETS[client]],
-            schedule=Schedule(),
+            schedule=self.schedule,
             timeout_s=TIMEOUT_S,
             clock=self.clock,
             dice=Random(self.seed),

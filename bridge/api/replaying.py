@@ -169,11 +169,11 @@ class Replaying:
         """By number of their state, from where it has come to; some more are looked up when
         the ones before are done with.
         """
-        left, after = asked.most - start.chosen, start.after
+        left, begin = asked.most - start.chosen, start.after
         for number in range(start.state, len(asked.states)):
             wanted = replace(asked.wanted, state=asked.states[number])
-            more = True
-            while more and left > 0:
+            after: After | None = begin
+            while after is not None and left > 0:
                 async with self._listing.turn(asked.caller):
                     page = await self._deps.store.find_replays(
                         wanted,
@@ -181,11 +181,10 @@ class Replaying:
                         after=after,
                         limit=min(FOUND, left),
                     )
-                left, more = left - len(page.found), not page.all
+                left, after = left - len(page.found), page.after
                 if page.found:
-                    after = page.found[-1]
                     yield number, page.found
-            after = BEGINNING
+            begin = BEGINNING
 
 
 def end_of(now: float) -> float:

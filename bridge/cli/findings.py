@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
+from bridge import otlp
 from bridge.cli.beside import Beside, Condition
 from bridge.cli.exits import lines
 from bridge.cli.place import place_of
@@ -64,6 +65,8 @@ async def config_findings(config: Config, place: Beside) -> list[Finding]:
         lost = []  # a finding about the database, which is to come
     except ConfigError as error:
         lost = [*error.faults]
+    if (fault := otlp.fault_of(config.traces.endpoint)) is not None:
+        lost.append(fault)
     found = [Finding("config", State.FAULT, what) for what in lost]
     return found or [Finding("config", State.OK, counts)]
 

@@ -6,7 +6,7 @@ from aiohttp import web
 
 from bridge.clock import Clock
 from bridge.simulator.loopback import Loopback
-from bridge.simulator.robots import ChatRobot
+from bridge.simulator.robots import RATES, ChatRobot, removed
 
 
 class ChatSimulator:
@@ -35,7 +35,11 @@ class ChatSimulator:
         path, _, query = request.raw_path.partition("?")
         body = await request.content.read()
         robot = self._robots.get(path)
-        if robot is None or request.method != "POST" or not query.startswith("key=a%2Fb"):
-            return web.Response(status=404, text="no_service")
-        answer = robot.hear(query, body, self._clock.wall())
+        kind = path.split("/")[1]
+        if request.method != "POST" or kind not in RATES:
+            return web.Response(status=404)
+        if robot is None or not query.startswith("key=a%2Fb"):
+            answer = removed(kind)
+        else:
+            answer = robot.hear(query, body, self._clock.wall())
         return web.Response(status=answer.status, headers=answer.headers, body=answer.body)

@@ -47,6 +47,7 @@ class ChatRobot:
     kind: str
     secret: str | None = field(default=None, repr=False)
     keyword: str | None = None
+    closed: bool = False  # takes calls from listed addresses, and ours is none of them
     messages: list[Said] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
     alarms: int = 0  # messages that have called everybody
@@ -106,6 +107,8 @@ def _feishu(robot: ChatRobot, _query: str, body: bytes, now: float) -> Said | st
         return "9499"
     if robot.secret is not None and not _feishu_proven(robot.secret, body, now):
         return "19021"
+    if robot.closed:
+        return "19022"
     if not robot.keeps(text):
         return "19024"
     robot.alarms += "<at" in text
@@ -126,6 +129,8 @@ def _dingtalk(robot: ChatRobot, query: str, body: bytes, now: float) -> Said | s
         return "40035"
     if robot.secret is not None and not _dingtalk_proven(robot.secret, query, now):
         return "310000 sign not match"
+    if robot.closed:
+        return "310000 not in whitelist"
     if not robot.keeps(text):
         return "310000 keywords not in content"
     robot.alarms += bool(json.loads(body).get("at", {}).get("isAtAll"))
@@ -171,7 +176,8 @@ def _says(told: Json, status: int = 200, **headers: str) -> Reaction:
 def _slack_says(fault: str) -> Reaction:
     if fault == "too fast":
         return Reaction(status=429, headers={"retry-after": "1"}, body=b"rate_limited")
-    return Reaction(status=400, body=fault.encode()) if fault else Reaction(body=b"ok")
+    status = 404 if fault == "no_service" else 400
+    return Reaction(status=status, body=fault.encode()) if fault else Reaction(body=b"ok")
 
 
 def _discord_says(fault: str) -> Reaction:
@@ -181,7 +187,8 @@ def _discord_says(fault: str) -> Reaction:
     if fault == "unsaid":
         return Reaction(status=204)
     if fault:
-        return _says({"message": "Invalid Form Body", "code": int(fault)}, 400)
+        status = 404 if fault == "10015" else 400
+        return _says({"message": "refused", "code": int(fault)}, status)
     return _says({"id": "1", "type": 0, "content": "…"})
 
 
@@ -200,6 +207,18 @@ def _coded(too_fast: int) -> Callable[[str], Reaction]:
         return _says({"errcode": int(code or 0), "errmsg": words or "ok"})
 
     return says
+
+
+def removed(kind: str) -> Reaction:
+    """What the service says at a URL that leads to no robot of its own any more."""
+    faults = {
+        "slack": "no_service",
+        "discord": "10015",
+        "feishu": "19001",
+        "dingtalk": "300001 token is not exist",
+        "wecom": "93000 invalid webhook url",
+    }
+    return _ANSWERS[kind](faults[kind])
 
 
 _READ: Mapping[str, Callable[[ChatRobot, str, bytes, float], Said | str]]

@@ -1,6 +1,6 @@
 """Steps of learning how long tasks take."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import orjson
 
@@ -29,6 +29,13 @@ def read(*, since: float) -> Step[dict[Kind, History]]:
         (row["provider"], row["model"]): History.read(orjson.loads(row["history"]))
         for row in rows
     }
+
+
+def forget(kinds: Collection[Kind], *, before: float) -> Step[None]:
+    """These, and models that nobody was asked about since."""
+    for provider, model in sorted(kinds):
+        yield ask("drop_durations", provider=provider, model=storable(model))
+    yield ask("prune_durations", before=before)
 
 
 def written(history: History) -> str:

@@ -16,7 +16,7 @@ HOUR_S, DAY_S = 3_600.0, 86_400.0
 COUNTED = 10_000  # of what is active; more is "at least"
 ENDS = 5_000  # of the last hour
 SAMPLED = 250  # of these, whose lags are looked up
-EXHAUSTED = 5_000  # that are looked at, whosesoever they are
+EXHAUSTED = 2_000  # that are looked at, whosesoever they are
 HOSTS = 20
 
 

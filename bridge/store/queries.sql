@@ -815,7 +815,8 @@ SET probing = 1, throttles = :throttles, silences = 0, silent_id = NULL, opened_
     paused_until = CASE WHEN paused_until > :paused_until THEN paused_until ELSE :paused_until END
 WHERE id = :lane_id;
 
--- A lane that was throttled is free at once; one that was silent lets more and more go.
+-- A lane that was throttled is free at once; one that was silent lets more and more go. The
+-- ids stand here twice: a plan that was made among few lanes would read them all.
 -- name: calm_lanes(lane_id, destination_id, answered, whole)
 WITH uneasy (id) AS (
     SELECT id FROM lanes
@@ -833,7 +834,8 @@ SET suspect_id = NULL, throttles = 0,
     silences = CASE WHEN :answered = 0 THEN silences ELSE 0 END,
     silent_id = CASE WHEN :answered = 0 THEN silent_id END,
     opened_at = CASE WHEN :answered = 0 THEN opened_at END
-WHERE id IN (SELECT id FROM uneasy)
+WHERE id IN (:lane_id, (SELECT lane_id FROM destinations WHERE id = :destination_id))
+    AND id IN (SELECT id FROM uneasy)
 RETURNING probing;
 
 -- name: count_silence(destination_id, begun_at)
@@ -939,12 +941,19 @@ WHERE delivery_schedule.next_at > excluded.next_at AND delivery_schedule.claimed
 -- Replay: what may be attempted once more, oldest first, and is not waiting for that already.
 -- A 410 that came since it began stands.
 
--- name: replays(client, state, host, since, after, until, began_at, limit)
+-- Where one look at them ends.
+-- name: edge_of_replays(state, since, after, until, looked)
+SELECT created_at, id FROM deliveries
+WHERE state = :state AND (created_at, id) > (:since, :after) AND created_at < :until
+ORDER BY created_at, id LIMIT 1 OFFSET :looked;
+
+-- name: replays(client, state, host, since, after, until, edge_at, edge, began_at, limit)
 SELECT d.id, d.created_at FROM deliveries d
 JOIN subscriptions s ON s.id = d.subscription_id
 JOIN destinations t ON t.id = d.destination_id
 JOIN lanes l ON l.id = t.lane_id
 WHERE d.state = :state AND (d.created_at, d.id) > (:since, :after) AND d.created_at < :until
+    AND (d.created_at, d.id) <= (:edge_at, :edge)
     AND s.state <> 'stopped' AND (t.gone_at IS NULL OR t.gone_at <= :began_at)
     AND (CAST(:client AS TEXT) IS NULL OR l.client = :client)
     AND (CAST(:host AS TEXT) IS NULL OR l.host = :host)
@@ -1002,6 +1011,13 @@ SELECT history FROM durations WHERE provider = :provider AND model = :model
 
 -- name: set_durations(provider, model, history, now)!
 UPDATE durations SET history = :history, updated_at = :now WHERE provider = :provider AND model = :model;
+
+-- name: drop_durations(provider, model)!
+DELETE FROM durations WHERE provider = :provider AND model = :model;
+
+-- Those of all models of a provider stay.
+-- name: prune_durations(before)!
+DELETE FROM durations WHERE updated_at < :before AND model <> '';
 
 -- name: new_durations(since)
 SELECT provider, model, history FROM durations WHERE updated_at >= :since;

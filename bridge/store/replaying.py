@@ -5,12 +5,14 @@ that of its destination: thousands of them never stand before a retry that falls
 rests while that lane does, and moves along when its destination gets another.
 """
 
+import math
 from collections import defaultdict
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 from bridge.store.delivering import put_lane
 from bridge.store.listing import DeliveryFilter
+from bridge.store.reading import NEWEST
 from bridge.store.steps import Query, Row, Rows, Step, ask, keys_of
 
 
@@ -31,13 +33,14 @@ class After(NamedTuple):
 
 
 BEGINNING = After()
+LOOKED = 10_000  # rows of one look, whosesoever they are
 
 
 class Replays(NamedTuple):
-    """Deliveries that may be replayed, and whether these are all that are left."""
+    """Deliveries that may be replayed, and where to go on; None: these are all."""
 
     found: Sequence[After]
-    all: bool
+    after: After | None
 
 
 def beside(destination_id: int) -> int:
@@ -52,17 +55,10 @@ def beside(destination_id: int) -> int:
 def find_replays(
     wanted: DeliveryFilter, *, began_at: float, after: After, limit: int
 ) -> Step[Replays]:
-    """The oldest of them. `wanted` has a state and an end of its time."""
-    rows = yield from rows_of(
-        wanted, max(after, After(wanted.since or 0.0)), began_at, limit
-    )
-    found = [After(row["created_at"], row["id"]) for row in rows]
-    return Replays(found, len(rows) < limit)
-
-
-def rows_of(
-    wanted: DeliveryFilter, after: After, began_at: float, limit: int
-) -> Step[Rows]:
+    """The oldest of them: `limit` at most, or fewer. `wanted` has a state and an end of its
+    time.
+    """
+    after = max(after, After(wanted.since or 0.0))
     filters = {
         "state": wanted.state,
         "host": wanted.host,
@@ -72,14 +68,37 @@ def rows_of(
         "began_at": began_at,
         "limit": limit,
     }
-    key, client = wanted.subscription_key, wanted.client
-    if key is None:
-        return (yield ask("replays", client=client, **filters))
-    for row in (yield ask("find_subscription", key=key, client=client)):
-        subscription_id = row["id"]
-        return (
-            yield ask("replays_of_subscription", subscription_id=subscription_id, **filters)
-        )
+    edge: After | None = None
+    if wanted.subscription_key is None:
+        edge = yield from edge_of(wanted, after)
+        last = edge or After(math.inf, NEWEST)
+        within = {"client": wanted.client, "edge_at": last.made_at, "edge": last.id}
+        rows = yield ask("replays", **within, **filters)
+    else:
+        rows = yield from of_subscription(wanted, filters)
+    found = [After(row["created_at"], row["id"]) for row in rows]
+    return Replays(found, found[-1] if len(found) == limit else edge)
+
+
+def edge_of(wanted: DeliveryFilter, after: After) -> Step[After | None]:
+    """The last row that is looked at; None: there is no end to it but that of all."""
+    rows = yield ask(
+        "edge_of_replays",
+        state=wanted.state,
+        since=after.made_at,
+        after=after.id,
+        until=wanted.until,
+        looked=LOOKED - 1,
+    )
+    return After(rows[0]["created_at"], rows[0]["id"]) if rows else None
+
+
+def of_subscription(wanted: DeliveryFilter, filters: Mapping[str, Any]) -> Step[Rows]:
+    known = yield ask(
+        "find_subscription", key=wanted.subscription_key, client=wanted.client
+    )
+    for row in known:
+        return (yield ask("replays_of_subscription", subscription_id=row["id"], **filters))
     return []
 
 

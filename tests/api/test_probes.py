@@ -7,6 +7,7 @@ from typing import Any
 import aiohttp
 import pytest
 import structlog
+from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 from structlog.testing import capture_logs
 
@@ -218,6 +219,23 @@ async def test_a_caller_that_leaves_before_its_body_is_complete_is_no_error(
     while not logged:  # noqa: ASYNC110 - ends when the server sees it
         await asyncio.sleep(0)
     assert [(line["event"], line["status"]) for line in logged] == [("http.answered", 499)]
+
+
+async def test_all_that_is_logged_of_a_request_has_its_id(deps: Deps) -> None:
+    """And nothing of the next one, on the same connection."""
+    seen: list[Any] = []
+
+    async def inner(scope: Scope, receive: Receive, send: Send) -> None:
+        seen.append(structlog.contextvars.get_contextvars())
+        await Response()(scope, receive, send)
+
+    app = Envelope(inner, traffic=Traffic(deps.registry), now=deps.clock.now)
+    async with served(app) as url, aiohttp.ClientSession() as http:
+        for name in ("one", "other"):
+            async with http.get(url, headers={"X-Request-Id": name}) as answer:
+                await answer.read()
+    assert seen == [{"request_id": "one"}, {"request_id": "other"}]
+    assert structlog.contextvars.get_contextvars() == {}
 
 
 async def test_what_is_not_http_is_passed_on(deps: Deps) -> None:

@@ -32,6 +32,7 @@ ARGS = (
     "--renderer-process-limit=1",
 )
 PHONE = ViewportSize(width=390, height=844)
+TABLET = ViewportSize(width=1000, height=700)
 DESK = ViewportSize(width=1280, height=900)
 PATIENCE_MS = 20_000  # of an expectation, on a slow machine
 LOOKING = (Path(__file__).parent / "looking.js").read_text("utf-8")

@@ -279,6 +279,20 @@ async def test_one_button_tests_a_subscriptions_own_callback(visitor: Visitor) -
     assert SECRET not in text
 
 
+async def test_a_hint_is_said_once_for_all_attempts_it_is_of(shop: Visitor) -> None:
+    subscription_id = await ended(shop)
+    for status in (401, 401, 503):
+        reply = replace(REFUSED, http_status=status)
+        await attempt(shop.deps.store, shop.clock, reply)
+        shop.clock.advance(60.0)
+    [delivery] = (await shop.deps.store.deliveries(EVERYBODYS, limit=9)).items
+    for page in (f"/subscriptions/{subscription_id}", f"/deliveries/{delivery.id}"):
+        text = (await shop.get(page)).text
+        assert "Attempt 3" in text
+        assert text.count("The receiver wants credentials") == 1
+        assert text.count("is down or restarting") == 1
+
+
 async def test_a_range_is_counted_before_it_is_replayed(shop: Visitor) -> None:
     for number in range(3):
         await ended(shop, task_id=f"task-{number}")

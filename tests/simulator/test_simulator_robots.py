@@ -163,6 +163,18 @@ def test_the_keyword_has_to_be_said(kind: str) -> None:
     assert (len(robot.messages), len(robot.refused)) == (1, 1)
 
 
+@pytest.mark.parametrize(
+    ("kind", "code"), [("feishu", 19022), ("dingtalk", "310000 not in whitelist")]
+)
+def test_who_is_not_on_the_list_of_addresses_is_turned_away(
+    kind: str, code: object
+) -> None:
+    robot = ChatRobot(kind, closed=True)
+    said = say(robot)[1]
+    assert said.get("code", f"{said.get('errcode')} {said.get('errmsg')}") == code
+    assert robot.messages == []
+
+
 def test_it_is_seen_when_everybody_was_called() -> None:
     calls = {
         "slack": "<!channel>",

@@ -16,7 +16,7 @@ from bridge.model import (
     Reply,
 )
 from bridge.retry import Schedule
-from bridge.store import After, DeliveryFilter, Pick
+from bridge.store import After, DeliveryFilter, Pick, replaying
 from bridge.store.reading import NEWEST
 from bridge.store.resuming import Kept
 from tests.store.scene import (
@@ -49,9 +49,32 @@ async def found(scene: Scene, *, size: int = 100, **filters: Any) -> list[list[i
         )
         if page.found:
             chunks.append([each.id for each in page.found])
-            after = page.found[-1]
-        more = not page.all
+        after, more = page.after or after, page.after is not None
     return chunks
+
+
+async def test_a_client_with_little_beside_one_with_much_finds_all_of_it(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One look reads so many rows and no more, whosesoever they are."""
+    await given_up(scene, 2)
+    await given_up(scene, 7, client="blog")
+    await scene.ended("new")
+    for claimed in await scene.claim_deliveries():
+        await scene.hear(claimed, BROKEN)
+    monkeypatch.setattr(replaying, "LOOKED", 3)
+    ids = [each for chunk in await found(scene) for each in chunk]
+    assert len(ids) == 3
+    assert ids == sorted(ids)
+    wanted = DeliveryFilter(client="shop", state="exhausted", until=scene.now + 1)
+    first = await scene.store.find_replays(wanted, began_at=scene.now, limit=9)
+    assert [each.id for each in first.found] == ids[:2]
+    assert first.after is not None
+    assert first.after.id > ids[1]
+    second = await scene.store.find_replays(
+        wanted, began_at=scene.now, after=first.after, limit=9
+    )
+    assert (second.found, second.after is None) == ([], False)
 
 
 async def replay(scene: Scene, *, size: int = 100, **filters: Any) -> int:

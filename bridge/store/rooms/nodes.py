@@ -48,6 +48,12 @@ class Nodes(Room):
         """By provider and model, of those that have news since."""
         return await self.database.scan(durations.read, since=since)
 
+    async def forget_durations(
+        self, kinds: Collection[Kind], *, before: float = 0.0
+    ) -> None:
+        """Forget these, and models that were not told of since `before`."""
+        await self.database.write(durations.forget, kinds, before=before)
+
     async def configured_credentials(
         self, providers: Collection[str]
     ) -> dict[str, Mapping[str, Any]]:
