@@ -94,6 +94,19 @@ class Subscriptions:
             raise not_found()
         self._deps.bell.ring([key])
 
+    async def end_active(self, subscription_id: str, caller: Caller) -> bool:
+        """Stop it, and drop what it owes, unless it is over: then False, and nothing is
+        changed. Raises RequestError.
+        """
+        key = key_of(subscription_id)
+        now = self._deps.clock.now()
+        stopped = await self._deps.store.stop_active(key, caller.scope, now=now)
+        if stopped is None:
+            raise not_found()
+        if stopped:
+            self._deps.bell.ring([key])
+        return stopped
+
 
 def key_of(subscription_id: str) -> str:
     match = _ID.fullmatch(subscription_id)

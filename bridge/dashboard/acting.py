@@ -28,12 +28,18 @@ class Acting:
     ) -> None:
         self._parts, self._pages, self._mint = parts, pages, mint
 
-    async def stop(self, request: Request, session: Session, form: Form) -> Response:
+    async def stop(self, request: Request, session: Session, _form: Form) -> Response:
+        """Who asks has seen it active: if it has ended meanwhile, its end is told."""
+        subscription_id, caller = request.path_params["id"], caller_of(session)
+        stopped = await self._parts.subscriptions.end_active(subscription_id, caller)
+        done = "stopped" if stopped else "over"
+        return self._pages.see(f"/subscriptions/{subscription_id}", done=done)
+
+    async def drop(self, request: Request, session: Session, _form: Form) -> Response:
         """What has ended can only be kept from being told any more."""
         subscription_id = request.path_params["id"]
         await self._parts.subscriptions.end_wish(subscription_id, caller_of(session))
-        done = "dropped" if form.get("ended") else "stopped"
-        return self._pages.see(f"/subscriptions/{subscription_id}", done=done)
+        return self._pages.see(f"/subscriptions/{subscription_id}", done="dropped")
 
     async def try_call(self, request: Request, session: Session, _form: Form) -> Response:
         """Send a test as this subscription is called, and show what came of it."""

@@ -52,6 +52,10 @@ def pages(parts: Parts) -> Paths:
         "/dashboard/subscriptions": {"GET": door.page(see.subscriptions)},
         "/dashboard/subscriptions/{id}": {"GET": door.page(see.timeline)},
         "/dashboard/subscriptions/{id}/stop": {"POST": door.action(act.stop)},
+        "/dashboard/subscriptions/{id}/drop": {
+            "GET": door.page(see.owed),
+            "POST": door.action(act.drop),
+        },
         "/dashboard/subscriptions/{id}/test": {"POST": door.action(act.try_call)},
         "/dashboard/deliveries": {"GET": door.page(see.deliveries)},
         "/dashboard/deliveries/{id}": {"GET": door.page(see.delivery)},

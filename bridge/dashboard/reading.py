@@ -13,16 +13,19 @@ from bridge.dashboard.pages import Pages
 from bridge.dashboard.session import Session
 from bridge.events import TYPES
 from bridge.formats import FORMATS
-from bridge.model import DeliveryState, Outcome, SubscriptionState
+from bridge.model import Delivery, DeliveryState, Outcome, SubscriptionState
 from bridge.store import DeliveryFilter, SubscriptionFilter
 from bridge.store.figures import COUNTED
 from bridge.store.reading import NEWEST
+from bridge.store.timeline import Timeline
 
 PAGE = 25
+PENDING = (DeliveryState.WAITING, DeliveryState.RETRYING)
 CHOICES: dict[str, Any] = {"types": TYPES, "formats": FORMATS}
 DONE = {
     "retried": "One more attempt will be made at once.",
     "stopped": "It is stopped: nothing more is polled for it or sent.",
+    "over": "It has ended meanwhile; nothing was dropped.",
     "dropped": "What it was still owed is dropped: nothing more of it is sent.",
 }
 """What an action that sent us here has done."""
@@ -98,19 +101,33 @@ class Reading:
 
     async def timeline(self, request: Request, session: Session) -> Response:
         done = query.read_query(request, {"done": query.plain_text}).get("done")
+        told = await self._told(request, session)
+        return self._pages.page(
+            "timeline.html",
+            session,
+            told=told,
+            it=told.subscription,
+            owed=owed_of(told),
+            done=DONE.get(done or ""),
+        )
+
+    async def owed(self, request: Request, session: Session) -> Response:
+        """What would be dropped, for somebody to say that it is meant."""
+        query.read_query(request, {})
+        told = await self._told(request, session)
+        it, owed = told.subscription, owed_of(told)
+        if not owed:
+            return self._pages.see(f"/subscriptions/{it.id}")
+        return self._pages.page("drop.html", session, it=it, owed=owed, cut=told.cut)
+
+    async def _told(self, request: Request, session: Session) -> Timeline:
         caller = caller_of(session)
         key = subscriptions.key_of(request.path_params["id"])
         async with self._parts.listing.turn(caller):
             told = await self._deps.store.timeline(key, caller.scope)
         if told is None:
             raise subscriptions.not_found()
-        return self._pages.page(
-            "timeline.html",
-            session,
-            told=told,
-            it=told.subscription,
-            done=DONE.get(done or ""),
-        )
+        return told
 
     async def deliveries(self, request: Request, session: Session) -> Response:
         caller = caller_of(session)
@@ -175,6 +192,13 @@ class Reading:
     async def test(self, request: Request, session: Session) -> Response:
         query.read_query(request, {})
         return self._pages.page("test.html", session, given={}, trial=None, **CHOICES)
+
+
+def owed_of(told: Timeline) -> list[Delivery]:
+    """What of a subscription that is over has not been delivered yet."""
+    if told.subscription.state is SubscriptionState.ACTIVE:
+        return []
+    return [each for each in told.deliveries if each.state in PENDING]
 
 
 def caller_of(session: Session) -> Caller:

@@ -295,11 +295,27 @@ def abandon(
 def stop(key: str, client: str | None, *, now: float) -> Step[bool]:
     """Stop it and drop what it still owes; False if there is no such subscription."""
     rows = yield ask("find_subscription", key=key, client=client)
-    if not rows:
-        return False
-    subscription_id, watch_id = rows[0]["id"], rows[0]["watch_id"]
-    for watch in (yield ask("lock_watch", watch_id=watch_id)):  # unless just pruned
-        yield ask("stop_subscription", subscription_id=subscription_id, now=now)
-        yield from drop_pending(subscription_id, DeliveryState.STOPPED, now)
-        yield from rest_if_idle(watch_id, watch["credential_id"])
-    return True
+    for found in rows:
+        yield from leave(found, now=now)
+    return bool(rows)
+
+
+def stop_active(key: str, client: str | None, *, now: float) -> Step[bool | None]:
+    """Stop it, unless it is over: then False, and what it owes stays owed. None: there is
+    no such subscription.
+    """
+    for found in (yield ask("find_subscription", key=key, client=client)):
+        return (yield from leave(found, now=now, unless_over=True))
+    return None
+
+
+def leave(found: Row, *, now: float, unless_over: bool = False) -> Step[bool]:
+    """Whether it was active until now, or else may be over."""
+    for watch in (yield ask("lock_watch", watch_id=found["watch_id"])):  # or just pruned
+        active = yield ask("stop_subscription", subscription_id=found["id"], now=now)
+        if unless_over and not active:
+            break
+        yield from drop_pending(found["id"], DeliveryState.STOPPED, now)
+        yield from rest_if_idle(found["watch_id"], watch["credential_id"])
+        return True
+    return False

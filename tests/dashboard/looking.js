@@ -77,13 +77,14 @@
       const box = each.getBoundingClientRect();
       return box.left >= 0 && box.right <= innerWidth && box.top >= 0 && box.bottom <= innerHeight;
     };
-    // It is scrolled to in one of the next frames.
-    for (let frame = 0; frame < 60 && !inside(); frame += 1) {
+    const shown = () => style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 2;
+    // It is scrolled to, and marked, in one of the next frames.
+    for (let frame = 0; frame < 60 && !(inside() && shown()); frame += 1) {
       await new Promise((done) => requestAnimationFrame(done));
     }
     return {
       at: this.actions().indexOf(each),
-      shown: style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 2,
+      shown: shown(),
       inside: inside(),
     };
   },

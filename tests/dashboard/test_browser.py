@@ -13,7 +13,7 @@ import pytest
 import pytest_asyncio
 from aiohttp import web
 from aiohttp.test_utils import TestServer
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Browser, Page, Route, expect
 
 from tests.cli.commands import Bridge
 from tests.dashboard.browser import (
@@ -100,13 +100,16 @@ class Place:
         told = await self._api("GET", f"/subscriptions/{subscription_id}?wait=20", client)
         assert told["state"] == "ended"
 
+    async def stop(self, subscription_id: str, client: str = "shop") -> None:
+        await self._api("DELETE", f"/subscriptions/{subscription_id}", client)
+
     async def _api(self, method: str, path: str, client: str, **options: Any) -> Any:
         headers = {"Authorization": f"Bearer {KEYS[client]}"}
         async with self.http.request(
             method, self.url + path, headers=headers, **options
         ) as answer:
             assert answer.ok, await answer.text()
-            return await answer.json()
+            return await answer.json() if answer.status != 204 else None
 
     @asynccontextmanager
     async def window(
@@ -149,11 +152,13 @@ async def place(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Place
     folder: Path = tmp_path_factory.mktemp("browser")
     (folder / "config.yaml").write_text(CONFIG, "utf-8")
     receiver, app = Receiver(), web.Application()
+    # Between two requests of a test the bridge may have closed a connection that is idle.
+    connector = aiohttp.TCPConnector(force_close=True)
     app.router.add_route("*", "/{tail:.*}", receiver.take)
     with Bridge(folder, "--config", "config.yaml") as bridge:
         async with (
             TestServer(app) as server,
-            aiohttp.ClientSession() as http,
+            aiohttp.ClientSession(connector=connector) as http,
             chromium() as browser,
         ):
             receiver.url = str(server.make_url("")).rstrip("/")
@@ -181,21 +186,25 @@ async def test_a_task_is_watched_to_its_end_without_a_reload(place: Place) -> No
     """The list changes by itself; from it one comes to the whole story."""
     async with place.window() as page:
         await page.clock.install()
-        await page.goto(place.at("/subscriptions?q=succeed-3s-live"))
-        await expect(page.get_by_text("No subscription fits.")).to_be_visible()
+        await page.goto(place.at("/subscriptions"))
+        rows = page.get_by_role("row").filter(has_text="-live")
+        await expect(rows).to_have_count(0)
         await page.evaluate("document.documentElement.dataset.same = 'yes'")
-        subscription_id = await place.subscribe("succeed-3s-live", path="/live")
+        stopped_id = await place.subscribe("slow-60s-live")
         await page.clock.fast_forward(3_000)
-        row = page.get_by_role("row").filter(has_text="succeed-3s-live")
-        await expect(row).to_contain_text("active")
-        await place.ended(subscription_id)
+        await expect(rows).to_contain_text("active")
+        await place.stop(stopped_id)
+        ended_id = await place.subscribe("succeed-0s-live", path="/live")
+        await place.ended(ended_id)
         await place.receiver.called("/live")
         await page.clock.fast_forward(3_000)
-        await expect(row).to_contain_text("succeeded")
-        await expect(row).to_contain_text("accepted")
+        for told in ("succeeded", "accepted"):
+            await expect(rows.first).to_contain_text(told)
+        await expect(rows.last).not_to_contain_text("active")
+        await expect(rows.last).to_contain_text("stopped")
         assert await page.evaluate("document.documentElement.dataset.same") == "yes"
 
-        await page.get_by_role("link", name="succeed-3s-live").click()
+        await page.get_by_role("link", name="succeed-0s-live").click()
         story = page.get_by_role("listitem")
         for step in ("Subscribed", "Polled", "Ended", "Delivery of", "Attempt 1"):
             await expect(story.filter(has_text=step).first).to_be_visible()
@@ -203,6 +212,39 @@ async def test_a_task_is_watched_to_its_end_without_a_reload(place: Place) -> No
         await expect(page.get_by_text("thanks")).to_be_visible()
         await page.clock.fast_forward(3_000)
         await expect(page.get_by_text("thanks")).to_be_visible()  # it stays open
+
+
+async def test_news_takes_neither_the_keyboards_place_nor_a_click(place: Place) -> None:
+    """A list that changes under one's hands: a row comes above the one that is meant."""
+    await place.subscribe("slow-60s-meant")
+    async with place.window() as page:
+        await page.clock.install()
+        await page.goto(place.at("/subscriptions?state=active"))
+        meant = page.get_by_role("link", name="slow-60s-meant")
+        await page.get_by_label("Search").fill("half a")
+        await meant.focus()
+        await place.subscribe("slow-60s-above")
+        await page.clock.fast_forward(3_000)
+        await expect(page.get_by_role("link", name="slow-60s-above")).to_be_visible()
+        await expect(meant).to_be_focused()
+        await expect(page.get_by_label("Search")).to_have_value("half a")
+
+        async def pressed(route: Route) -> None:
+            await page.mouse.down()
+            await route.continue_()
+
+        await page.keyboard.press("Tab")
+        await meant.hover()
+        await page.route(page.url, pressed)
+        await place.subscribe("slow-60s-higher")
+        async with page.expect_response(page.url) as answer:
+            await page.clock.fast_forward(3_000)
+        await (await answer.value).finished()
+        await page.unroute(page.url)
+        await page.clock.fast_forward(3_000)
+        await page.evaluate("fetch(location.href).then((answer) => answer.text())")
+        await page.mouse.up()
+        await expect(page.get_by_role("heading", name="slow-60s-meant")).to_be_visible()
 
 
 async def test_a_dead_letter_is_sent_again(place: Place) -> None:
@@ -292,6 +334,7 @@ async def test_all_of_it_works_without_scripts(place: Place) -> None:
 async def test_tab_reaches_every_action_and_one_sees_where_one_is(place: Place) -> None:
     subscription_id = await place.subscribe("slow-60s-keys", metadata={"order": 7})
     async with place.window() as page:
+        await page.add_init_script("sessionStorage.setItem('paused', 'yes')")
         for path in ("", f"/subscriptions/{subscription_id}", "/deliveries", "/replay"):
             await page.goto(place.at(path))
             names = await looked(page, "names")
@@ -299,6 +342,7 @@ async def test_tab_reaches_every_action_and_one_sees_where_one_is(place: Place) 
             while len(reached) < len(names):
                 await page.keyboard.press("Tab")
                 focus = await looked(page, "focused")
+                assert focus["at"] >= 0, (path, reached)
                 assert focus["shown"], (path, names[focus["at"]])
                 assert focus["inside"], (path, names[focus["at"]])
                 if focus["at"] not in reached[-1:]:  # a date has several stops

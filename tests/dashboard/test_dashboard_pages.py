@@ -137,9 +137,13 @@ async def test_another_clients_things_are_not_there(shop: Visitor) -> None:
         assert subscription_id not in text
         assert delivery.id not in text
     assert (await shop.get("/subscriptions?client=other")).status == 422
-    stop = await shop.post(f"/subscriptions/{subscription_id}/stop")
-    retry = await shop.post(f"/deliveries/{delivery.id}/retry")
-    assert (stop.status, retry.status) == (404, 404)
+    for button in (
+        f"/subscriptions/{subscription_id}/stop",
+        f"/subscriptions/{subscription_id}/drop",
+        f"/deliveries/{delivery.id}/retry",
+    ):
+        assert (await shop.post(button)).status == 404
+    assert (await shop.get(f"/subscriptions/{subscription_id}/drop")).status == 404
 
 
 async def test_an_operator_sees_all(visitor: Visitor) -> None:
@@ -223,20 +227,38 @@ async def test_the_buttons_do_what_the_api_does(
     assert told.state == "stopped"
 
 
-async def test_what_has_ended_cannot_be_stopped_but_what_it_owes_can_be_dropped(
-    shop: Visitor,
-) -> None:
+async def test_a_stop_that_comes_after_the_end_drops_nothing(shop: Visitor) -> None:
+    """The page was old: who stopped it had seen it active."""
+    subscription_id = await made(shop)
+    page = f"/subscriptions/{subscription_id}"
+    assert 'id="stop"' in (await shop.get(page)).text
+    shop.clock.advance(3.0)
+    await poll(shop.deps.store, shop.clock, SUCCEEDED)
+    stopped = await shop.post(f"{page}/stop")
+    text = (await shop.get(stopped.headers["location"].removeprefix("/dashboard"))).text
+    assert "It has ended meanwhile; nothing was dropped." in text
+    assert 'id="stop"' not in text
+    await attempt(shop.deps.store, shop.clock, ACCEPTED)
+    assert "Attempt 1" in (await shop.get(page)).text
+
+
+async def test_what_an_ended_one_owes_is_dropped_when_it_is_meant(shop: Visitor) -> None:
+    """Another button in another place, and a page that asks."""
     subscription_id = await ended(shop)
     page = f"/subscriptions/{subscription_id}"
     text = (await shop.get(page)).text
-    assert "Drop what is owed</button>" in text
-    assert "Stop</button>" not in text
-    stopped = await shop.post(f"{page}/stop", ended="yes")
-    text = (await shop.get(stopped.headers["location"].removeprefix("/dashboard"))).text
+    assert text.index('<ol class="timeline">') < text.index('id="drop"')
+    asked = await shop.get(f"{page}/drop")
+    for told in ("Drop what is owed?", "task.succeeded", "https://app.example.com/…"):
+        assert told in asked.text
+    dropped = await shop.post(f"{page}/drop")
+    text = (await shop.get(dropped.headers["location"].removeprefix("/dashboard"))).text
     assert "What it was still owed is dropped" in text
-    assert "Drop what is owed</button>" not in text
-    running = await made(shop, task_id="runs")
-    assert "Stop</button>" in (await shop.get(f"/subscriptions/{running}")).text
+    assert 'id="drop"' not in text
+    assert (await shop.get(f"{page}/drop")).headers["location"] == f"/dashboard{page}"
+    running = f"/subscriptions/{await made(shop, task_id='runs')}"
+    assert 'id="drop"' not in (await shop.get(running)).text
+    assert (await shop.get(f"{running}/drop")).headers["location"] == f"/dashboard{running}"
 
 
 async def test_one_button_tests_a_subscriptions_own_callback(visitor: Visitor) -> None:

@@ -173,6 +173,9 @@ class Scene:
     async def stop(self, key: str, client: str | None = "shop") -> bool:
         return await self.store.stop(key, client, now=self.now)
 
+    async def stop_active(self, key: str, client: str | None = "shop") -> bool | None:
+        return await self.store.stop_active(key, client, now=self.now)
+
     async def show(self, key: str) -> Subscription:
         found = await self.store.subscription(key, None)
         assert found is not None

@@ -218,6 +218,21 @@ async def test_a_stop_after_the_end_only_drops_what_is_owed(scene: Scene) -> Non
     assert not await scene.claim_deliveries()
 
 
+async def test_a_stop_of_what_is_active_leaves_what_is_over_alone(scene: Scene) -> None:
+    """Who has seen it active does not drop its end."""
+    over, active = await scene.ended(), await scene.add("task-2")
+    before = await scene.show(over)
+    assert await scene.stop_active(over) is False
+    assert await scene.show(over) == before
+    assert await scene.claim_delivery()
+
+    assert await scene.stop_active(active, "blog") is None
+    assert await scene.stop_active("unknown") is None
+    assert await scene.stop_active(active) is True
+    assert (await scene.show(active)).state is SubscriptionState.STOPPED
+    assert await scene.stop_active(active) is False
+
+
 async def test_a_stop_drops_an_attempt_asked_for_by_hand(scene: Scene) -> None:
     """Who says stop last is obeyed; what was accepted stays so."""
     key = await scene.ended()

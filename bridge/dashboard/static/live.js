@@ -19,21 +19,56 @@
   });
   name();
 
-  // Whoever writes into a form, selects text or has the keyboard in a list is not disturbed.
+  // A click is lost if what it began on is replaced before it is over. Of a finger it comes
+  // a while after the finger has gone.
+  const CLICK_MS = 300;
+  let held = false;
+  let releasing = 0;
+  const hold = () => { clearTimeout(releasing); held = true; };
+  const release = () => {
+    clearTimeout(releasing);
+    releasing = setTimeout(() => { held = false; }, CLICK_MS);
+  };
+  const space = (then) => (event) => { if (event.key === " ") then(); };
+  addEventListener("pointerdown", hold, true);
+  addEventListener("keydown", space(hold), true);
+  addEventListener("pointerup", release, true);
+  addEventListener("pointercancel", release, true);
+  addEventListener("keyup", space(release), true);
+  addEventListener("blur", release);
+
+  // Whoever writes into a form, selects text, or has a key or button down is not disturbed.
   const busy = (main) => {
     const active = document.activeElement;
     const typing = active && main.contains(active) && active.matches("input, select");
-    return typing || String(getSelection()).length > 0;
+    return held || typing || String(getSelection()).length > 0;
   };
 
+  // What has the keyboard is found again by its id, or by where it leads and what it is in.
+  const mark = (one) => one.id || [
+    one.localName,
+    one.getAttribute("href"),
+    one.form?.getAttribute("action"),
+    one.closest("[id]").id,
+  ].join(" ");
+  const alike = (main, wanted) =>
+    [...main.querySelectorAll("a, button, summary, [tabindex], [id]")].filter((one) => mark(one) === wanted);
+
   const replace = (main, fresh) => {
-    const focus = main.contains(document.activeElement) ? document.activeElement.id : "";
+    const active = main.contains(document.activeElement) ? document.activeElement : null;
+    const wanted = active && active !== main ? mark(active) : null;
+    const nth = wanted === null ? -1 : alike(main, wanted).indexOf(active);
     for (const kept of main.querySelectorAll("details[id]")) {
       const other = [...fresh.querySelectorAll("details[id]")].find((one) => one.id === kept.id);
       if (other) other.open = kept.open;
     }
+    for (const kept of main.querySelectorAll(".filters [name]")) {
+      const other = fresh.querySelector(`.filters [name="${kept.name}"]`);
+      if (other) other.value = kept.value;
+    }
     main.replaceChildren(...fresh.childNodes);
-    if (focus) document.getElementById(focus)?.focus();
+    // What is gone leaves the keyboard in the page, not before it.
+    if (wanted !== null) (alike(main, wanted)[nth] || main).focus({ preventScroll: true });
   };
 
   const look = async () => {

@@ -55,6 +55,12 @@ class Subscriptions(Room):
         """Stop a subscription and drop what it owes; False if there is none."""
         return await self.database.write(subscribing.stop, key, client, now=now)
 
+    async def stop_active(self, key: str, client: str | None, *, now: float) -> bool | None:
+        """Stop a subscription, unless it is over: then False, and nothing is changed. None:
+        there is none.
+        """
+        return await self.database.write(subscribing.stop_active, key, client, now=now)
+
     async def abandon(
         self, clients: Collection[str], providers: Collection[str], *, now: float
     ) -> int:
