@@ -210,6 +210,26 @@ async def test_a_life_may_end_in_other_ways(
     assert span.events[-1].name == last.get(way, "task.succeeded")
 
 
+async def test_what_the_end_of_another_closes_has_its_span_too(
+    world: World, otlp: Otlp, collector: Collector
+) -> None:
+    """A 410 to one delivery drops all that waits for the same URL."""
+    tracing = traced(world, otlp.export)
+    answers = iter((500, 410))
+    world.receivers.says = lambda _: next(answers)
+    world.providers.says = w.succeeded
+    for task_id in ("t1", "t2"):
+        await world.subscribe(task_id)
+        while task_id not in {
+            post.event["data"]["task_id"] for post in world.receivers.posts
+        }:
+            await world.pass_time(1, 1.0)
+        assert collector.spans == []
+        await tracing.turn()
+    ends = {facts_of(one)["bridge.task"]: one.events[-1].name for one in collector.spans}
+    assert ends == {"t1": "delivery.gone", "t2": "delivery.gone"}
+
+
 async def test_what_is_given_up_is_an_error_and_a_retry_tells_it_anew(
     world: World, otlp: Otlp, collector: Collector
 ) -> None:
