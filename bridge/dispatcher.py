@@ -81,8 +81,7 @@ class Dispatcher:
             return Turn((), IDLE_S)
         ready = await self._store.delivery_lanes(now=now, window=flight.window())
         claims: Claims[ClaimedDelivery] = Claims()
-        picks = flight.picks(ready.lanes)
-        if picks:
+        if picks := flight.picks(ready.lanes):
             self._note_lag(picks, now)
             with flight.reserved(picks):
                 claims = await self._store.claim_deliveries(
@@ -99,8 +98,7 @@ class Dispatcher:
             claims.moved,
             now=self._clock.now(),
             has_room=lambda lane: flight.room(flight.known(lane)) > 0,
-            # Those that were looked at may be stuck although there is room for others.
-            open_to=lambda side: bool(picks) and flight.open_to(side),
+            open_to=flight.open_to,
         )
         return Turn(claims.items, IDLE_S if wait_s is None else wait_s)
 

@@ -595,6 +595,13 @@ WHERE client = :owner AND first_ready_at <= :now
     AND host NOT IN (SELECT key FROM json_each(:full /*+ ::json */))
 ORDER BY first_ready_at LIMIT :limit;
 
+-- Of these hosts alone, where all others of the client have to wait.
+-- name: ready_first_lanes_of(owner, now, limit, hosts)
+SELECT l.id, l.client, l.host, l.first_ready_at AS ready_at, l.probing
+FROM json_each(:hosts /*+ ::json */) j CROSS JOIN lanes l
+WHERE l.client = :owner AND l.host = j.key AND l.first_ready_at <= :now
+ORDER BY l.first_ready_at LIMIT :limit;
+
 -- name: retry_owners(now)
 WITH RECURSIVE owner (name) AS (
     SELECT min(client) FROM lanes WHERE retry_ready_at IS NOT NULL AND destination_id >= 0
@@ -612,6 +619,12 @@ SELECT id, client, host, retry_ready_at AS ready_at, probing FROM lanes
 WHERE client = :owner AND destination_id >= 0 AND retry_ready_at <= :now
     AND host NOT IN (SELECT key FROM json_each(:full /*+ ::json */))
 ORDER BY retry_ready_at LIMIT :limit;
+
+-- name: ready_retry_lanes_of(owner, now, limit, hosts)
+SELECT l.id, l.client, l.host, l.retry_ready_at AS ready_at, l.probing
+FROM json_each(:hosts /*+ ::json */) j CROSS JOIN lanes l
+WHERE l.client = :owner AND l.host = j.key AND l.destination_id >= 0 AND l.retry_ready_at <= :now
+ORDER BY l.retry_ready_at LIMIT :limit;
 
 -- Lanes of replays (bridge/store/replaying.py).
 
@@ -632,6 +645,12 @@ SELECT id, client, host, retry_ready_at AS ready_at, probing FROM lanes
 WHERE client = :owner AND destination_id < 0 AND retry_ready_at <= :now
     AND host NOT IN (SELECT key FROM json_each(:full /*+ ::json */))
 ORDER BY retry_ready_at LIMIT :limit;
+
+-- name: ready_replay_lanes_of(owner, now, limit, hosts)
+SELECT l.id, l.client, l.host, l.retry_ready_at AS ready_at, l.probing
+FROM json_each(:hosts /*+ ::json */) j CROSS JOIN lanes l
+WHERE l.client = :owner AND l.host = j.key AND l.destination_id < 0 AND l.retry_ready_at <= :now
+ORDER BY l.retry_ready_at LIMIT :limit;
 
 -- name: due_lane(lane_id)
 SELECT id, destination_id, robot_id FROM lanes WHERE id = :lane_id
