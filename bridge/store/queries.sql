@@ -882,8 +882,9 @@ SELECT id FROM destinations WHERE lane_id = :lane_id AND id <> :destination_id L
 
 -- Of those that have waited longest in a lane, so many at most, the ones that are that old.
 -- name: old_deliveries(lane_id, retry, before, limit)
-SELECT d.id, s.id AS schedule_id, s.claim_no
+SELECT d.id, s.id AS schedule_id, s.claim_no, u.key
 FROM deliveries d JOIN delivery_schedule s ON s.delivery_id = d.id
+JOIN subscriptions u ON u.id = d.subscription_id
 WHERE d.created_at < :before AND s.id IN (
     SELECT id FROM delivery_schedule
     WHERE lane_id = :lane_id AND retry = :retry AND manual = 0 AND claimed_at IS NULL
@@ -917,7 +918,8 @@ WHERE destination_id = :destination_id AND removed_at IS NULL;
 -- What others are at, who may be told the same and wait for this step, they settle, or the
 -- next claim drops it.
 -- name: gone_deliveries(destination_id, limit)
-SELECT d.id FROM deliveries d JOIN destinations t ON t.id = d.destination_id
+SELECT d.id, s.key FROM deliveries d JOIN destinations t ON t.id = d.destination_id
+JOIN subscriptions s ON s.id = d.subscription_id
 WHERE d.destination_id = :destination_id AND d.state IN ('waiting', 'retrying') AND t.gone_at IS NOT NULL
 LIMIT :limit
 /*+ FOR NO KEY UPDATE OF d SKIP LOCKED */;
