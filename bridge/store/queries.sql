@@ -960,7 +960,8 @@ SET lane_id = excluded.lane_id, retry = 0, next_at = excluded.next_at
 WHERE delivery_schedule.next_at > excluded.next_at AND delivery_schedule.claimed_at IS NULL;
 
 -- Replay: what may be attempted once more, oldest first, and is not waiting for that already.
--- A 410 that came since it began stands.
+-- Nor has it had its attempt since it began, which has left another state perhaps. A 410
+-- that came since then stands.
 
 -- Where one look at them ends.
 -- name: edge_of_replays(state, since, after, until, looked)
@@ -980,6 +981,9 @@ WHERE d.state = :state AND (d.created_at, d.id) > (:since, :after) AND d.created
     AND (CAST(:host AS TEXT) IS NULL OR l.host = :host)
     AND NOT EXISTS (SELECT 1 FROM hooks h WHERE h.id = d.hook_id AND h.removed_at IS NOT NULL)
     AND NOT EXISTS (SELECT 1 FROM delivery_schedule q WHERE q.delivery_id = d.id AND q.manual = 1)
+    AND (d.updated_at < :began_at OR NOT EXISTS (
+        SELECT 1 FROM attempts a
+        WHERE a.delivery_id = d.id AND a.manual = 1 AND a.started_at >= :began_at))
 ORDER BY d.created_at, d.id LIMIT :limit;
 
 -- name: replays_of_subscription(subscription_id, state, host, since, after, until, began_at, limit)
@@ -993,11 +997,14 @@ WHERE d.subscription_id = :subscription_id AND (CAST(:state AS TEXT) IS NULL OR 
     AND (CAST(:host AS TEXT) IS NULL OR l.host = :host)
     AND NOT EXISTS (SELECT 1 FROM hooks h WHERE h.id = d.hook_id AND h.removed_at IS NOT NULL)
     AND NOT EXISTS (SELECT 1 FROM delivery_schedule q WHERE q.delivery_id = d.id AND q.manual = 1)
+    AND (d.updated_at < :began_at OR NOT EXISTS (
+        SELECT 1 FROM attempts a
+        WHERE a.delivery_id = d.id AND a.manual = 1 AND a.started_at >= :began_at))
 ORDER BY d.created_at, d.id LIMIT :limit;
 
 -- `ids` are the keys of a JSON object. What others are at is left out, for it may be in a
 -- crowd of which they wait for another.
--- name: take_replays(ids, state)
+-- name: take_replays(ids, state, began_at)
 SELECT d.id, d.destination_id, l.client, l.host, l.destination_id AS home_of, l.robot_id
 FROM json_each(:ids /*+ ::json */) j CROSS JOIN deliveries d
 JOIN subscriptions s ON s.id = d.subscription_id
@@ -1005,6 +1012,9 @@ JOIN destinations t ON t.id = d.destination_id
 JOIN lanes l ON l.id = t.lane_id
 WHERE d.id = CAST(j.key AS BIGINT) AND d.state = :state AND s.state <> 'stopped'
     AND NOT EXISTS (SELECT 1 FROM hooks h WHERE h.id = d.hook_id AND h.removed_at IS NOT NULL)
+    AND (d.updated_at < :began_at OR NOT EXISTS (
+        SELECT 1 FROM attempts a
+        WHERE a.delivery_id = d.id AND a.manual = 1 AND a.started_at >= :began_at))
 /*+ FOR NO KEY UPDATE OF d SKIP LOCKED */;
 
 -- name: reopen_replayed(destination_id, began_at)!
