@@ -26,7 +26,7 @@ from bridge.model import (
 from bridge.retry import Schedule, Verdict
 from bridge.robots import ALONE_AFTER, shared
 from bridge.sending import Send, send_signed
-from bridge.store import Claims, Pick, Store
+from bridge.store import Claims, Followed, Pick, Store
 from bridge.worker import IDLE_S, Turn, Worker
 
 LEASE_MARGIN_S = 15.0  # beyond the timeout: to record what came of the attempt
@@ -41,7 +41,7 @@ log = structlog.get_logger(__name__)
 
 class Dispatcher:
     """One node's attempts, no more at a time than `Flight` lets begin. `over` is told of
-    subscriptions of which an attempt has closed a delivery.
+    subscriptions of which an attempt has closed a delivery, its own or another.
     """
 
     def __init__(
@@ -81,8 +81,7 @@ class Dispatcher:
             return Turn((), IDLE_S)
         ready = await self._store.delivery_lanes(now=now, window=flight.window())
         claims: Claims[ClaimedDelivery] = Claims()
-        picks = flight.picks(ready.lanes)
-        if picks:
+        if picks := flight.picks(ready.lanes):
             self._note_lag(picks, now)
             with flight.reserved(picks):
                 claims = await self._store.claim_deliveries(
@@ -99,8 +98,7 @@ class Dispatcher:
             claims.moved,
             now=self._clock.now(),
             has_room=lambda lane: flight.room(flight.known(lane)) > 0,
-            # Those that were looked at may be stuck although there is room for others.
-            open_to=lambda side: bool(picks) and flight.open_to(side),
+            open_to=flight.open_to,
         )
         return Turn(claims.items, IDLE_S if wait_s is None else wait_s)
 
@@ -121,10 +119,11 @@ class Dispatcher:
                 (each, self._verdict(each, reply, now, alone=not claimed.riders))
                 for each in (claimed, *claimed.riders)
             ]
-            breaker = await self._record(told, reply)
+            followed = await self._record(told, reply)
             for each, verdict in told:
                 self._note(each, reply, verdict)
-            self._note_breaker(claimed, breaker)
+            self._note_breaker(claimed, followed.breaker)
+            self._over(followed.closed)
         finally:
             self._flight.ended(claimed)
             self._freed.set()
@@ -188,7 +187,7 @@ class Dispatcher:
 
     async def _record(
         self, told: Sequence[tuple[ClaimedDelivery, Verdict]], reply: Reply
-    ) -> Breaker | None:
+    ) -> Followed:
         """Write it down, however often that takes: what is forgotten is sent again."""
         while True:
             try:

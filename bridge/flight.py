@@ -16,7 +16,7 @@ KEPT = 4  # a part of a host's slots is kept from retries
 RANKS = (0, 1, 2)  # of lanes: first attempts, retries, replays
 REMEMBERED = 10_000  # hosts that have answered; one that is forgotten is proven anew
 DOUBTED = 5  # in a row without an answer: who answered before is unproven again
-UNPROVEN_MOST = 2  # in flight of one such lane
+UNPROVEN_MOST = 2  # in flight of one client's to such a host
 
 
 class Flight:
@@ -104,15 +104,27 @@ class Flight:
         """Lanes that are busy may be full, and so may all those to a busy host."""
         busy = Counter(lane.owner for lane in self._busy)
         hosts = self._busiest()
-        sides = ((client, which) for client in busy for which in RANKS)
+        sides = [(client, which) for client in busy for which in RANKS]
         closed = frozenset(side for side in sides if not self.open_to(side))
         full = {rank: [one for one in hosts if self._shut(one, rank)] for rank in RANKS}
-        return Window(busy, closed, full=full)
+        only = {
+            side: self._proven(side[0]).difference(full[side[1]])
+            for side in sides
+            if side not in closed and not self._open_to_unproven(side)
+        }
+        return Window(busy, closed, full=full, only=only)
 
     def open_to(self, side: Side) -> bool:
         """Whether a client may begin an attempt at a host where nothing is in flight."""
         client, rank = side
         return self._slots.room(idle(client, "", rank)) > 0
+
+    def _open_to_unproven(self, side: Side) -> bool:
+        client, rank = side
+        return self._slots.room(replace(idle(client, "", rank), proven=False)) > 0
+
+    def _proven(self, client: str) -> set[str]:
+        return {host for whose, host in self._silences if whose == client}
 
     def _busiest(self) -> Sequence[str]:
         """Hosts that may be full: that have all slots but those kept from retries."""
@@ -141,10 +153,8 @@ class Flight:
         return [Pick(lane, count) for lane, count in chosen]
 
     def room(self, lane: Lane) -> int:
-        most = self._host_most if lane.proven else UNPROVEN_MOST
-        if lane.probing:
-            most = min(most, lane.probing)
-        return min(self._slots.room(lane), most - self._slots.held_by(lane))
+        room = self._slots.room(lane)
+        return min(room, lane.probing - self._slots.held_by(lane)) if lane.probing else room
 
     def _places(self, lane: Lane) -> Sequence[Place]:
         """What this lane's attempts take a slot of."""
@@ -158,8 +168,11 @@ class Flight:
         if lane.proven:
             return places
         few = max(client * 3 // 4, host)
-        unproven = ("unproven", lane.owner)
-        return (*places, Place(unproven, few, few // 4, few // 4, few // 8))
+        return (
+            *places,
+            Place(("unproven", lane.owner), few, few // 4, few // 4, few // 8),
+            Place(("tried", lane.owner, lane.key), UNPROVEN_MOST, from_retries=1),
+        )
 
 
 def idle(client: str, host: str, rank: int) -> Lane:

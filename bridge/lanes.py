@@ -50,13 +50,15 @@ class Window:
 
     Lanes that are busy may have no room left: the window is as much wider, so that whoever
     waits behind them is seen. Those to a host that is full are not looked at at all, for
-    there may be any number of them.
+    there may be any number of them; nor are any but those to some hosts, where only these
+    have room.
     """
 
     busy: Mapping[str, int] = field(default_factory=dict)  # lanes at most, by owner
     closed: frozenset[Side] = frozenset()
     known: Container[str] | None = None  # owners to look at; None: all there are
     full: Mapping[int, Collection[str]] = field(default_factory=dict)  # hosts, by rank
+    only: Mapping[Side, Collection[str]] = field(default_factory=dict)  # hosts with room
 
     def of(self, side: Side) -> int:
         if side in self.closed or (self.known is not None and side[0] not in self.known):

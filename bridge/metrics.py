@@ -160,8 +160,9 @@ class Metrics:
         )
         self.spans = self._counter(
             "trace_spans",
-            "spans of subscriptions: `sent`; `failed`, the collector did not take them; "
-            "`dropped`, too many were waiting for it",
+            "spans of subscriptions: `sent`; `failed`, the collector did not take them in "
+            "time, or of a fault, logged as `work.failed`; `dropped`, too many were "
+            "waiting for it",
             "outcome",
         )
         build = self._gauge("build_info", "always 1; the version that runs", "version")

@@ -5,8 +5,9 @@ They are an extra, and imported only where an endpoint is given.
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 from importlib.util import find_spec
+from threading import Thread
 from typing import TYPE_CHECKING
 
 import structlog
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 TIMEOUT_S = 5.0  # of one export, what is tried again included
 MARGIN_S = 1.0  # for a thread that is held up
+AT_ONCE = 4  # threads, with those that were left behind
 PATH = "/v1/traces"
 INSTALL = "pip install 'poll-bridge[otel]'"
 MISSING = f"traces.endpoint: needs OpenTelemetry: {INSTALL}"
@@ -85,9 +87,13 @@ def fault_of(configured: str | None) -> str | None:
 
 
 class Otlp:
-    """Its own thread sends, one batch at a time; it is left behind if it does not end."""
+    """Each batch has a thread of its own, which is left behind if it does not end in time:
+    the library bounds each read of an answer, and so not how long all of them take.
+    """
 
-    def __init__(self, endpoint: str, *, timeout_s: float = TIMEOUT_S) -> None:
+    def __init__(
+        self, endpoint: str, *, timeout_s: float = TIMEOUT_S, margin_s: float = MARGIN_S
+    ) -> None:
         """Headers, certificates and compression are those of OTEL_EXPORTER_OTLP_…."""
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
         from opentelemetry.sdk.resources import OTELResourceDetector, Resource
@@ -95,27 +101,41 @@ class Otlp:
         ours = {"service.name": "poll-bridge", "service.version": __version__}
         self._resource = Resource(ours).merge(OTELResourceDetector().detect())
         self._exporter = OTLPSpanExporter(endpoint=endpoint, timeout=timeout_s)
-        self._timeout_s = timeout_s
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="traces")
+        self._within_s = timeout_s + margin_s
+        self._sending: list[Future[bool]] = []
 
     async def export(self, spans: Sequence[Span]) -> bool:
-        """Whether the collector has taken them."""
-        from opentelemetry.sdk.trace.export import SpanExportResult
+        """Whether the collector has taken them, as far as was seen in time.
 
-        made = [self._made(span) for span in spans]
-        loop = asyncio.get_running_loop()
-        try:
-            async with asyncio.timeout(self._timeout_s + MARGIN_S):
-                result = await loop.run_in_executor(
-                    self._thread, self._exporter.export, made
-                )
-        except Exception:  # a fault of the library's costs spans and nothing else
+        Raises what a fault of ours or the library's raises.
+        """
+        self._sending = [each for each in self._sending if not each.done()]
+        if len(self._sending) >= AT_ONCE:
             return False
-        return result is SpanExportResult.SUCCESS
+        sent: Future[bool] = Future()
+        # No executor: the interpreter waits for its threads before it exits.
+        Thread(target=self._send, args=(spans, sent), name="traces", daemon=True).start()
+        self._sending.append(sent)
+        try:
+            async with asyncio.timeout(self._within_s):
+                return await asyncio.wrap_future(sent)
+        except TimeoutError:
+            return False
 
     def close(self) -> None:
         self._exporter.shutdown()  # type: ignore[no-untyped-call]
-        self._thread.shutdown(wait=False, cancel_futures=True)
+
+    def _send(self, spans: Sequence[Span], sent: Future[bool]) -> None:
+        from opentelemetry.sdk.trace.export import SpanExportResult
+
+        if not sent.set_running_or_notify_cancel():
+            return
+        try:
+            result = self._exporter.export([self._made(span) for span in spans])
+        except Exception as error:
+            sent.set_exception(error)
+        else:
+            sent.set_result(result is SpanExportResult.SUCCESS)
 
     def _made(self, span: Span) -> "ReadableSpan":
         from opentelemetry.sdk.trace import ReadableSpan

@@ -1,7 +1,8 @@
 """A subscription's whole story → the one span of its life. Pure.
 
-It is made at the end, from what the store knows: by whoever is up then, whatever crashed
-before. Names of facts follow OpenTelemetry's where it has one.
+It is made at the end, from what the store knows: by the node that saw the end, whatever
+crashed before. Ends that no node takes note of, and those that wait to be told when it
+stops, have none (docs/traces.md). Names of facts follow OpenTelemetry's where it has one.
 """
 
 from collections.abc import Iterator, Mapping

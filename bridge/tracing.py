@@ -1,7 +1,8 @@
 """Writes down the spans of subscriptions that are over, beside everything else.
 
 Nobody waits for it: what is over is noted, and read again here once it may be told of. A
-collector that does not answer costs spans, which are counted, and nothing else.
+collector that does not answer costs spans, which are counted, and nothing else; and so does
+a fault in the making of them.
 """
 
 import asyncio
@@ -74,6 +75,9 @@ class Tracing:
                 log.warning("store.unavailable", loop="tracing", error=str(error))
                 self.over(keys)
                 return
+            except Exception:
+                log.exception("work.failed", loop="tracing")
+                self._spans.labels("failed").inc(len(keys))
 
     async def _tell(self, keys: Sequence[str]) -> bool:
         """Of one that is told already, only what is new: a retry by hand, after its end."""

@@ -63,6 +63,25 @@ def test_one_that_is_silent_now_and_then_is_not_doubted(flight: Flight) -> None:
     assert room(flight) == UNPROVEN_MOST
 
 
+def test_first_attempts_retries_and_replays_to_such_a_host_share_these(
+    flight: Flight,
+) -> None:
+    kinds = [replace(LANE, retry=True), replace(LANE, id=2, retry=True, behind=True), LANE]
+    picks = [(pick.lane.retry, pick.count) for pick in flight.picks(kinds)]
+    assert picks == [(False, 2)]
+
+
+def test_where_only_some_hosts_have_room_no_others_are_looked_at(flight: Flight) -> None:
+    flight.heard(ITEM, answered=True)
+    for number in range(256):
+        host = f"{number}.test"
+        if room(flight, Lane(number, "shop", host)):
+            to = replace(ITEM.destination, host=host)
+            flight.began(replace(ITEM, delivery_id=number, lane_id=number, destination=to))
+    assert flight.window().only["shop", 0] == {"app.test"}
+    assert room(flight) > 0
+
+
 def test_silence_alone_proves_nothing(flight: Flight) -> None:
     flight.heard(ITEM, answered=False)
     assert room(flight) == UNPROVEN_MOST

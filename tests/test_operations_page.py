@@ -51,6 +51,19 @@ def test_the_secrets_for_a_container_are_secrets(tmp_path: Path) -> None:
     assert config.clients["default"].signing_secrets
 
 
+def test_pasting_it_again_keeps_the_key_that_opens_the_database(tmp_path: Path) -> None:
+    """
+    What is sealed with a key that is gone is lost.
+    """
+    [drawing] = re.findall(r"(?ms)^```sh\n(text=.*?)^```$", PAGE)
+    (tmp_path / ".env").write_text("BRIDGE_ENCRYPTION_KEYS=first")
+    again = subprocess.run(
+        ["sh", "-c", drawing], cwd=tmp_path, capture_output=True, check=False
+    )
+    assert again.returncode != 0
+    assert (tmp_path / ".env").read_text("utf-8") == "BRIDGE_ENCRYPTION_KEYS=first"
+
+
 def test_the_unit_waits_longer_than_the_bridge_does() -> None:
     """
     A supervisor that is less patient kills attempts that would have been recorded.

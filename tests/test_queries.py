@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import bridge.store
-from bridge.store.delivery_claims import LOGGED
+from bridge.store.delivery_claims import LANES, LOGGED
 from bridge.store.migrate import migrate
 from bridge.store.steps import statements
 
@@ -65,8 +65,11 @@ HOT = (
     "poll_owners",
     "ready_credentials",
     "ready_first_lanes",
+    "ready_first_lanes_of",
     "ready_replay_lanes",
+    "ready_replay_lanes_of",
     "ready_retry_lanes",
+    "ready_retry_lanes_of",
     "recent_ends",
     "recent_ends_of",
     "replay_owners",
@@ -84,17 +87,23 @@ HOT = (
 # Lists that the caller gives.
 GIVEN = ("SCAN json_each ", "SCAN j VIRTUAL")
 AROUND = ("USE TEMP", "CORRELATED")
-# Sort what one subscription or one task has, which is little.
-NEWEST_FIRST = {
+# Sort what one subscription or one task has, or the lanes of given hosts, which is little.
+SORTED = {
     "newest_delivery",
     "page_of_subscription",
     "page_of_task",
+    "ready_first_lanes_of",
+    "ready_replay_lanes_of",
+    "ready_retry_lanes_of",
     "replays_of_subscription",
 }
 
 
 # Asked for by names that are looked up.
-LOOKED_UP = [(name, set(params)) for name, params in LOGGED.items()]
+LOOKED_UP = [
+    *((name, set(params)) for name, params in LOGGED.items()),
+    *((kind.of_hosts, {"owner", "now", "limit", "hosts"}) for kind in LANES),
+]
 
 
 def calls() -> Iterator[tuple[str, set[str] | None]]:
@@ -178,7 +187,7 @@ def test_what_is_asked_all_the_time_reads_by_an_index(
             ("SCAN json_each ", "SCAN j VIRTUAL")
         )
         assert not step.startswith("SCAN") or given, steps
-        assert "TEMP B-TREE" not in step or name in NEWEST_FIRST, steps
+        assert "TEMP B-TREE" not in step or name in SORTED, steps
 
 
 @pytest.mark.parametrize("name", ["exhausted_since", "gone_since"])

@@ -1,10 +1,13 @@
 """Spans of subscriptions, as a real collector is sent them."""
 
 import asyncio
+import math
 import subprocess
 import sys
+import threading
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from contextlib import aclosing
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +21,11 @@ from bridge.bell import Bell
 from bridge.errors import ConfigError
 from bridge.metrics import Metrics
 from bridge.model import Answer
-from bridge.otlp import MISSING, Otlp, endpoint_of, exporter_of, fault_of
+from bridge.otlp import AT_ONCE, MISSING, Otlp, endpoint_of, exporter_of, fault_of
 from bridge.simulator.loopback import Loopback
 from bridge.spans import Span
 from bridge.store import Store
+from bridge.store.timeline import Timeline
 from bridge.traces import trace_of
 from bridge.tracing import Export, Tracing
 from tests import world as w
@@ -206,6 +210,26 @@ async def test_a_life_may_end_in_other_ways(
     assert span.events[-1].name == last.get(way, "task.succeeded")
 
 
+async def test_what_the_end_of_another_closes_has_its_span_too(
+    world: World, otlp: Otlp, collector: Collector
+) -> None:
+    """A 410 to one delivery drops all that waits for the same URL."""
+    tracing = traced(world, otlp.export)
+    answers = iter((500, 410))
+    world.receivers.says = lambda _: next(answers)
+    world.providers.says = w.succeeded
+    for task_id in ("t1", "t2"):
+        await world.subscribe(task_id)
+        while task_id not in {
+            post.event["data"]["task_id"] for post in world.receivers.posts
+        }:
+            await world.pass_time(1, 1.0)
+        assert collector.spans == []
+        await tracing.turn()
+    ends = {facts_of(one)["bridge.task"]: one.events[-1].name for one in collector.spans}
+    assert ends == {"t1": "delivery.gone", "t2": "delivery.gone"}
+
+
 async def test_what_is_given_up_is_an_error_and_a_retry_tells_it_anew(
     world: World, otlp: Otlp, collector: Collector
 ) -> None:
@@ -295,6 +319,133 @@ async def test_a_collector_that_hangs_holds_up_nobody(world: World) -> None:
         assert figure(world, "dropped") == 5
         hanging.open()
     assert figure(world, "sent") == 2
+
+
+class Dripping:
+    """A collector that sends some of its answers a byte at a time, and never all."""
+
+    def __init__(self, drips: int) -> None:
+        self.drips, self.came, self.url = drips, 0, ""
+        self._healed = asyncio.Event()
+
+    async def start(self) -> None:
+        self._server = await asyncio.start_server(self._answer, "127.0.0.1", 0)
+        port = self._server.sockets[0].getsockname()[1]
+        self.url = f"http://127.0.0.1:{port}"
+
+    async def heal(self) -> None:
+        """Break off what drips, and wait until those who were left behind are gone."""
+        self._healed.set()
+        for thread in threading.enumerate():
+            if thread.name == "traces":
+                await asyncio.to_thread(thread.join, 30)
+
+    async def aclose(self) -> None:
+        await self.heal()
+        self._server.close()
+
+    async def _answer(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        self.came += 1
+        dripping = self.came <= self.drips
+        await reader.readuntil(b"\r\n\r\n")
+        if dripping:
+            await self._drip(writer)
+        else:
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n")
+            writer.write(b"Connection: close\r\n\r\n")
+        writer.close()
+
+    async def _drip(self, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nX: ")
+        while not self._healed.is_set():
+            writer.write(b"x")
+            try:
+                async with asyncio.timeout(0.05):
+                    await self._healed.wait()
+            except TimeoutError:
+                continue
+
+
+async def test_an_answer_that_never_ends_costs_its_batch_only() -> None:
+    """The next ones go by other threads, of which there are few."""
+    async with aclosing(Dripping(drips=AT_ONCE)) as collector:
+        await collector.start()
+        otlp = Otlp(f"{collector.url}/v1/traces", timeout_s=0.3, margin_s=0.1)
+        first = [otlp.export([]) for _ in range(AT_ONCE - 1)]
+        assert not any(await asyncio.gather(*first))
+        collector.drips = collector.came
+        assert await otlp.export([])
+
+        collector.drips = collector.came + 1
+        assert not await otlp.export([])
+        assert not await otlp.export([])
+        assert collector.came == collector.drips == AT_ONCE + 1  # one has asked nobody
+        await collector.heal()
+        assert await otlp.export([])
+        otlp.close()
+
+
+def test_a_collector_that_says_nothing_holds_up_no_exit() -> None:
+    """A process that was told to stop is gone at once, whatever it was sending."""
+    sends = """
+import asyncio, socket
+from bridge.otlp import Otlp
+
+async def main():
+    listening = socket.create_server(("127.0.0.1", 0))
+    listening.setblocking(False)
+    otlp = Otlp("http://127.0.0.1:%s/" % listening.getsockname()[1], timeout_s=300.0)
+    sending = asyncio.create_task(otlp.export([]))
+    connection, _ = await asyncio.get_running_loop().sock_accept(listening)
+    sending.cancel()
+    await asyncio.wait([sending])
+    otlp.close()
+    return connection
+
+connection = asyncio.run(main())
+print("over")
+"""
+    run = [sys.executable, "-c", sends]
+    told = subprocess.run(run, capture_output=True, check=True, timeout=30)
+    assert (told.stdout.strip(), told.stderr) == (b"over", b"")
+
+
+@pytest.mark.parametrize("where", ["reading", "making"])
+async def test_a_fault_of_ours_costs_its_batch_only(
+    world: World,
+    otlp: Otlp,
+    collector: Collector,
+    monkeypatch: pytest.MonkeyPatch,
+    where: str,
+) -> None:
+    """It is counted, and neither the loop nor the node ends of it."""
+
+    def unreadable(_told: Timeline) -> Span:
+        raise ValueError("no span")
+
+    async def export(spans: Sequence[Span]) -> bool:
+        return await otlp.export([replace(one, begins_at=math.nan) for one in spans])
+
+    tracing, stop = traced(world, otlp.export), asyncio.Event()
+    world.providers.says = w.succeeded
+    await world.subscribe("t1")
+    await world.pass_time(20)
+    stop.set()
+    with monkeypatch.context() as faulty:
+        if where == "reading":
+            faulty.setattr("bridge.tracing.span_of", unreadable)
+        else:
+            faulty.setattr(tracing, "_export", export)
+        await tracing.run(stop)
+    assert (figure(world, "failed"), figure(world, "sent")) == (1, 0)
+
+    await world.subscribe("t2")
+    await world.pass_time(20)
+    await tracing.run(stop)
+    assert (figure(world, "failed"), figure(world, "sent")) == (1, 1)
+    assert [facts_of(span)["bridge.task"] for span in collector.spans] == ["t2"]
 
 
 async def test_what_is_over_at_the_stop_is_told_yet(

@@ -28,9 +28,21 @@ from bridge.cli import (
 from bridge.cli.exits import exit_code, lines, raised_on_purpose
 from bridge.cli.output import note, plain, program
 
+NAME = "poll-bridge"
+COMPLETION = ("--install-completion", "--show-completion")
+
 
 class Commands(TyperGroup):
     """Runs a command; what a user can cause ends without a traceback."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Shells complete one word: for `python -m bridge` they would take over python."""
+        for option in COMPLETION:
+            if option in args and ctx.info_name != NAME:
+                raise typer.BadParameter(
+                    f"it is for the program by its own name: write {NAME} {option}"
+                )
+        return super().parse_args(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -44,7 +56,7 @@ class Commands(TyperGroup):
 
 
 app = typer.Typer(
-    name="poll-bridge",
+    name=NAME,
     cls=Commands,
     no_args_is_help=True,
     pretty_exceptions_enable=False,

@@ -7,13 +7,13 @@ import typer
 
 from bridge.cli import completing
 from bridge.cli.calling import (
-    Auth,
     Format,
     Header,
     Method,
     RobotKeyword,
-    RobotSecret,
+    auth_option,
     present,
+    robot_secret_option,
     way,
 )
 from bridge.cli.exits import CommandFailed
@@ -44,8 +44,8 @@ def tried(
     format_: Format = None,
     method: Method = None,
     header: Header = None,
-    auth: Auth = None,
-    robot_secret: RobotSecret = None,
+    auth: Annotated[str | None, auth_option("CALLBACK_AUTH")] = None,
+    robot_secret: Annotated[str | None, robot_secret_option("ROBOT_SECRET")] = None,
     robot_keyword: RobotKeyword = None,
     url: Url = None,
     api_key: ApiKey = None,

@@ -32,25 +32,33 @@ Header = Annotated[
     list[str] | None,
     typer.Option("--header", metavar="NAME=VALUE", help="Sent along; may be repeated."),
 ]
-Auth = Annotated[
-    str | None,
-    typer.Option(
+
+
+def auth_option(variable: str | None = None) -> Any:
+    """`variable` is for a command that makes nothing: exported, it would go to whatever
+    receiver is named next.
+    """
+    return typer.Option(
         "--auth",
         metavar="JSON",
-        envvar="CALLBACK_AUTH",
+        envvar=variable,
         help='How the receiver knows us: {"type": "bearer", "token": "…"}, or another type '
         "of docs/api.md; or @FILE that holds it.",
-    ),
-]
-RobotSecret = Annotated[
-    str | None,
-    typer.Option(
+    )
+
+
+def robot_secret_option(variable: str | None = None) -> Any:
+    """`variable`: as above."""
+    return typer.Option(
         "--robot-secret",
         metavar="SECRET",
-        envvar="ROBOT_SECRET",
+        envvar=variable,
         help="Signs what a feishu or dingtalk robot is told; or @FILE that holds it.",
-    ),
-]
+    )
+
+
+Auth = Annotated[str | None, auth_option()]
+RobotSecret = Annotated[str | None, robot_secret_option()]
 RobotKeyword = Annotated[
     str | None,
     typer.Option(

@@ -30,8 +30,8 @@ def configured() -> set[str]:
 
     named = os.environ.get("BRIDGE_CONFIG")
     places: Iterable[Path] = (Path(named),) if named else FILES
-    path = next((each for each in places if each.exists()), None)
     try:
+        path = next((each for each in places if each.exists()), None)
         told = yaml.safe_load(path.read_text("utf-8")) if path else None
     except (OSError, ValueError, yaml.YAMLError):
         return set()  # commands say what is wrong with it

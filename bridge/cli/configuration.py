@@ -11,7 +11,7 @@ from bridge.config.agreement import Disagreement
 from bridge.config.document import read
 from bridge.config.environment import from_environ, from_flags
 from bridge.config.fields import address
-from bridge.config.loading import FILE, SYSTEM_FILE
+from bridge.config.loading import FILE, SYSTEM_FILE, is_there
 from bridge.config.tree import Tree
 from bridge.development import FILE as DEV_FILE
 from bridge.development import development, kept
@@ -53,7 +53,7 @@ def in_development(flags: Flags) -> bool:
     """
     if file_of(flags) or "encryption_keys" in variables().values:
         return False
-    return (Path.cwd() / DEV_FILE).exists()
+    return is_there(Path.cwd() / DEV_FILE)
 
 
 def anything_given(flags: Flags) -> bool:
@@ -67,11 +67,12 @@ def variables() -> Tree:
 
 
 def file_of(flags: Flags) -> Path | None:
+    """Raises ConfigError if nobody can tell."""
     named = flags.get("config") or os.environ.get("BRIDGE_CONFIG")
     if named:
         return Path.cwd() / str(named)
     places = (Path.cwd() / FILE, SYSTEM_FILE)
-    return next((path for path in places if path.exists()), None)
+    return next((path for path in places if is_there(path)), None)
 
 
 def page_faults(providers: Mapping[str, Provider]) -> Iterator[Disagreement]:

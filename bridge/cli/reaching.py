@@ -10,6 +10,7 @@ from bridge.cli.exits import UsageFault
 from bridge.client.connection import Connection
 from bridge.config.fields import listed, web_url
 from bridge.config.interpolation import content
+from bridge.config.loading import is_there
 from bridge.development import FILE as DEV_FILE
 from bridge.development import kept
 
@@ -39,7 +40,7 @@ def key_for(url: str) -> str:
             return first_of(content(Path(named)))
         except ValueError as error:
             raise UsageFault(f"{KEY_FILE}: {error}") from None
-    if loopback(url) and (Path.cwd() / DEV_FILE).exists():
+    if loopback(url) and is_there(Path.cwd() / DEV_FILE):
         return kept(Path.cwd()).api_key
     raise UsageFault(
         "no API key: give --api-key, or set BRIDGE_API_KEY",

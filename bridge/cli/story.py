@@ -47,7 +47,8 @@ def polls_of(timeline: Told, it: Told) -> Iterator[Line]:
     last = it["last_poll"]
     if last is not None:
         tone = "" if last["outcome"] in ("pending", "ended") else BAD
-        yield Line(last["at"], f"polled {times(timeline['polls'])}: {came_to(last)}", tone)
+        said = came_to(last, timeline["polls"])
+        yield Line(last["at"], f"polled {times(timeline['polls'])}: {said}", tone)
         if last["detail"]:
             yield Line(None, last["detail"], "", 1)
         if it["status"]:
@@ -56,15 +57,18 @@ def polls_of(timeline: Told, it: Told) -> Iterator[Line]:
         yield Line(it["next_poll_at"], "next poll", QUIET)
 
 
-def came_to(last: Told) -> str:
-    """
-    >>> came_to({"outcome": "auth", "http_status": 401, "count": 1, "since": ""})
-    'the last: auth, HTTP 401'
+def came_to(last: Told, polls: int) -> str:
+    """Of so many polls.
+
+    >>> last = {"outcome": "auth", "http_status": 401, "count": 1, "since": ""}
+    >>> came_to(last, 2), came_to(last, 1)
+    ('the last: auth, HTTP 401', 'auth, HTTP 401')
     """
     count, status = last["count"], last["http_status"]
-    several = f"the last {count:,}" if count > 1 else "the last"
+    several = f"the last {count:,}: " if count > 1 else "the last: "
     since = f", since {short(last['since'])}" if count > 1 else ""
-    return f"{several}: {last['outcome']}{f', HTTP {status}' if status else ''}{since}"
+    what = f"{last['outcome']}{f', HTTP {status}' if status else ''}{since}"
+    return several + what if polls > 1 else what
 
 
 def short(at: str) -> str:

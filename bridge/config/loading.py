@@ -98,10 +98,24 @@ def _file(
     for source, given in named.items():
         if given:
             path = cwd / str(given)
-            if not path.exists():
+            if not is_there(path):
                 raise ConfigError(f"{source}: there is no file {given}")
             return path
-    return next((path for path in (cwd / FILE, SYSTEM_FILE) if path.exists()), None)
+    return next((path for path in (cwd / FILE, SYSTEM_FILE) if is_there(path)), None)
+
+
+def is_there(path: Path) -> bool:
+    """Raises ConfigError if nobody can tell, as in a directory of somebody else's."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return False
+    except OSError as error:
+        raise ConfigError(
+            f"{path}: may not be looked for: {error.strerror}; run this as a user who may, "
+            "or from another directory"
+        ) from error
+    return True
 
 
 def _shown(path: Path, cwd: Path) -> str:

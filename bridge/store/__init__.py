@@ -18,6 +18,7 @@ from bridge.store.meta import Reached
 from bridge.store.noticing import To as NoticesTo
 from bridge.store.reading import Page, SubscriptionFilter
 from bridge.store.replaying import After, Replays
+from bridge.store.rooms.deliveries import Followed
 from bridge.store.starting import AWAY_S
 from bridge.store.steps import Database
 from bridge.store.subscribing import Subscribed
@@ -30,6 +31,7 @@ __all__ = [
     "Claims",
     "DeliveryFilter",
     "Doubt",
+    "Followed",
     "NoticesTo",
     "Page",
     "Pick",

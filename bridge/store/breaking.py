@@ -142,6 +142,7 @@ def give_up_old(
                 hint=OUTLIVED,
                 now=now,
             )
+    closed = [row["key"] for row in rows]
     if len(rows) == CHUNK:
-        return partial(give_up_old, lane_id, before, now, retry)
-    return None if retry else partial(give_up_old, lane_id, before, now, 1)
+        return Rest(partial(give_up_old, lane_id, before, now, retry), closed)
+    return Rest(None if retry else partial(give_up_old, lane_id, before, now, 1), closed)

@@ -7,7 +7,7 @@ from zlib import crc32
 
 from bridge.lanes import Lane, Ready, Side, Window
 from bridge.rate import Rate
-from bridge.store.steps import Row, Step, ask, keys_of
+from bridge.store.steps import Query, Row, Step, ask, keys_of
 
 T = TypeVar("T")
 
@@ -48,7 +48,7 @@ class Kind(NamedTuple):
     lane: Callable[[Row], Lane]
     retry: bool = False
     behind: bool = False
-    hosts: bool = False  # whether its lanes lead to hosts, which may be full
+    of_hosts: str = ""  # a query for those of some hosts, if its lanes lead to any
 
 
 def look(kinds: Sequence[Kind], now: float, window: Window) -> Step[Ready]:
@@ -58,15 +58,26 @@ def look(kinds: Sequence[Kind], now: float, window: Window) -> Step[Ready]:
     next_at: list[float] = []
     for kind in kinds:
         for owner in (yield ask(kind.owners, now=now)):
-            name, side = owner["name"], (owner["name"], kind.retry + kind.behind)
+            side = owner["name"], kind.retry + kind.behind
             limit = window.of(side)
             if owner["next_at"] is not None:
                 next_at.append(owner["next_at"])
             if owner["ready_at"] is None or not limit:
                 continue
-            full = {"full": keys_of(window.full.get(side[1], ()))} if kind.hosts else {}
-            rows = yield ask(kind.lanes, owner=name, now=now, limit=limit, **full)
+            rows = yield lanes_of(kind, window, side, now=now, limit=limit)
             lanes += map(kind.lane, rows)
             if len(rows) == limit:
                 clipped.add(side)
     return Ready(lanes, frozenset(clipped), min(next_at, default=None))
+
+
+def lanes_of(kind: Kind, window: Window, side: Side, *, now: float, limit: int) -> Query:
+    """The ready lanes of one owner that are worth a look."""
+    owner, rank = side
+    if not kind.of_hosts:
+        return ask(kind.lanes, owner=owner, now=now, limit=limit)
+    if (hosts := window.only.get(side)) is not None:
+        keys = keys_of(hosts)
+        return ask(kind.of_hosts, owner=owner, now=now, limit=limit, hosts=keys)
+    full = keys_of(window.full.get(rank, ()))
+    return ask(kind.lanes, owner=owner, now=now, limit=limit, full=full)

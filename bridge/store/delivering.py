@@ -1,8 +1,8 @@
 """Steps of delivering: record what an attempt came to."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 from bridge import retry
 from bridge.hints import hint
@@ -13,8 +13,15 @@ from bridge.store.box import Box
 from bridge.store.steps import Query, Row, Step, ask
 from bridge.store.telling import CHUNK
 
-# What a step has left for a transaction of its own: the next step, which may have some too.
-Rest = Callable[[], Step[Any]]
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """What a step has left for a transaction of its own: the next step, which may have some
+    too. `closed`: keys of the subscriptions that it has given up or dropped something of.
+    """
+
+    step: "Callable[[], Step[Rest | None]] | None" = None
+    closed: Sequence[str] = ()
 
 
 def mark_lost(delivery_id: int, now: float) -> Step[None]:
@@ -146,7 +153,7 @@ def gather(destination_id: int, lane_id: int, after: int = 0) -> Step[Rest | Non
             yield ask(advance, lane_id=lane_id, at=min(times))
     if len(rows) < CHUNK:
         return None
-    return partial(gather, destination_id, lane_id, rows[-1]["id"])
+    return Rest(partial(gather, destination_id, lane_id, rows[-1]["id"]))
 
 
 def settle(
@@ -231,7 +238,8 @@ def drop_gone(destination_id: int, *, now: float) -> Step[Rest | None]:
     for row in rows:
         yield ask("drop_gone_delivery", delivery_id=row["id"], now=now)
         yield ask("drop_schedule", delivery_id=row["id"])
-    return partial(drop_gone, destination_id, now=now) if len(rows) == CHUNK else None
+    more = partial(drop_gone, destination_id, now=now) if len(rows) == CHUNK else None
+    return Rest(more, [row["key"] for row in rows])
 
 
 def put_lane(client: str, host: str, destination_id: int = 0) -> Step[int]:

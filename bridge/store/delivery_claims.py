@@ -52,15 +52,21 @@ def replay_lane(row: Row) -> Lane:
 
 
 LANES = (
-    Kind("first_owners", "ready_first_lanes", first_lane, hosts=True),
-    Kind("retry_owners", "ready_retry_lanes", retry_lane, retry=True, hosts=True),
+    Kind("first_owners", "ready_first_lanes", first_lane, of_hosts="ready_first_lanes_of"),
+    Kind(
+        "retry_owners",
+        "ready_retry_lanes",
+        retry_lane,
+        retry=True,
+        of_hosts="ready_retry_lanes_of",
+    ),
     Kind(
         "replay_owners",
         "ready_replay_lanes",
         replay_lane,
         retry=True,
         behind=True,
-        hosts=True,
+        of_hosts="ready_replay_lanes_of",
     ),
 )
 

@@ -197,7 +197,7 @@ def drop_owed(hook_id: int, destination_id: int, *, now: float) -> Step[Rest | N
         yield ask("drop_hook_delivery", delivery_id=row["id"], now=now)
         yield ask("drop_schedule", delivery_id=row["id"])
     more = len(rows) == CHUNK
-    return partial(drop_owed, hook_id, destination_id, now=now) if more else None
+    return Rest(partial(drop_owed, hook_id, destination_id, now=now)) if more else None
 
 
 def clear_out(*, now: float) -> Step[None]:

@@ -595,6 +595,13 @@ WHERE client = :owner AND first_ready_at <= :now
     AND host NOT IN (SELECT key FROM json_each(:full /*+ ::json */))
 ORDER BY first_ready_at LIMIT :limit;
 
+-- Of these hosts alone, where all others of the client have to wait.
+-- name: ready_first_lanes_of(owner, now, limit, hosts)
+SELECT l.id, l.client, l.host, l.first_ready_at AS ready_at, l.probing
+FROM json_each(:hosts /*+ ::json */) j CROSS JOIN lanes l
+WHERE l.client = :owner AND l.host = j.key AND l.first_ready_at <= :now
+ORDER BY l.first_ready_at LIMIT :limit;
+
 -- name: retry_owners(now)
 WITH RECURSIVE owner (name) AS (
     SELECT min(client) FROM lanes WHERE retry_ready_at IS NOT NULL AND destination_id >= 0
@@ -612,6 +619,12 @@ SELECT id, client, host, retry_ready_at AS ready_at, probing FROM lanes
 WHERE client = :owner AND destination_id >= 0 AND retry_ready_at <= :now
     AND host NOT IN (SELECT key FROM json_each(:full /*+ ::json */))
 ORDER BY retry_ready_at LIMIT :limit;
+
+-- name: ready_retry_lanes_of(owner, now, limit, hosts)
+SELECT l.id, l.client, l.host, l.retry_ready_at AS ready_at, l.probing
+FROM json_each(:hosts /*+ ::json */) j CROSS JOIN lanes l
+WHERE l.client = :owner AND l.host = j.key AND l.destination_id >= 0 AND l.retry_ready_at <= :now
+ORDER BY l.retry_ready_at LIMIT :limit;
 
 -- Lanes of replays (bridge/store/replaying.py).
 
@@ -632,6 +645,12 @@ SELECT id, client, host, retry_ready_at AS ready_at, probing FROM lanes
 WHERE client = :owner AND destination_id < 0 AND retry_ready_at <= :now
     AND host NOT IN (SELECT key FROM json_each(:full /*+ ::json */))
 ORDER BY retry_ready_at LIMIT :limit;
+
+-- name: ready_replay_lanes_of(owner, now, limit, hosts)
+SELECT l.id, l.client, l.host, l.retry_ready_at AS ready_at, l.probing
+FROM json_each(:hosts /*+ ::json */) j CROSS JOIN lanes l
+WHERE l.client = :owner AND l.host = j.key AND l.destination_id < 0 AND l.retry_ready_at <= :now
+ORDER BY l.retry_ready_at LIMIT :limit;
 
 -- name: due_lane(lane_id)
 SELECT id, destination_id, robot_id FROM lanes WHERE id = :lane_id
@@ -863,8 +882,9 @@ SELECT id FROM destinations WHERE lane_id = :lane_id AND id <> :destination_id L
 
 -- Of those that have waited longest in a lane, so many at most, the ones that are that old.
 -- name: old_deliveries(lane_id, retry, before, limit)
-SELECT d.id, s.id AS schedule_id, s.claim_no
+SELECT d.id, s.id AS schedule_id, s.claim_no, u.key
 FROM deliveries d JOIN delivery_schedule s ON s.delivery_id = d.id
+JOIN subscriptions u ON u.id = d.subscription_id
 WHERE d.created_at < :before AND s.id IN (
     SELECT id FROM delivery_schedule
     WHERE lane_id = :lane_id AND retry = :retry AND manual = 0 AND claimed_at IS NULL
@@ -898,7 +918,8 @@ WHERE destination_id = :destination_id AND removed_at IS NULL;
 -- What others are at, who may be told the same and wait for this step, they settle, or the
 -- next claim drops it.
 -- name: gone_deliveries(destination_id, limit)
-SELECT d.id FROM deliveries d JOIN destinations t ON t.id = d.destination_id
+SELECT d.id, s.key FROM deliveries d JOIN destinations t ON t.id = d.destination_id
+JOIN subscriptions s ON s.id = d.subscription_id
 WHERE d.destination_id = :destination_id AND d.state IN ('waiting', 'retrying') AND t.gone_at IS NOT NULL
 LIMIT :limit
 /*+ FOR NO KEY UPDATE OF d SKIP LOCKED */;
@@ -939,7 +960,8 @@ SET lane_id = excluded.lane_id, retry = 0, next_at = excluded.next_at
 WHERE delivery_schedule.next_at > excluded.next_at AND delivery_schedule.claimed_at IS NULL;
 
 -- Replay: what may be attempted once more, oldest first, and is not waiting for that already.
--- A 410 that came since it began stands.
+-- Nor has it had its attempt since it began, which has left another state perhaps. A 410
+-- that came since then stands.
 
 -- Where one look at them ends.
 -- name: edge_of_replays(state, since, after, until, looked)
@@ -959,6 +981,9 @@ WHERE d.state = :state AND (d.created_at, d.id) > (:since, :after) AND d.created
     AND (CAST(:host AS TEXT) IS NULL OR l.host = :host)
     AND NOT EXISTS (SELECT 1 FROM hooks h WHERE h.id = d.hook_id AND h.removed_at IS NOT NULL)
     AND NOT EXISTS (SELECT 1 FROM delivery_schedule q WHERE q.delivery_id = d.id AND q.manual = 1)
+    AND (d.updated_at < :began_at OR NOT EXISTS (
+        SELECT 1 FROM attempts a
+        WHERE a.delivery_id = d.id AND a.manual = 1 AND a.started_at >= :began_at))
 ORDER BY d.created_at, d.id LIMIT :limit;
 
 -- name: replays_of_subscription(subscription_id, state, host, since, after, until, began_at, limit)
@@ -972,11 +997,14 @@ WHERE d.subscription_id = :subscription_id AND (CAST(:state AS TEXT) IS NULL OR 
     AND (CAST(:host AS TEXT) IS NULL OR l.host = :host)
     AND NOT EXISTS (SELECT 1 FROM hooks h WHERE h.id = d.hook_id AND h.removed_at IS NOT NULL)
     AND NOT EXISTS (SELECT 1 FROM delivery_schedule q WHERE q.delivery_id = d.id AND q.manual = 1)
+    AND (d.updated_at < :began_at OR NOT EXISTS (
+        SELECT 1 FROM attempts a
+        WHERE a.delivery_id = d.id AND a.manual = 1 AND a.started_at >= :began_at))
 ORDER BY d.created_at, d.id LIMIT :limit;
 
 -- `ids` are the keys of a JSON object. What others are at is left out, for it may be in a
 -- crowd of which they wait for another.
--- name: take_replays(ids, state)
+-- name: take_replays(ids, state, began_at)
 SELECT d.id, d.destination_id, l.client, l.host, l.destination_id AS home_of, l.robot_id
 FROM json_each(:ids /*+ ::json */) j CROSS JOIN deliveries d
 JOIN subscriptions s ON s.id = d.subscription_id
@@ -984,6 +1012,9 @@ JOIN destinations t ON t.id = d.destination_id
 JOIN lanes l ON l.id = t.lane_id
 WHERE d.id = CAST(j.key AS BIGINT) AND d.state = :state AND s.state <> 'stopped'
     AND NOT EXISTS (SELECT 1 FROM hooks h WHERE h.id = d.hook_id AND h.removed_at IS NOT NULL)
+    AND (d.updated_at < :began_at OR NOT EXISTS (
+        SELECT 1 FROM attempts a
+        WHERE a.delivery_id = d.id AND a.manual = 1 AND a.started_at >= :began_at))
 /*+ FOR NO KEY UPDATE OF d SKIP LOCKED */;
 
 -- name: reopen_replayed(destination_id, began_at)!

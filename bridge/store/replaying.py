@@ -105,13 +105,14 @@ def of_subscription(wanted: DeliveryFilter, filters: Mapping[str, Any]) -> Step[
 def replay(
     ids: Sequence[int], state: str, *, began_at: float, now: float, wait: bool = False
 ) -> Step[set[int]]:
-    """Owe each an extra attempt, if it is still in that state and is owed none; which.
+    """Owe each an extra attempt, if it is still in that state, is owed none and has had
+    none by hand since the replay began; which.
 
     Those that somebody else is at are left out, unless `wait` says to wait for them.
     """
     for delivery_id in ids if wait else ():
         yield ask("lock_delivery", delivery_id=delivery_id)
-    rows = yield ask("take_replays", ids=keys_of(ids), state=state)
+    rows = yield ask("take_replays", ids=keys_of(ids), state=state, began_at=began_at)
     # In the order of their ids, as of two replays neither may wait for the other.
     reopened = sorted({row["destination_id"] for row in rows})
     if reopened:

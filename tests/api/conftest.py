@@ -132,6 +132,11 @@ class Answer:
         return code
 
     @property
+    def said(self) -> dict[str, Any]:
+        """All of a problem that does not say which request it answers."""
+        return {name: value for name, value in self.json.items() if name != "request_id"}
+
+    @property
     def faults(self) -> dict[str, str]:
         return {each["field"]: each["message"] for each in self.json["errors"]}
 

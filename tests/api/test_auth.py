@@ -102,7 +102,7 @@ async def test_nobody_sees_or_stops_what_another_client_owns(
     ):
         theirs = await api(method, path.format(key), key=OTHER)
         nobodys = await api(method, path.format(never), key=OTHER)
-        assert (theirs.status, theirs.body) == (404, nobodys.body)
+        assert (theirs.status, theirs.said) == (404, nobodys.said)
     for path in ("/subscriptions", "/deliveries", f"/deliveries?subscription_id={mine}"):
         assert (await api("GET", path, key=OTHER)).json["items"] == []
     shown = (await api("GET", f"/subscriptions/{mine}")).json

@@ -141,7 +141,7 @@ async def test_hooks_of_others_are_not_there(api: Api) -> None:
     for method in ("GET", "DELETE"):
         theirs = await api(method, f"/hooks/{hook_id}", key=OTHER)
         never = await api(method, f"/hooks/hook_{'x' * 22}", key=OTHER)
-        assert (theirs.status, theirs.body) == (404, never.body)
+        assert (theirs.status, theirs.said) == (404, never.said)
         assert theirs.code == "hook_not_found"
         assert (await api(method, "/hooks/nonsense")).code == "hook_not_found"
     assert (await api("GET", "/hooks", key=OTHER)).json["items"] == []

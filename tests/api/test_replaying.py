@@ -11,6 +11,7 @@ from bridge.errors import StoreUnavailable
 from bridge.lanes import Window
 from bridge.model import AttemptOutcome, Reply
 from bridge.store import Pick, Store
+from bridge.store.replaying import Replays
 from tests.api.acting import ACCEPTED, REFUSED, SUCCEEDED, attempt, poll
 from tests.api.conftest import OPS, OTHER, Answer, Api, NotedClock, config_with
 
@@ -320,6 +321,34 @@ class Busy(Store):
             )
             await self.record_attempt(claimed, ACCEPTED, verdict, now=self.clock.now())
         return await super().replay(*args, **kwargs)
+
+
+@pytest.mark.parametrize("headers", [{}, {"Idempotency-Key": "k"}])
+async def test_what_arrives_meanwhile_is_not_sent_again_for_its_new_state(
+    api: Api, store: Store, clock: NotedClock, lost: list[str], headers: dict[str, str]
+) -> None:
+    """The dispatcher is quicker than the look for the next state."""
+    clock.advance(60)
+    body = {"state": ["exhausted", "accepted"]}
+    async with api.changed(store=Swift(store, clock)) as other:
+        answer = await other("POST", "/deliveries/retry", json=body, headers=headers)
+    assert answer.json == {"count": 3}
+    for id_ in lost:
+        found = await shown(api, id_)
+        assert (found["state"], found["next_attempt_at"]) == ("accepted", None)
+
+
+class Swift(Store):
+    """All that was taken has arrived before each look."""
+
+    def __init__(self, store: Store, clock: NotedClock) -> None:
+        super().__init__(store.database, store._box)
+        self.clock = clock
+
+    async def find_replays(self, *args: Any, **kwargs: Any) -> Replays:
+        self.clock.advance(1)
+        await attempt(self, self.clock, ACCEPTED)
+        return await super().find_replays(*args, **kwargs)
 
 
 async def test_dead_letters_are_listed_with_their_reason(

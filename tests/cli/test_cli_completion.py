@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from typer.main import get_command
+from typer.testing import CliRunner
 
 from bridge.cli import completing
 from bridge.cli.app import app
@@ -133,3 +134,13 @@ def test_completing_loads_nothing_heavy() -> None:
         f"print([each for each in {heavy.split()} if each in sys.modules])",
     )
     assert told == "[]\n"
+
+
+@pytest.mark.parametrize("option", ["--install-completion", "--show-completion"])
+def test_no_other_command_is_taken_over(option: str, tmp_path: Path) -> None:
+    """What a shell completes is one word: of `python -m bridge` that would be python."""
+    home = {"HOME": str(tmp_path)}  # nobody else's
+    refused = CliRunner().invoke(app, [option], prog_name="python -m bridge", env=home)
+    assert [*tmp_path.iterdir()] == []
+    assert refused.exit_code == 2
+    assert f"write poll-bridge {option}" in refused.stderr

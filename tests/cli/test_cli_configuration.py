@@ -1,9 +1,13 @@
 """Which configuration a command works with."""
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from bridge.cli import completing
 from bridge.cli.configuration import (
     anything_given,
     file_of,
@@ -14,6 +18,7 @@ from bridge.cli.configuration import (
     signing_secrets,
 )
 from bridge.cli.exits import UsageFault
+from bridge.cli.reaching import key_for
 from bridge.config import Provider, load
 from bridge.development import minted
 from bridge.errors import ConfigError
@@ -142,3 +147,41 @@ def test_what_serve_dev_runs_with_is_found(tmp_path: Path) -> None:
     """`check` and `backup` in the same directory mean the same bridge."""
     minted(tmp_path)
     assert "sandbox" in found({}, dev=False).providers
+
+
+@contextmanager
+def shut(folder: Path) -> Iterator[None]:
+    """Nobody may look into it: root, who always may, is somebody else meanwhile."""
+    folder.chmod(0)
+    root = os.geteuid() == 0
+    if root:
+        os.seteuid(65_534)
+    try:
+        yield
+    finally:
+        if root:
+            os.seteuid(0)
+        folder.chmod(0o700)
+
+
+def test_a_directory_that_may_not_be_looked_into_is_said_plainly(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """/etc/poll-bridge is root's where secrets are kept in it, and so is root's home."""
+    named = str(tmp_path / "config.yaml")
+    assert completing.configured() == set()  # what it imports is there now
+    for variables in ({}, {"BRIDGE_CONFIG": named}):
+        given = environ(monkeypatch, **variables)
+        with shut(tmp_path):
+            with pytest.raises(
+                ConfigError, match=r"config\.yaml: may not be looked for: P"
+            ):
+                load({}, given, tmp_path)
+            assert completing.configured() == set()
+    monkeypatch.delenv("BRIDGE_CONFIG")
+    with shut(tmp_path):
+        for command in (file_of, in_development, listening, anything_given):
+            with pytest.raises(ConfigError, match="may not be looked for: Permission d"):
+                command({})
+        with pytest.raises(ConfigError, match=r"bridge\.secrets\.yaml: may not be"):
+            key_for("http://127.0.0.1")

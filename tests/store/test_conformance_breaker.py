@@ -10,7 +10,7 @@ from bridge.hints import OUTLIVED, WAITS
 from bridge.lanes import Lane
 from bridge.model import AttemptOutcome, ClaimedDelivery, DeliveryState, Reply
 from bridge.retry import Schedule
-from bridge.store import Pick
+from bridge.store import Followed, Pick
 from tests.store.scene import (
     ACCEPTED,
     BROKEN,
@@ -50,6 +50,10 @@ async def owed(
 
 async def hear(scene: Scene, claimed: ClaimedDelivery, reply: Reply) -> Breaker | None:
     """Record it; what became of the breaker."""
+    return (await follow(scene, claimed, reply)).breaker
+
+
+async def follow(scene: Scene, claimed: ClaimedDelivery, reply: Reply) -> Followed:
     verdict = retry.decide(claimed, reply, schedule=scene.schedule, now=scene.now, dice=0.0)
     return await scene.store.record_attempt(claimed, reply, verdict, now=scene.now)
 
@@ -67,11 +71,15 @@ async def broken(
 
 async def probe(scene: Scene, reply: Reply) -> Breaker | None:
     """Wait until one may try, and hear this of it."""
+    return await hear(scene, await probing(scene), reply)
+
+
+async def probing(scene: Scene) -> ClaimedDelivery:
     while not (claims := await scene.claim_deliveries(choose=one_alone)):
         ready_at = min(lane.ready_at for lane in await scene.lanes())
         scene.later(max(ready_at - scene.now, 0.001))
     [claimed] = claims
-    return await hear(scene, claimed, reply)
+    return claimed
 
 
 async def test_a_silent_host_is_left_alone(scene: Scene) -> None:
@@ -127,7 +135,8 @@ async def test_what_one_message_told_of_is_one_attempt_for_its_host(scene: Scene
         )
         for one in claims
     ]
-    assert await scene.store.record_attempts(told, UNREACHABLE, now=scene.now) is None
+    followed = await scene.store.record_attempts(told, UNREACHABLE, now=scene.now)
+    assert followed.breaker is None
     assert len(await scene.claim_deliveries()) == OPEN_AFTER
 
 
@@ -260,7 +269,8 @@ async def test_what_waits_without_hope_is_given_up_for_its_age(scene: Scene) -> 
     assert DeliveryState.EXHAUSTED not in states
     young = await scene.add("young", destination=destination("p0"))
     await scene.poll(succeeded())
-    await probe(scene, UNREACHABLE)
+    followed = await follow(scene, await probing(scene), UNREACHABLE)
+    assert sorted(followed.closed) == sorted(keys)
     deliveries = [await scene.delivery(key) for key in keys]
     assert {one.state for one in deliveries} == {DeliveryState.EXHAUSTED}
     untried = [one for one in deliveries if not one.attempts]

@@ -494,6 +494,7 @@ async def test_one_whose_replay_is_in_flight_gets_no_second(scene: Scene) -> Non
     claimed = await scene.claim_delivery()
     assert await replay(scene) == 0
     await scene.hear(claimed, BROKEN)
+    scene.later(1.0)
     assert await replay(scene) == 1
 
 
@@ -507,6 +508,29 @@ async def test_what_has_arrived_meanwhile_is_not_sent_again(scene: Scene) -> Non
     [ids] = await found(scene)
     await scene.hear(late, ACCEPTED)
     assert await scene.store.replay(ids, "exhausted", began_at=0, now=scene.now) == 0
+
+
+@pytest.mark.parametrize("one_subscription", [False, True])
+@pytest.mark.parametrize("answer", [ACCEPTED, BROKEN])
+async def test_what_had_its_attempt_since_it_began_gets_no_second(
+    scene: Scene, answer: Reply, one_subscription: bool
+) -> None:
+    """It is in another state by then, which is asked for as well, or in the same."""
+    [key] = await given_up(scene, 1)
+    scene.later(MINUTE)
+    began = scene.now
+    only = key if one_subscription else None
+    assert await replay(scene, subscription_key=only) == 1
+    scene.later(1.0)
+    await scene.deliver(answer)
+    scene.later(1.0)
+    after = (await scene.delivery(key)).state.value
+    wanted = DeliveryFilter(client="shop", state=after, until=began, subscription_key=only)
+    page = await scene.store.find_replays(wanted, began_at=began, limit=9)
+    assert not page.found
+    [ids] = await found(scene, state=after, subscription_key=only)
+    assert await scene.store.replay(ids, after, began_at=began, now=scene.now) == 0
+    assert await replay(scene, state=after) == 1, "another replay may"
 
 
 def slow_down(retry_after_s: float) -> Reply:

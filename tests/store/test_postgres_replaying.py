@@ -33,6 +33,7 @@ async def test_one_that_another_node_is_at_is_waited_for(
     await scene.retry(keys[0])
     await scene.retry(keys[1])
     first, second = await scene.claim_deliveries()
+    scene.later(1.0)
     [ids] = [[one.delivery_id for one in (first, second)]]
     [rest] = await found(scene)
     verdicts = [

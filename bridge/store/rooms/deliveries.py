@@ -1,6 +1,7 @@
 """Deliveries: claimed, recorded, read; and where they go."""
 
 from collections.abc import Collection, Sequence
+from typing import NamedTuple
 
 from bridge.breaker import Breaker
 from bridge.lanes import Ready, Window
@@ -19,10 +20,18 @@ from bridge.store import (
     robots,
 )
 from bridge.store.claims import Claims, Pick
-from bridge.store.delivering import Rest
 from bridge.store.listing import DeliveryFilter, list_deliveries
 from bridge.store.reading import Page
 from bridge.store.rooms.room import Room
+
+
+class Followed(NamedTuple):
+    """What came of an attempt beyond its deliveries: what it has made of the breaker of its
+    client and host, and of which subscriptions it has closed others (keys).
+    """
+
+    breaker: Breaker | None
+    closed: Sequence[str]
 
 
 class Deliveries(Room):
@@ -50,15 +59,11 @@ class Deliveries(Room):
 
     async def record_attempt(
         self, claimed: ClaimedDelivery, reply: Reply, verdict: Verdict, *, now: float
-    ) -> Breaker | None:
-        """Returns what it has made of the breaker of its client and host."""
+    ) -> Followed:
         recorded = await self.database.write(
             breaking.record, self._box, claimed, reply, verdict, now=now
         )
-        rest = recorded.rest
-        while rest is not None:
-            rest = await self.database.write(rest)
-        return recorded.breaker
+        return Followed(recorded.breaker, await self.finish(recorded.rest))
 
     async def record_attempts(
         self,
@@ -66,16 +71,13 @@ class Deliveries(Room):
         reply: Reply,
         *,
         now: float,
-    ) -> Breaker | None:
+    ) -> Followed:
         """As `record_attempt`, of several that one message told of."""
         rests, breaker = await self.database.write(
             breaking.record_several, self._box, told, reply, now=now
         )
-        for rest in rests:
-            left: Rest | None = rest
-            while left is not None:
-                left = await self.database.write(left)
-        return breaker
+        closed = [key for rest in rests for key in await self.finish(rest)]
+        return Followed(breaker, closed)
 
     async def delivery(
         self, key: str, sequence: int, client: str | None, hook: str = ""

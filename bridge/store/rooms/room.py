@@ -5,6 +5,7 @@ import string
 from collections.abc import Callable
 
 from bridge.store.box import Box
+from bridge.store.delivering import Rest
 from bridge.store.steps import Database
 
 ALPHABET = string.digits + string.ascii_letters
@@ -35,3 +36,11 @@ class Room:
         self, database: Database, box: Box, mint: Callable[[], str] = minted_key
     ) -> None:
         self.database, self._box, self._mint = database, box, mint
+
+    async def finish(self, rest: Rest | None) -> list[str]:
+        """Do what a step has left, each part a transaction; the keys of all it closes."""
+        closed: list[str] = []
+        while rest is not None:
+            closed += rest.closed
+            rest = await self.database.write(rest.step) if rest.step else None
+        return closed

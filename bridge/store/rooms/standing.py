@@ -55,9 +55,7 @@ class Standing(Room):
     async def remove_hook(self, key: str, client: str | None, *, now: float) -> bool:
         """Remove it and drop what it is owed; False if there is none, nor was of late."""
         removed = await self.database.write(hooks.remove, key, client, now=now)
-        rest = removed.rest
-        while rest is not None:
-            rest = await self.database.write(rest)
+        await self.finish(removed.rest)
         return removed.found
 
     async def notice(self, to: noticing.To, seen: Seen, *, now: float) -> Sequence[Notice]:
