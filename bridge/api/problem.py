@@ -32,6 +32,7 @@ CODES: Mapping[str, Code] = {
     "method_not_allowed": Code(405, "This address does not take this method"),
     "body_timeout": Code(408, "The body did not arrive in time"),
     "delivery_not_retryable": Code(409, "The delivery is not to be sent any more"),
+    "hook_removed": Code(409, "The hook made under this Idempotency-Key was removed"),
     "idempotency_in_flight": Code(409, "The same request is being worked on"),
     "body_too_large": Code(413, "The body is too large"),
     "unsupported_media_type": Code(415, "The body is in a format that is not read here"),

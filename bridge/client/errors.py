@@ -31,6 +31,7 @@ HINTS: Mapping[str, str] = {
     "subscription_not_found": "check the id; those of other clients count as not there",
     "delivery_not_found": "check the id; those of other clients count as not there",
     "hook_not_found": "check the id; those of other clients count as not there",
+    "hook_removed": "draw a new key to add the hook again",
     "unknown_provider": "GET /providers lists those there are",
     "rate_limited": "ask less often, or ask the operator for more",
     "limit_listeners": "close another stream of events",

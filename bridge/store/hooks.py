@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from bridge.errors import RequestError
 from bridge.model import Hook, HookWish, IdempotencyKey
+from bridge.rfc3339 import rfc3339
 from bridge.store.box import Box, opened
 from bridge.store.calling import Call
 from bridge.store.delivering import Rest
@@ -35,7 +36,9 @@ def add(
     most: int,
     full: RequestError,
 ) -> Step[Added]:
-    """Write the hook, or find its like. Raises `full` if the client has `most` already."""
+    """Write the hook, or find its like. Raises `full` if the client has `most` already, and
+    RequestError if the hook made under this key was removed.
+    """
     yield from lock(wish.client)
     if idempotency is not None:
         replayed = yield from replay(box, wish.client, idempotency, now)
@@ -53,14 +56,21 @@ def add(
 def replay(
     box: Box, client: str, idempotency: IdempotencyKey, now: float
 ) -> Step[Added | None]:
-    """The hook may have been removed since: a late repeat does not bring it back."""
+    """A late repeat does not bring back a hook that was removed since: RequestError."""
     known = yield from recall(box, client, idempotency, now=now)
     if known is not None:
         for row in (yield ask("find_hook", key=known.about, client=client)):
+            if row["removed_at"] is not None:
+                raise removed(row["removed_at"])
             found = yield from view(box, row["id"])
             return Added(found, known.created, replayed=True)
         yield from forget(box, client, idempotency, now=now)
     return None
+
+
+def removed(at: float) -> RequestError:
+    when = f"was removed at {rfc3339(at)}; use a new key to add one again"
+    return RequestError("hook_removed", f"the hook made under this Idempotency-Key {when}")
 
 
 def add_or_find(

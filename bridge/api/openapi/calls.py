@@ -209,7 +209,7 @@ CALLS: Mapping[tuple[str, str], Operation] = {
             200: ("It was there before.", HookMade),
         },
         headers=REPLAYED,
-        codes=(*STORED, *BODY, *KEYED, *CALLED, "limit_hooks"),
+        codes=(*STORED, *BODY, *KEYED, *CALLED, "hook_removed", "limit_hooks"),
         callbacks=callbacks("url"),
     ),
     ("/hooks/{id}", "GET"): Operation(
