@@ -12,6 +12,10 @@ from bridge.store.steps import Rows, Step, ask
 # among a neighbour's many gets a page that is not full, and goes on from there.
 LOOKED = 5_000
 
+# Ids are not quite in the order of their times: clocks of nodes differ, and a transaction
+# takes its time. By more than so much they do not.
+STRAY_S = 60.0
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveryFilter:
@@ -45,6 +49,9 @@ def page_of_deliveries(
         return (yield from page_of_state(wanted, before, limit))
     found = yield ask("edge_of_deliveries", before=before, looked=LOOKED - 1)
     edge = found[0]["id"] if found else 0
+    over = wanted.since is not None and any(
+        row["created_at"] < wanted.since - STRAY_S for row in found
+    )
     rows = yield ask(
         "page_of_deliveries",
         client=wanted.client,
@@ -55,7 +62,7 @@ def page_of_deliveries(
         before=before,
         limit=limit,
     )
-    return rows, edge or None
+    return rows, None if over else edge or None
 
 
 def page_of_subscription(wanted: DeliveryFilter, before: int, limit: int) -> Step[Rows]:

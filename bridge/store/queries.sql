@@ -1118,7 +1118,7 @@ ORDER BY CASE WHEN d.sequence = 0 THEN 0 ELSE 1 END, d.sequence DESC LIMIT 1;
 
 -- Where filters are looked for no further: the neighbours of who has little may have much.
 -- name: edge_of_deliveries(before, looked)
-SELECT id FROM deliveries WHERE id < :before ORDER BY id DESC LIMIT 1 OFFSET :looked;
+SELECT id, created_at FROM deliveries WHERE id < :before ORDER BY id DESC LIMIT 1 OFFSET :looked;
 
 -- name: page_of_deliveries(client, host, since, until, edge, before, limit)
 SELECT d.id FROM deliveries d

@@ -283,3 +283,16 @@ async def test_a_page_that_looks_no_further_still_keeps_to_the_times_asked_for(
         found = await delivery_pages(scene, wanted, 10)
         ids = [one for page in found for one in page]
         assert ids == [f"msg_{key}_0" for key in made[3:0:-1]], state
+
+
+async def test_a_list_since_a_time_ends_there(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many are older: whoever follows `next_cursor` does not go through them."""
+    monkeypatch.setattr(listing, "LOOKED", 2)
+    for n in range(8):
+        await scene.ended(f"task-{n}")
+        scene.later(HOUR)
+    wanted = DeliveryFilter(client="shop", since=scene.now - HOUR - 1)
+    found = await delivery_pages(scene, wanted, 10)
+    assert [len(page) for page in found] == [1]
