@@ -133,6 +133,10 @@ def timeline_view(told: Timeline, caller: Caller, *, hint_url: str | None) -> Js
             {"at": time(each.at), "status": each.status, "progress": each.progress}
             for each in told.updates
         ],
+        "changes": [
+            {"at": time(each.at), "outcome": each.outcome, "status": each.status}
+            for each in told.seen
+        ],
         "deliveries": [detailed(each, caller) for each in told.deliveries],
         "cut": told.cut,
     }

@@ -42,6 +42,8 @@ def told_of(timeline: Told) -> Iterator[Line]:
 
 
 def polls_of(timeline: Told, it: Told) -> Iterator[Line]:
+    for each in timeline["changes"]:
+        yield Line(each["at"], f"seen: {each['status'] or each['outcome']}")
     for each in timeline["updates"]:
         yield Line(each["at"], f"told: {step_of(each)}", BUSY)
     last = it["last_poll"]

@@ -25,6 +25,8 @@ async def test_all_that_became_of_it_is_told(
     assert (story["polls"], story["cut"]) == (2, False)
     [update] = story["updates"]
     assert (update["status"], update["progress"]) == ("running", 30)
+    [change] = story["changes"]
+    assert change == {"at": update["at"], "outcome": "pending", "status": "running"}
     first, end = story["deliveries"]
     assert (first["type"], end["type"]) == ("task.updated", "task.succeeded")
     assert [each["http_status"] for each in end["attempts"]] == [500]
@@ -35,7 +37,13 @@ async def test_a_story_without_news_is_told_too(api: Api) -> None:
     made = (await api.subscribe()).json
     story = (await api("GET", f"/subscriptions/{made['id']}/timeline")).json
     del story["subscription"]
-    assert story == {"polls": 0, "updates": [], "deliveries": [], "cut": False}
+    assert story == {
+        "polls": 0,
+        "updates": [],
+        "changes": [],
+        "deliveries": [],
+        "cut": False,
+    }
 
 
 async def test_nobody_reads_the_story_of_another_client(api: Api) -> None:

@@ -26,7 +26,8 @@ DELIVERY: dict[str, Any] = {
 
 
 def texts(subscription: dict[str, Any], **further: Any) -> list[str]:
-    story = {"polls": 0, "updates": [], "deliveries": [], "cut": False} | further
+    nothing = {"polls": 0, "updates": [], "changes": [], "deliveries": [], "cut": False}
+    story = nothing | further
     return [line.text for line in told_of(story | {"subscription": ACTIVE | subscription})]
 
 
@@ -47,11 +48,16 @@ def test_polls_that_come_to_nothing_are_told_with_their_reason() -> None:
         "since": AT, "count": 7,
     }  # fmt: skip
     steps = [{"at": AT, "status": "queued", "progress": None}]
+    changes = [
+        {"at": AT, "outcome": "pending", "status": "queued"},
+        {"at": LATER, "outcome": "auth", "status": None},
+    ]
     seen = {"last_poll": poll, "status": "running", "progress": 40}
-    assert texts(seen | {"callback_url": "http://app/"}, polls=1_200, updates=steps)[
-        1:6
-    ] == [
+    further = {"polls": 1_200, "updates": steps, "changes": changes}
+    assert texts(seen | {"callback_url": "http://app/"}, **further)[1:8] == [
         "calls http://app/ on task.ended",
+        "seen: queued",
+        "seen: auth",
         "told: queued",
         "polled 1,200 times: the last 7: auth, HTTP 401, since 2026-11-25 12:00:00Z",
         "bad key",

@@ -87,6 +87,21 @@ async def test_a_timeline_tells_the_whole_story(shop: Visitor) -> None:
     assert "no \ufffd" in text  # what the receiver said, though it is not UTF-8
 
 
+async def test_a_timeline_has_the_words_that_were_seen(shop: Visitor) -> None:
+    """Those that were news; how often each was said is not told."""
+    subscription_id = await ended(shop)
+    text = (await shop.get(f"/subscriptions/{subscription_id}")).text
+    assert "updates" not in text, "it had ended when it was first asked about"
+    waited_for = await made(shop, task_id="slow")
+    for status in (Status.QUEUED, Status.QUEUED, Status.RUNNING):
+        shop.clock.advance(60)
+        seen = Observation(outcome=PollOutcome.PENDING, status=status, http_status=200)
+        await poll(shop.deps.store, shop.clock, seen)
+    text = (await shop.get(f"/subscriptions/{waited_for}")).text
+    words = re.findall("</time></span> ([a-z]+)</li>", text)
+    assert words == ["queued", "running"], text
+
+
 async def test_what_a_url_hides_stays_hidden(shop: Visitor) -> None:
     """The path is the password of many receivers."""
     subscription_id = await ended(shop)

@@ -218,6 +218,16 @@ class Update(Shape):
     progress: int | None = Field(description="Percent.")
 
 
+class Change(Shape):
+    """What a poll came to, if that was news: the first since the subscription, and each
+    that came to something else, before the end.
+    """
+
+    at: Time
+    outcome: PollOutcome
+    status: Status | None
+
+
 class Timeline(Shape):
     """A subscription with all that became of it. Of each list the newest, oldest of these
     first.
@@ -226,6 +236,7 @@ class Timeline(Shape):
     subscription: Subscription
     polls: int = Field(ge=0, description="Of its task, for whomever.")
     updates: list[Update] = Field(description="Only if `task.updated` is in its `events`.")
+    changes: list[Change] = Field(description="What polls saw, whenever it was news.")
     deliveries: list[DeliveryWithAttempts] = Field(description="Those to hooks, too.")
     cut: bool = Field(description="There are more updates or deliveries.")
 
