@@ -10,8 +10,8 @@ from typing import Any
 STEPS = 12  # of a traceback, the innermost
 MASK = "***"
 
-_SOMEBODY = re.compile(r"://[^\s\"'<>]*@")  # greedy: passwords hold what they like
-_QUERY = re.compile(r"([^\s\"'<>?]*[/.:][^\s\"'<>?]*)\?[^\s\"'<>]*=[^\s\"'<>]*")
+_WORD = re.compile(r"[^\s\"'<>]+")
+_OF_A_PATH = re.compile("[/.:]")
 
 
 def masked(text: str) -> str:
@@ -22,9 +22,24 @@ def masked(text: str) -> str:
     >>> masked("/subscriptions?task_id=abc: what? a=b")
     '/subscriptions?*** what? a=b'
     """
-    if "?" in text:
-        text = _QUERY.sub(rf"\1?{MASK}", text)
-    return _SOMEBODY.sub(f"://{MASK}@", text) if "@" in text else text
+    if "?" not in text and "@" not in text:
+        return text
+    return _WORD.sub(lambda word: _without_somebody(_without_query(word[0])), text)
+
+
+def _without_query(word: str) -> str:
+    last, begins = word.rfind("="), 0
+    while begins <= (at := word.find("?", begins)) < last:
+        if _OF_A_PATH.search(word, begins, at):
+            return f"{word[:at]}?{MASK}"
+        begins = at + 1
+    return word
+
+
+def _without_somebody(word: str) -> str:
+    """To the last @: passwords hold what they like."""
+    begins, ends = word.find("://"), word.rfind("@")
+    return f"{word[:begins]}://{MASK}{word[ends:]}" if 0 <= begins < ends else word
 
 
 def masked_within(value: Any) -> Any:

@@ -25,7 +25,7 @@ TIMEOUT_S = 5.0  # of one export, what is tried again included
 MARGIN_S = 1.0  # for a thread that is held up
 AT_ONCE = 4  # threads, with those that were left behind
 PATH = "/v1/traces"
-INSTALL = "pip install 'poll-bridge[otel]'"
+INSTALL = "pip install '.[otel]' in the bridge's directory"
 MISSING = f"traces.endpoint: needs OpenTelemetry: {INSTALL}"
 
 # Where an endpoint is looked for if none is configured, by OpenTelemetry's "Environment
@@ -41,12 +41,13 @@ def endpoint_of(configured: str | None, environ: Mapping[str, str]) -> str | Non
 
     >>> endpoint_of("http://collector:4318", {})
     'http://collector:4318/v1/traces'
+    >>> endpoint_of("https://gateway/otlp/", {})
+    'https://gateway/otlp/v1/traces'
     >>> endpoint_of(None, {"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://collector/spans"})
     'http://collector/spans'
     """
     if configured is not None:
-        rest = configured.partition("://")[2]
-        return configured if "/" in rest else configured + PATH
+        return f"{configured.rstrip('/').removesuffix(PATH)}{PATH}"
     off = environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
     if off or environ.get("OTEL_TRACES_EXPORTER", "").strip().lower() == "none":
         return None

@@ -12,6 +12,7 @@ import structlog
 from structlog.testing import capture_logs
 
 from bridge import logs
+from bridge.masking import masked
 from bridge.metrics import Metrics
 from bridge.model import Observation, PollOutcome
 from bridge.standing import SAID_S, Standing
@@ -164,3 +165,10 @@ def test_polls_are_sampled_unless_all_are_wanted() -> None:
     levels = [(line["log_level"], line.get("unsaid")) for line in lines]
     beyond = ("debug", None)
     assert levels == [("info", 0), beyond, beyond, ("info", 2), beyond]
+
+
+def test_a_long_text_is_masked_in_one_pass() -> None:
+    """Whoever can have one logged must not stop the loop with it."""
+    for text in ("?/" * 100_000, "://" * 100_000 + "@", "?" * 100_000 + "="):
+        assert len(masked(text)) <= len(text)
+    assert masked("what?/a?b=c and /d?e=f") == "what?/a?*** and /d?***"

@@ -494,7 +494,7 @@ ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
         (None, {ENDPOINT: "http://c", "OTEL_SDK_DISABLED": "True"}, None),
         (None, {ENDPOINT: "http://c", "OTEL_TRACES_EXPORTER": "none"}, None),
         ("http://own", {ENDPOINT: "http://c"}, "http://own/v1/traces"),
-        ("http://own/spans", {"OTEL_SDK_DISABLED": "true"}, "http://own/spans"),
+        ("http://own/spans", {"OTEL_SDK_DISABLED": "true"}, "http://own/spans/v1/traces"),
     ],
 )
 def test_where_spans_go(
@@ -513,7 +513,7 @@ def test_traces_without_the_extra_are_an_error_that_says_the_fix(
     )
     assert fault_of("http://collector:4318") == MISSING
     assert fault_of(None) is None
-    with pytest.raises(ConfigError, match=r"traces.endpoint: .*poll-bridge\[otel\]"):
+    with pytest.raises(ConfigError, match=r"traces.endpoint: .*[.]\[otel\]"):
         exporter_of("http://collector:4318", {})
     assert exporter_of(None, {ENDPOINT: "http://collector:4318"}) is None
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bridge.cli.exits import UsageFault
-from bridge.cli.output import as_json, note, program, say, say_styled
+from bridge.cli.output import as_json, note, program, say, say_styled, unread
 from bridge.cli.wording import event_of, spoken, style_of
 from bridge.client.connection import Connection
 from bridge.client.errors import NotABridge
@@ -72,8 +72,8 @@ class Tail:
         self._opened = self._lost = False
 
     async def follow(self, connection: Connection) -> None:
-        """Until enough was shown. Raises ClientError, also if it cannot be reached at the
-        start: there is most likely something to be mended.
+        """Until enough was shown, or nobody reads it. Raises ClientError, also if it cannot
+        be reached at the start: there is most likely something to be mended.
         """
         self._url = connection.url
         async with connection as api:
@@ -83,7 +83,11 @@ class Tail:
                     raise NotABridge(self._url, 200)
                 if event not in self._wanted:
                     continue
-                self._show(event)
+                try:
+                    self._show(event)
+                except BrokenPipeError:
+                    unread()
+                    return
                 if self._left is not None:
                     self._left -= 1
                     if not self._left:

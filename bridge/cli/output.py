@@ -5,6 +5,7 @@ terminal that could steer it.
 """
 
 import json
+import os
 import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -47,6 +48,14 @@ def say(*texts: str) -> None:
     """Lines on standard output, at once: somebody may wait for them behind a pipe."""
     for text in texts:
         print(text, flush=True)
+
+
+def unread() -> None:
+    """Call it when a BrokenPipeError says that nobody reads standard output any more, as
+    behind `| head -1`: what is written there from now on goes nowhere, quietly.
+    """
+    with Path(os.devnull).open("wb") as nowhere:
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())
 
 
 def say_styled(*lines: Sequence[tuple[str, str]]) -> None:

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from bridge.cli.exits import UsageFault
 from bridge.cli.forwarding import Forwarded, Forwarder
-from bridge.cli.output import as_json, note, plain, program, say
+from bridge.cli.output import as_json, note, plain, program, say, unread
 from bridge.cli.wording import event_of, spoken
 from bridge.simulator.loopback import Loopback
 from bridge.simulator.proof import fault_of
@@ -33,10 +33,10 @@ class Receiver:
     ) -> None:
         self._secrets, self._forwarder = secrets, forwarder
         self._answer, self._json, self._left = answer, json, count
+        self._stop = asyncio.Event()
 
     async def listen(self, port: int) -> None:
-        """Until SIGINT, SIGTERM, or the last webhook that is wanted."""
-        self._stop = asyncio.Event()
+        """Until SIGINT, SIGTERM, the last webhook that is wanted, or nobody reads of it."""
         loop = asyncio.get_running_loop()
         for caught in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(caught, self._stop.set)
@@ -70,11 +70,18 @@ class Receiver:
         if self._secrets:
             reason = fault_of(body, headers, self._secrets, now=at)
             told |= {"verified": reason is None, "reason": reason}
-        done = await self._forwarded(request, headers, query)
+        began = time.monotonic()
+        try:
+            done = await self._forwarded(request, headers, query)
+        except asyncio.CancelledError:
+            self._show(
+                told | self._left_alone(self._forwarder, time.monotonic() - began), body
+            )
+            raise
         if self._forwarder and done:
             told |= {"answered": self._answer or done.status}
             told |= {"forwarded": forwarded_to(self._forwarder.url, done)}
-        say(as_json(told, indent=None) if self._json else line(told, body))
+        self._show(told, body)
         self._count()
         return response_of(told["answered"], done if self._answer is None else None)
 
@@ -85,6 +92,20 @@ class Receiver:
             return None
         body = await request.read()
         return await self._forwarder.send(request.method, headers, query, body)
+
+    def _left_alone(self, forwarder: Forwarder | None, after_s: float) -> dict[str, Any]:
+        """What there is to tell when nobody waits for our answer any more."""
+        who = "this command has ended" if self._stop.is_set() else "the caller left first"
+        done = Forwarded(failure=who, duration_s=after_s)
+        to = forwarder.url if forwarder else ""
+        return {"answered": None, "forwarded": forwarded_to(to, done)}
+
+    def _show(self, told: Mapping[str, Any], body: bytes) -> None:
+        try:
+            say(as_json(told, indent=None) if self._json else line(told, body))
+        except BrokenPipeError:
+            unread()  # the caller is answered all the same, or it would come again
+            self._stop.set()
 
     def _count(self) -> None:
         if self._left is not None:
@@ -126,7 +147,7 @@ def line(told: Mapping[str, Any], body: bytes) -> str:
     event = told["event"]
     said = spoken(event) if event else [body[:TEXT_MOST].decode("utf-8", "replace")]
     why = [f"({told['reason']})"] if told["verified"] is False else []
-    asked = f"{told['method']} {told['path']} → {told['answered']}"
+    asked = f"{told['method']} {told['path']} → {plain(told['answered'])}"
     first = " ".join(plain(each) for each in (clock, mark, asked, *said, *why) if each)
     return f"{first}\n{passed_on(told['forwarded'])}" if told["forwarded"] else first
 

@@ -164,7 +164,16 @@ class AsyncClient:
         with None when it is connected, with the error when it is not any more.
         """
         async for message in self._bridge.messages("/events", on_change):
-            yield Event(json.loads(message.data))
+            yield self._event(message.data)
+
+    def _event(self, data: str) -> Event:
+        try:
+            told = json.loads(data)
+        except ValueError:
+            told = None
+        if not isinstance(told, dict):
+            raise NotABridge(self._url, 200)
+        return Event(told)
 
     def _subscription(self, body: Any) -> Subscription:
         if not isinstance(body, dict) or not isinstance(body.get("id"), str):

@@ -212,12 +212,23 @@ class Connection:
                         piece = await response.content.readany()
                 except failures() as error:
                     raise unreachable(self.url, error) from error
-                for message in reader.feed(piece):
+                try:
+                    messages = list(reader.feed(piece))
+                except ValueError:
+                    raise NotABridge(self.url, response.status) from None
+                for message in messages:
                     if message.event == ENDED:
-                        told = json.loads(message.data)
-                        raise StreamEnded(told["reason"], told["detail"])
+                        raise self._end(message)
                     yield message
         raise Unreachable(self.url, "the stream broke off")
+
+    def _end(self, message: sse.Message) -> ClientError:
+        """Why the bridge ends the stream, by its own word."""
+        try:
+            told = json.loads(message.data)
+            return StreamEnded(str(told["reason"]), str(told["detail"]))
+        except (ValueError, LookupError, TypeError):
+            return NotABridge(self.url, 200)
 
     def _session(self) -> "aiohttp.ClientSession":
         """Opened by the first question, in whose loop it then is."""

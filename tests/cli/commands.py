@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TextIO
 
 from typer.testing import CliRunner, Result
 
@@ -74,6 +74,15 @@ def finished(*args: str, cwd: Path, **env: str) -> tuple[int, str]:
     process = started(*args, cwd=cwd, env=env)
     output, _ = process.communicate(timeout=STOP_S)
     return process.returncode, output
+
+
+@contextmanager
+def unread() -> Iterator[TextIO]:
+    """A pipe whose reader is gone."""
+    reads, writes = os.pipe()
+    os.close(reads)
+    with os.fdopen(writes, "w") as pipe:
+        yield pipe
 
 
 @contextmanager

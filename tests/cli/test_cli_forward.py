@@ -1,7 +1,9 @@
 """`listen --forward` and `--answer`: a receiver of one's own behind it."""
 
+import asyncio
 import json
 import socket
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,7 +20,7 @@ from bridge import formats, signature
 from bridge.cli.forwarding import Forwarder, forwarder_for
 from bridge.cli.receiving import Receiver
 from bridge.simulator.demo.child import free_port
-from tests.cli.commands import invoke
+from tests.cli.commands import invoke, unread
 from tests.cli.test_cli_listen import EVENT, listening, send
 from tests.client.test_client_connection import serving
 from tests.settings import SIGNING_SECRET
@@ -154,3 +156,44 @@ def test_where_nothing_can_be_sent_is_refused(to: str, says: str) -> None:
 def test_other_ports_of_this_machine_and_other_machines_will_do() -> None:
     for to in ("localhost:9001", "http://192.0.2.1:9000/"):
         assert forwarder_for(to, 9000).url.endswith(to)
+
+
+async def test_a_caller_that_leaves_first_is_told_of(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Nothing on the screen would look like nothing that came."""
+    arrived, gone = asyncio.Event(), asyncio.Event()
+
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        arrived.set()
+        await reader.read(-1)
+        gone.set()
+        writer.close()
+
+    async with await asyncio.start_server(silent, "127.0.0.1", 0) as server:
+        to = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+        receiver = Receiver([], Forwarder(to), answer=None, count=None, json=False)
+        async with serving(receiver.serve) as url:
+            place = urlsplit(url)
+            _, caller = await asyncio.open_connection(place.hostname, place.port)
+            caller.write(b"POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\n{}")
+            await arrived.wait()
+            caller.close()
+            await gone.wait()
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.endswith(" ? POST /a → - {}")
+    assert f"↳ {to} gave no answer: the caller left first (in 0." in second
+
+
+async def test_a_receiver_that_nobody_reads_answers_and_ends(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As behind `| head -1`: what was forwarded is worked on, and must not come again."""
+    with receiving(202) as (to, _), unread() as stdout:
+        monkeypatch.setattr(sys, "stdout", stdout)
+        receiver = Receiver([], Forwarder(to), answer=None, count=None, json=False)
+        assert await answered(receiver) == (202, "")
+        assert await answered(receiver) == (202, "")
+        async with asyncio.timeout(5):
+            await receiver.listen(0)
+    assert "Traceback" not in capsys.readouterr().err

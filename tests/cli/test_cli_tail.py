@@ -2,6 +2,7 @@
 
 import json
 import signal
+import sys
 from functools import partial
 
 import pytest
@@ -12,7 +13,7 @@ from bridge.cli.following import Tail, Wanted, wanted_of
 from bridge.client import NotABridge, Refused, StreamEnded, Unreachable
 from bridge.client.connection import Connection
 from bridge.simulator.demo.child import free_port
-from tests.cli.commands import Bridge, invoke, told
+from tests.cli.commands import Bridge, invoke, told, unread
 from tests.client.test_client_connection import serving
 
 ENDED = b"event: stream.ended\ndata: %s\n\n"
@@ -84,6 +85,20 @@ async def test_programs_get_one_object_on_a_line(
     async with serving(streaming) as url:
         await Tail(Wanted(), count=1, json=True).follow(IMPATIENT(url))
     assert json.loads(capsys.readouterr().out)["type"] == "task.failed"
+
+
+async def test_nobody_reading_any_more_is_a_usual_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As behind `| head -1`."""
+
+    async def streaming(_: web.BaseRequest) -> web.Response:
+        return web.Response(body=event("task.failed"), content_type="text/event-stream")
+
+    with unread() as stdout:
+        monkeypatch.setattr(sys, "stdout", stdout)
+        async with serving(streaming) as url:
+            await Tail(Wanted(), count=None, json=True).follow(IMPATIENT(url))
 
 
 async def test_only_what_is_wanted_is_shown(capsys: pytest.CaptureFixture[str]) -> None:

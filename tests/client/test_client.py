@@ -232,6 +232,25 @@ async def test_events_come_again_after_the_connection_is_lost() -> None:
     assert types == ["task.failed", "task.expired"]
 
 
+@pytest.mark.parametrize(
+    "said",
+    [b"data: hello\n\n", b"data: [1]\n\n", b"event: stream.ended\ndata: {}\n\n"],
+    ids=["no-json", "no-event", "no-reason"],
+)
+async def test_a_stream_of_somebody_else_is_told_as_such(said: bytes) -> None:
+    """Not as a fault of this program."""
+
+    async def streaming(request: web.BaseRequest) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        await response.write(said)
+        return response
+
+    async with asking(streaming) as client:
+        with pytest.raises(NotABridge):
+            await anext(client.events())
+
+
 async def test_a_stream_that_breaks_at_once_is_opened_ever_more_slowly() -> None:
     """Each 200 is no success: a proxy that cuts every stream would be asked without end."""
     slept: list[float] = []
