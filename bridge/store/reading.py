@@ -182,9 +182,11 @@ def read_delivery(
     return None
 
 
-def log_of(box: Box, delivery_id: int) -> Step[tuple[Attempt, ...]]:
-    """Its LOG newest attempts, oldest first."""
-    rows = yield ask("attempts", delivery_id=delivery_id, limit=LOG)
+def log_of(
+    box: Box, delivery_id: int, most: int | None = None
+) -> Step[tuple[Attempt, ...]]:
+    """Its newest attempts, oldest first."""
+    rows = yield ask("attempts", delivery_id=delivery_id, limit=most or LOG)
     return tuple(attempt_of(box, row) for row in reversed(rows))
 
 

@@ -21,7 +21,7 @@ from bridge.model import (
     Result,
     Status,
 )
-from bridge.store import DeliveryFilter, reading
+from bridge.store import DeliveryFilter, reading, timeline
 from bridge.trial import Trial
 from tests.api.acting import ACCEPTED, REFUSED, SUCCEEDED, attempt, poll
 from tests.api.conftest import OPS, OTHER, served
@@ -287,6 +287,7 @@ async def test_the_buttons_do_what_the_api_does(
     assert "by hand" in text
     assert "earlier" not in text
     monkeypatch.setattr(reading, "LOG", 1)
+    monkeypatch.setattr(timeline, "ATTEMPTS", 1)
     for where in (f"/subscriptions/{subscription_id}", f"/deliveries/{delivery.id}"):
         text = (await shop.get(where)).text
         assert "1 earlier not shown" in text

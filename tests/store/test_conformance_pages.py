@@ -3,7 +3,7 @@
 import pytest
 
 from bridge.model import DeliveryState
-from bridge.store import figures, reading
+from bridge.store import figures, reading, timeline
 from tests.store.scene import (
     ACCEPTED,
     BROKEN,
@@ -52,6 +52,7 @@ async def test_of_very_many_attempts_the_newest_are_told(
         assert await scene.retry(key)
         await scene.deliver(ACCEPTED, after_s=1.0)
     monkeypatch.setattr(reading, "LOG", 2)
+    monkeypatch.setattr(timeline, "ATTEMPTS", 2)
 
     told = await scene.store.timeline(key, "shop")
     one = await scene.store.delivery(key, 0, "shop")
@@ -61,6 +62,25 @@ async def test_of_very_many_attempts_the_newest_are_told(
     for delivery in (*told.deliveries, one):
         assert [attempt.number for attempt in delivery.log] == [3, 4]
         assert delivery.attempts == 4
+
+
+async def test_of_very_long_answers_the_newest_are_told(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Many attempts of 4 KiB each would be more than a page is worth."""
+    key = await scene.ended()
+    await scene.deliver(BROKEN, after_s=3.0)
+    for _ in range(2):
+        assert await scene.retry(key)
+        await scene.deliver(ACCEPTED, after_s=1.0)
+    monkeypatch.setattr(timeline, "ANSWERS_BYTES", len(b"thanks"))
+
+    told = await scene.store.timeline(key, "shop")
+
+    assert told is not None
+    [delivery] = told.deliveries
+    assert [each.answer for each in delivery.log] == [b"", b"", b"thanks"]
+    assert told.cut
 
 
 async def test_nobody_reads_anothers_story(scene: Scene) -> None:

@@ -238,7 +238,7 @@ class Timeline(Shape):
     updates: list[Update] = Field(description="Only if `task.updated` is in its `events`.")
     changes: list[Change] = Field(description="What polls saw, whenever it was news.")
     deliveries: list[DeliveryWithAttempts] = Field(description="Those to hooks, too.")
-    cut: bool = Field(description="There are more updates or deliveries.")
+    cut: bool = Field(description="There are more updates, deliveries or answers.")
 
 
 class Replayed(Shape):
