@@ -85,6 +85,9 @@ class ReplayBody(BaseModel):
     )
     since: Time | None = Field(None, description="Those made then or later.")
     until: Time | None = Field(None, description="Those made before; at most now.")
+    as_of: Time | None = Field(
+        None, description="Those in their state by then; at most now."
+    )
     host: Annotated[str, AfterValidator(query.host)] | None = Field(
         None, description="Of the callback, without port."
     )

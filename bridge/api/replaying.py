@@ -51,12 +51,18 @@ class Asked(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """`until` is when those were made at the latest that were counted: given with the
-    replay, it takes no others that come after.
+    """`until` is when those were made at the latest that were counted, `as_of` by when they
+    were in their state: given with the replay, it takes no others that come after.
     """
 
     count: int
     until: float
+    as_of: float
+
+    @property
+    def told(self) -> dict[str, int | str]:
+        until, as_of = rfc3339(self.until), rfc3339(self.as_of)
+        return {"count": self.count, "until": until, "as_of": as_of}
 
 
 class Replaying:
@@ -73,7 +79,7 @@ class Replaying:
         body = body_of(given, caller)
         if body.dry_run:
             counted = await self.counted(body, caller)
-            return Json({"count": counted.count, "until": rfc3339(counted.until)})
+            return Json(counted.told)
         used = idempotency.remembered(ROUTE, key, given)
         taken, again = await self.replayed(body, caller, used)
         headers = idempotency.replay_header(replayed=again)
@@ -83,8 +89,11 @@ class Replaying:
         """How many would be owed an attempt more. Raises RequestError."""
         start = Progress(self._deps.clock.now())
         until = min(math.inf if body.until is None else body.until, end_of(start.began_at))
-        found = self._found(asked_of(body, caller, start), start)
-        return Counted(sum([len(some) async for _, some in found]), until)
+        as_of = min(start.began_at if body.as_of is None else body.as_of, start.began_at)
+        as_of = math.floor(as_of * 1000) / 1000  # as it is written
+        asked = asked_of(body.model_copy(update={"as_of": as_of}), caller, start)
+        found = self._found(asked, start)
+        return Counted(sum([len(some) async for _, some in found]), until, as_of)
 
     async def replayed(
         self, body: ReplayBody, caller: Caller, used: IdempotencyKey | None = None
@@ -206,6 +215,7 @@ def asked_of(
         host=body.host,
         since=body.since,
         until=min(until, math.nextafter(start.began_at, math.inf)),
+        as_of=body.as_of,
     )
     return Asked(wanted, body.state, body.limit or MOST, caller, kept)
 

@@ -70,10 +70,13 @@ def meant(told: Mapping[str, Any]) -> dict[str, Any]:
 
     >>> meant({"count": 7, "until": "2026-11-25T12:00:00.001Z"})
     {'limit': 7, 'until': '2026-11-25T12:00:00.001Z'}
+    >>> meant({"count": 7, "as_of": "2026-11-25T12:00:00Z"})
+    {'limit': 7, 'as_of': '2026-11-25T12:00:00Z'}
     >>> meant({"count": 0})
     {}
     """
-    given = {"limit": told["count"], "until": told.get("until")}
+    bounds = {name: told.get(name) for name in ("until", "as_of")}
+    given = {"limit": told["count"], **bounds}
     return {name: value for name, value in given.items() if value}
 
 

@@ -13,12 +13,11 @@ from bridge.api.replaying import ROUTE
 from bridge.dashboard.pages import Pages
 from bridge.dashboard.reading import CHOICES, caller_of
 from bridge.dashboard.session import Session
-from bridge.rfc3339 import rfc3339
 from bridge.store.rooms.room import minted_key
 
 Form = Mapping[str, Any]
 REPLAYED = ("state", "since", "until", "host", "client")
-SURE = (*REPLAYED, "limit")
+SURE = (*REPLAYED, "limit", "as_of")
 TESTED = ("callback_url", "type", "format")
 
 
@@ -65,7 +64,8 @@ class Acting:
             return await self._replay(session, form)
         caller, given = caller_of(session), given_of(form, REPLAYED)
         counted = await self._parts.replaying.counted(body_of(given, caller), caller)
-        again = {"until": rfc3339(counted.until), "limit": counted.count}
+        again = {"limit": counted.count, **counted.told}
+        del again["count"]
         return self._pages.page(
             "replay.html",
             session,

@@ -960,6 +960,7 @@ SET lane_id = excluded.lane_id, retry = 0, next_at = excluded.next_at
 WHERE delivery_schedule.next_at > excluded.next_at AND delivery_schedule.claimed_at IS NULL;
 
 -- Replay: what may be attempted once more, oldest first, and is not waiting for that already.
+-- It has been in that state since `as_of` or longer: a failed attempt changes nothing of that.
 -- Nor has it had its attempt since it began, which has left another state perhaps. A 410
 -- that came since then stands.
 
@@ -969,7 +970,7 @@ SELECT created_at, id FROM deliveries
 WHERE state = :state AND (created_at, id) > (:since, :after) AND created_at < :until
 ORDER BY created_at, id LIMIT 1 OFFSET :looked;
 
--- name: replays(client, state, host, since, after, until, edge_at, edge, began_at, limit)
+-- name: replays(client, state, host, since, after, until, edge_at, edge, as_of, began_at, limit)
 SELECT d.id, d.created_at FROM deliveries d
 JOIN subscriptions s ON s.id = d.subscription_id
 JOIN destinations t ON t.id = d.destination_id
@@ -981,12 +982,17 @@ WHERE d.state = :state AND (d.created_at, d.id) > (:since, :after) AND d.created
     AND (CAST(:host AS TEXT) IS NULL OR l.host = :host)
     AND NOT EXISTS (SELECT 1 FROM hooks h WHERE h.id = d.hook_id AND h.removed_at IS NOT NULL)
     AND NOT EXISTS (SELECT 1 FROM delivery_schedule q WHERE q.delivery_id = d.id AND q.manual = 1)
+    AND d.created_at <= :as_of
+    AND (d.updated_at <= :as_of OR d.given_up_at <= :as_of OR d.state = 'waiting'
+        OR d.state IN ('retrying', 'accepted', 'presumed') AND EXISTS (
+            SELECT 1 FROM attempts b WHERE b.delivery_id = d.id AND b.finished_at <= :as_of
+                AND (b.outcome = d.state OR d.state = 'retrying' AND b.manual = 0)))
     AND (d.updated_at < :began_at OR NOT EXISTS (
         SELECT 1 FROM attempts a
         WHERE a.delivery_id = d.id AND a.manual = 1 AND a.started_at >= :began_at))
 ORDER BY d.created_at, d.id LIMIT :limit;
 
--- name: replays_of_subscription(subscription_id, state, host, since, after, until, began_at, limit)
+-- name: replays_of_subscription(subscription_id, state, host, since, after, until, as_of, began_at, limit)
 SELECT d.id, d.created_at FROM deliveries d
 JOIN subscriptions s ON s.id = d.subscription_id
 JOIN destinations t ON t.id = d.destination_id
@@ -997,6 +1003,11 @@ WHERE d.subscription_id = :subscription_id AND (CAST(:state AS TEXT) IS NULL OR 
     AND (CAST(:host AS TEXT) IS NULL OR l.host = :host)
     AND NOT EXISTS (SELECT 1 FROM hooks h WHERE h.id = d.hook_id AND h.removed_at IS NOT NULL)
     AND NOT EXISTS (SELECT 1 FROM delivery_schedule q WHERE q.delivery_id = d.id AND q.manual = 1)
+    AND d.created_at <= :as_of
+    AND (d.updated_at <= :as_of OR d.given_up_at <= :as_of OR d.state = 'waiting'
+        OR d.state IN ('retrying', 'accepted', 'presumed') AND EXISTS (
+            SELECT 1 FROM attempts b WHERE b.delivery_id = d.id AND b.finished_at <= :as_of
+                AND (b.outcome = d.state OR d.state = 'retrying' AND b.manual = 0)))
     AND (d.updated_at < :began_at OR NOT EXISTS (
         SELECT 1 FROM attempts a
         WHERE a.delivery_id = d.id AND a.manual = 1 AND a.started_at >= :began_at))

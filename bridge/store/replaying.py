@@ -65,6 +65,7 @@ def find_replays(
         "since": after.made_at,
         "after": after.id,
         "until": wanted.until,
+        "as_of": began_at if wanted.as_of is None else min(wanted.as_of, began_at),
         "began_at": began_at,
         "limit": limit,
     }

@@ -71,7 +71,9 @@ async def test_a_dry_run_counts_and_does_nothing(
 ) -> None:
     answer = await replay(api, dry_run=True)
     until = "2027-01-15T08:00:05.001Z"
-    assert (answer.status, answer.json) == (200, {"count": 3, "until": until})
+    as_of = "2027-01-15T08:00:05Z"
+    told = {"count": 3, "until": until, "as_of": as_of}
+    assert (answer.status, answer.json) == (200, told)
     assert (await replay(api, dry_run=True, limit=2)).json["count"] == 2
     assert api.woken == []
     assert (await shown(api, lost[0]))["next_attempt_at"] is None
@@ -83,7 +85,7 @@ async def test_what_was_counted_is_what_is_taken(
     """Others are given up while somebody makes up his mind."""
     counted = (await replay(api, dry_run=True)).json
     sooner = (await replay(api, dry_run=True, until="2027-01-15T08:00:04Z")).json
-    assert sooner == {"count": 0, "until": "2027-01-15T08:00:04Z"}
+    assert (sooner["count"], sooner["until"]) == (0, "2027-01-15T08:00:04Z")
     later = await api.subscribe(task_id="later")
     clock.advance(5)
     await poll(store, clock, SUCCEEDED)
@@ -92,6 +94,23 @@ async def test_what_was_counted_is_what_is_taken(
     assert taken.json == {"count": 3}
     left = await shown(api, f"msg_{later.json['id'][4:]}_0")
     assert left["next_attempt_at"] is None
+
+
+async def test_what_came_into_its_state_after_the_count_is_not_taken(
+    api: Api, store: Store, clock: NotedClock, lost: list[str]
+) -> None:
+    """It was made before, as were those that were counted and have arrived since."""
+    older = await api.subscribe(task_id="older")
+    clock.advance(5)
+    await poll(store, clock, SUCCEEDED)
+    counted = (await replay(api, dry_run=True)).json
+    assert (counted["count"], counted["as_of"]) == (3, "2027-01-15T08:00:10Z")
+    clock.advance(5)
+    await give_up(store, clock)
+    taken = await replay(api, until=counted["until"], as_of=counted["as_of"])
+    assert taken.json == {"count": 3}
+    left = await shown(api, f"msg_{older.json['id'][4:]}_0")
+    assert (left["state"], left["next_attempt_at"]) == ("exhausted", None)
 
 
 async def test_a_repeat_does_the_rest_and_nothing_twice(api: Api, lost: list[str]) -> None:
@@ -166,6 +185,7 @@ async def test_a_form_means_the_same(api: Api, lost: list[str]) -> None:
         ({"state": 7}, "state", "list"),
         ({"since": "yesterday"}, "since", "2026-11-25T12:00:00Z"),
         ({"until": 1800000000}, "until", "2026-11-25T12:00:00Z"),
+        ({"as_of": "now"}, "as_of", "2026-11-25T12:00:00Z"),
         (
             {"since": "2027-01-15T08:00:05Z", "until": "2027-01-15T08:00:05Z"},
             "until",

@@ -533,6 +533,37 @@ async def test_what_had_its_attempt_since_it_began_gets_no_second(
     assert await replay(scene, state=after) == 1, "another replay may"
 
 
+@pytest.mark.parametrize(
+    ("state", "answer", "again"),
+    [
+        ("exhausted", BROKEN, BROKEN),
+        ("gone", GONE, BROKEN),
+        ("accepted", ACCEPTED, BROKEN),
+        ("retrying", BROKEN, BROKEN),
+    ],
+)
+@pytest.mark.parametrize("one_subscription", [False, True])
+async def test_it_is_meant_since_it_is_in_its_state(
+    scene: Scene, state: str, answer: Reply, again: Reply, one_subscription: bool
+) -> None:
+    """Not since it was made, nor since its last attempt."""
+    scene.schedule = Schedule(()) if state == "exhausted" else Schedule()
+    key = await scene.ended()
+    only: dict[str, Any] = {"subscription_key": key if one_subscription else None}
+    scene.later(1.0)
+    since = scene.now
+    await scene.deliver(answer)
+    scene.later(MINUTE)
+    await replay(scene, state=state, **only)
+    while claims := await scene.claim_deliveries():
+        for claimed in claims:  # one at a time: its retry may be due as well
+            await scene.hear(claimed, again)
+        scene.later(1.0)
+    scene.later(MINUTE)
+    assert await found(scene, state=state, as_of=since, **only)
+    assert not await found(scene, state=state, as_of=since - 0.5, **only)
+
+
 def slow_down(retry_after_s: float) -> Reply:
     return Reply(outcome=TOO_MANY.outcome, http_status=429, retry_after_s=retry_after_s)
 

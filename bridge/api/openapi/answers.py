@@ -252,6 +252,7 @@ class Counted(Shape):
 
     count: int = Field(ge=0)
     until: Time = Field(description="They were made before. Give it with the replay.")
+    as_of: Time = Field(description="They were in their state by then. Give it, too.")
 
 
 class Hook(Shape):
