@@ -78,7 +78,7 @@ async def hang(world: World, gate: Gate) -> None:
     world.providers.says, world.receivers.says = provider, receiver
     await asyncio.gather(
         *(world.subscribe(f"slow-poll-{n}") for n in range(MANY)),
-        *(world.subscribe(f"told-{n}", host=f"slow{n % 5}.test") for n in range(MANY)),
+        *(world.subscribe(f"told-{n}", host=f"slow{n % 20}.test") for n in range(MANY)),
     )
 
 
