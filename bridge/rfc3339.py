@@ -41,6 +41,8 @@ def unix(text: str) -> float:
     micros = (fraction or "0")[:6].ljust(6, "0")
     written = f"{day}T{clock}.{micros}{offset.replace('Z', '+00:00')}"
     try:
-        return (datetime.fromisoformat(written) - _EPOCH).total_seconds()
+        at = (datetime.fromisoformat(written) - _EPOCH).total_seconds()
+        rfc3339(at)  # in UTC it may be of another year, which nobody could write
+        return at
     except ValueError as error:
         raise ValueError(f"there is no such time: {error}") from None

@@ -88,3 +88,13 @@ def test_a_time_comes_back_to_the_millisecond(at: float) -> None:
     What we write we can read.
     """
     assert abs(unix(rfc3339(at)) - at) <= 0.0006
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00", "9999-12-31T23:59:59.9999Z"],
+)
+def test_a_time_that_could_not_be_written_in_utc_is_none(text: str) -> None:
+    """What is read is told again: to the caller, in a page, in an event."""
+    with pytest.raises(ValueError, match="there is no such time"):
+        unix(text)
