@@ -51,6 +51,11 @@ def silent(reply: Reply) -> bool:
     return reply.outcome in NOBODY or reply.http_status in NOBODY_BEHIND
 
 
+def answered(reply: Reply) -> bool:
+    """Whether the receiver itself spoke. False too for what says nothing of it."""
+    return reply.http_status is not None and not silent(reply)
+
+
 def rest_s(silences: int, dice: float) -> float:
     """Seconds until the next attempt tries, after so many in a row without an answer.
 

@@ -11,7 +11,7 @@ import structlog
 
 from bridge import lanes, retry
 from bridge.bell import to_nobody
-from bridge.breaker import Breaker, silent
+from bridge.breaker import Breaker, answered, silent
 from bridge.clock import Clock
 from bridge.errors import StoreUnavailable
 from bridge.flight import Flight
@@ -207,8 +207,9 @@ class Dispatcher:
                 await self._clock.wait(self.stopping, RECORD_AGAIN_S)
 
     def _note_reply(self, claimed: ClaimedDelivery, reply: Reply) -> None:
-        if silent(reply) or reply.http_status is not None:
-            self._flight.heard(claimed, answered=not silent(reply))
+        spoke = answered(reply)
+        if spoke or silent(reply):
+            self._flight.heard(claimed, answered=spoke)
 
     def _note_breaker(self, claimed: ClaimedDelivery, breaker: Breaker | None) -> None:
         whose = {"client": claimed.client, "host": claimed.destination.host}

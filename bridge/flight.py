@@ -75,7 +75,8 @@ class Flight:
 
     def known(self, lane: Lane) -> Lane:
         """The lane, with what is known here of whether somebody answers."""
-        return replace(lane, proven=(lane.owner, lane.key) in self._silences)
+        proven = (lane.owner, lane.key) in self._silences
+        return lane if lane.proven is proven else replace(lane, proven=proven)
 
     @contextmanager
     def reserved(self, picks: Sequence[Pick]) -> Iterator[None]:

@@ -6,33 +6,11 @@ import pytest
 
 from bridge.flight import DOUBTED, REMEMBERED, UNPROVEN_MOST, Flight
 from bridge.lanes import Lane
-from bridge.model import ClaimedDelivery, Destination
+from bridge.model import Destination
+from tests.test_retry import DELIVERY
 
 LANE = Lane(1, "shop", "app.test")
-ITEM = ClaimedDelivery(
-    schedule_id=1,
-    delivery_id=1,
-    claim_no=1,
-    claimed_at=0.0,
-    attempt=1,
-    manual=False,
-    failures=0,
-    conflicts=0,
-    seen_lost=False,
-    created_at=0.0,
-    message_id="msg_1",
-    subscription_id="sub_1",
-    client="shop",
-    lane_id=1,
-    retry=False,
-    type="task.completed",
-    destination_id=1,
-    destination=Destination(url="https://app.test/", host="app.test"),
-    method="POST",
-    format="standard",
-    signing_secrets=(),
-    body=b"",
-)
+ITEM = replace(DELIVERY, destination=Destination(url="https://app.test/", host="app.test"))
 
 
 @pytest.fixture

@@ -86,7 +86,7 @@ def judge(
 
 def calm(claimed: ClaimedDelivery, reply: Reply) -> Step[Breaker | None]:
     """Whatever it was, it was no 429; and if it was an answer, somebody is there."""
-    answered = reply.http_status is not None and not breaker.silent(reply)
+    answered = breaker.answered(reply)
     lanes = yield ask(
         "calm_lanes",
         lane_id=claimed.lane_id,

@@ -1,10 +1,10 @@
 """Steps of claiming deliveries: which lanes have attempts due, and taking these."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from operator import itemgetter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -207,7 +207,8 @@ def log_attempts(claims: Sequence[ClaimedDelivery], *, until: float) -> Step[Non
 
 
 def claimed(box: Box, row: Row, lane: Lane, now: float) -> ClaimedDelivery:
-    destination, secrets, body = unsealed(box, row, lane.key)
+    extras = wish_of(box, row)
+    destination, secrets, body = unsealed(box, row, extras, lane.key)
     subscription_id = f"sub_{row['key']}"
     delivery_id = message_id(subscription_id, row["sequence"], hook_id(row))
     if row["hook"] is not None and body:
@@ -235,17 +236,27 @@ def claimed(box: Box, row: Row, lane: Lane, now: float) -> ClaimedDelivery:
         format=row["format"],
         signing_secrets=secrets,
         body=body,
-        traceparent=traceparent_of(box, row) if body else None,
+        traceparent=trace_of(subscription_id, (extras or NO_EXTRAS).get("trace")).header,
         readable=bool(body),
     )
 
 
-def unsealed(box: Box, row: Row, host: str) -> tuple[Destination, tuple[str, ...], bytes]:
-    """Where, signed with what, and what; an empty body if any of it does not open."""
+def wish_of(box: Box, row: Row) -> Mapping[str, Any] | None:
+    """What the subscription keeps sealed; None: it does not open."""
+    sealed = row["wish"]
+    return NO_EXTRAS if sealed is None else opened(partial(extras_of, box), sealed)
+
+
+def unsealed(
+    box: Box, row: Row, extras: Mapping[str, Any] | None, host: str
+) -> tuple[Destination, tuple[str, ...], bytes]:
+    """Where, signed with what, and what; an empty body if any of it does not open.
+    `extras`: the subscription's, None if they do not.
+    """
     try:
         return (
             box.open_destination(row["destination"]),
-            secrets_of(box, row),
+            secrets_of(box, row, extras),
             box.open_body(row["body"]),
         )
     except SealBroken as error:
@@ -253,17 +264,13 @@ def unsealed(box: Box, row: Row, host: str) -> tuple[Destination, tuple[str, ...
         return Destination(url="", host=host), (), b""
 
 
-def secrets_of(box: Box, row: Row) -> tuple[str, ...]:
+def secrets_of(box: Box, row: Row, extras: Mapping[str, Any] | None) -> tuple[str, ...]:
     """Empty: the client's. Raises SealBroken."""
     if row["hook"] is not None:
         return hooks.secrets_of(box, row["hook_sealed"])
-    return tuple(extras_of(box, row["wish"])["signing_secrets"])
-
-
-def traceparent_of(box: Box, row: Row) -> str:
-    """Of the subscription's span, wherever its event goes."""
-    extras = opened(partial(extras_of, box), row["wish"]) or NO_EXTRAS
-    return trace_of(f"sub_{row['key']}", extras.get("trace")).header
+    if extras is None:
+        raise SealBroken("what a subscription keeps sealed does not open")
+    return tuple(extras["signing_secrets"])
 
 
 def for_hook(body: bytes, message_id: str, method: str) -> bytes:

@@ -3,14 +3,8 @@
 from collections.abc import Sequence
 from functools import partial
 
-from bridge.model import (
-    IdempotencyKey,
-)
-from bridge.store import (
-    asking,
-    replaying,
-    resuming,
-)
+from bridge.model import IdempotencyKey
+from bridge.store import asking, replaying, resuming
 from bridge.store.asking import AskedFor, Once
 from bridge.store.listing import DeliveryFilter
 from bridge.store.replaying import After, Replays

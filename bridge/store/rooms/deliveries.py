@@ -5,20 +5,9 @@ from typing import NamedTuple
 
 from bridge.breaker import Breaker
 from bridge.lanes import Ready, Window
-from bridge.model import (
-    ClaimedDelivery,
-    Delivery,
-    Destination,
-    Reply,
-)
+from bridge.model import ClaimedDelivery, Delivery, Destination, Reply
 from bridge.retry import Verdict
-from bridge.store import (
-    asking,
-    breaking,
-    delivery_claims,
-    reading,
-    robots,
-)
+from bridge.store import asking, breaking, delivery_claims, reading, robots
 from bridge.store.claims import Claims, Pick
 from bridge.store.listing import DeliveryFilter, list_deliveries
 from bridge.store.reading import Page

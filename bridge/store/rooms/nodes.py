@@ -4,11 +4,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from bridge.cadence import History
-from bridge.store import (
-    durations,
-    figures,
-    meta,
-)
+from bridge.store import durations, figures, meta
 from bridge.store.durations import Kind
 from bridge.store.figures import Overview
 from bridge.store.rooms.room import Room

@@ -3,16 +3,8 @@
 from collections.abc import Collection, Sequence
 
 from bridge.lanes import Ready, Window
-from bridge.model import (
-    ClaimedPoll,
-    Observation,
-)
-from bridge.store import (
-    meta,
-    poll_claims,
-    polling,
-    riders,
-)
+from bridge.model import ClaimedPoll, Observation
+from bridge.store import meta, poll_claims, polling, riders
 from bridge.store.claims import Claims, Pick
 from bridge.store.riders import Ride
 from bridge.store.rooms.room import Room

@@ -4,17 +4,9 @@ from collections.abc import Sequence
 from functools import partial
 
 from bridge.errors import RequestError
-from bridge.model import (
-    Hook,
-    HookWish,
-    IdempotencyKey,
-)
+from bridge.model import Hook, HookWish, IdempotencyKey
 from bridge.notices import Notice, Seen
-from bridge.store import (
-    hooks,
-    noticing,
-    reading,
-)
+from bridge.store import hooks, noticing, reading
 from bridge.store.calling import Call
 from bridge.store.hooks import Added
 from bridge.store.reading import Page

@@ -3,11 +3,7 @@
 from collections.abc import Callable, Collection, Sequence
 
 from bridge.errors import RequestError
-from bridge.model import (
-    IdempotencyKey,
-    Subscription,
-    Wish,
-)
+from bridge.model import IdempotencyKey, Subscription, Wish
 from bridge.store import (
     calling,
     live,

@@ -3,13 +3,7 @@
 from collections.abc import Callable
 
 from bridge.cadence import PollPolicy
-from bridge.store import (
-    meta,
-    rekeying,
-    starting,
-    sweeping,
-    upkeep,
-)
+from bridge.store import meta, rekeying, starting, sweeping, upkeep
 from bridge.store.rekeying import Cursor
 from bridge.store.rooms.room import Room
 from bridge.store.upkeep import Deadlines, Doubt
