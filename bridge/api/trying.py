@@ -2,8 +2,8 @@
 came of it.
 """
 
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from typing import Any
 
 from starlette.requests import Request
@@ -48,20 +48,16 @@ class Trying:
 
     async def tried(self, given: Mapping[str, Any], caller: Caller) -> dict[str, Any]:
         """Send one, and say what came of it. Raises RequestError."""
-        with self._turn(caller):
-            await self._deps.leaving.decided(f"clients.{caller.name}")
-            caller = self._keeper.again(caller)  # what is for nobody could not be signed
-            return await self._told(self._claimed(given, caller), FIELD)
+        async with self._turn(caller) as again:
+            return await self._told(self._claimed(given, again), FIELD)
 
     async def test_hook(self, request: Request, caller: Caller) -> Response:
         """As the hook is called, whatever it is told of; a body may be left out."""
         query.read_query(request, {})
         key = key_of(request)
         type_ = read_type(await body.read_fields(request, may_lack=True))
-        with self._turn(caller):
-            await self._deps.leaving.decided(f"clients.{caller.name}")
-            caller = self._keeper.again(caller)
-            call = await self._deps.store.hook_call(key, caller.scope)
+        async with self._turn(caller) as again:
+            call = await self._deps.store.hook_call(key, again.scope)
             if call is None:
                 raise not_found()
             claimed = self._claimed_for(call, type_, hook_id=f"hook_{key}")
@@ -70,10 +66,8 @@ class Trying:
     async def tried_for(self, subscription_id: str, caller: Caller) -> dict[str, Any]:
         """Send one as this subscription is called. Raises RequestError."""
         key = subscriptions.key_of(subscription_id)
-        with self._turn(caller):
-            await self._deps.leaving.decided(f"clients.{caller.name}")
-            caller = self._keeper.again(caller)
-            call = await self._deps.store.call(key, caller.scope)
+        async with self._turn(caller) as again:
+            call = await self._deps.store.call(key, again.scope)
             if call is None:
                 raise subscriptions.not_found()
             return await self._told(self._claimed_for(call, None), FIELD)
@@ -114,8 +108,11 @@ class Trying:
         elif reply.outcome is AttemptOutcome.THROTTLED:
             await self._deps.store.mute(to, until=now + (reply.retry_after_s or AGAIN_S))
 
-    @contextmanager
-    def _turn(self, caller: Caller) -> Iterator[None]:
+    @asynccontextmanager
+    async def _turn(self, caller: Caller) -> AsyncIterator[Caller]:
+        """One at a time. Yields the caller as it is now: nothing could be signed for one
+        that is gone.
+        """
         if caller.name in self._trying:
             raise RequestError(
                 "rate_limited",
@@ -124,7 +121,8 @@ class Trying:
             )
         self._trying.add(caller.name)
         try:
-            yield
+            await self._deps.leaving.decided(f"clients.{caller.name}")
+            yield self._keeper.again(caller)
         finally:
             self._trying.discard(caller.name)
 
