@@ -6,13 +6,13 @@ from typing import Annotated, Any
 import typer
 
 from bridge.cli import completing
+from bridge.cli.asking import posted, present
 from bridge.cli.calling import (
     Format,
     Header,
     Method,
     RobotKeyword,
     auth_option,
-    present,
     robot_secret_option,
     way,
 )
@@ -70,7 +70,8 @@ def tried(
         ),
     }
     with working("waiting for the receiver", json=json):
-        told = asyncio.run(answered(url, api_key, present(body)))
+        path, body = "/callbacks/test", present(body)
+        told = asyncio.run(posted(url, api_key, path, body, key="attempt", wait_s=WAIT_S))
     say_trial(told, json=json)
 
 
@@ -83,12 +84,3 @@ def say_trial(told: Mapping[str, Any], *, json: bool) -> None:
     if told["attempt"].get("outcome") != "accepted":
         raise CommandFailed(plain(told.get("hint") or "it was not accepted"))
     note("accepted")
-
-
-async def answered(url: str | None, api_key: str | None, body: dict[str, Any]) -> Any:
-    from bridge.cli.reaching import reached
-    from bridge.cli.subscriptions import holding
-
-    async with reached(url, api_key) as api:
-        answer = await api.post("/callbacks/test", body, wait_s=WAIT_S)
-    return holding("attempt", answer.body)

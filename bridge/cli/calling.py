@@ -7,9 +7,19 @@ from typing import Annotated, Any
 import typer
 
 from bridge.cli import completing
+from bridge.cli.asking import present
 from bridge.cli.exits import UsageFault
 from bridge.cli.options import pairs
 
+Event = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--event",
+        metavar="TYPE",
+        autocompletion=completing.event_types,
+        help="May be repeated. Default: task.ended.",
+    ),
+]
 Format = Annotated[
     str | None,
     typer.Option(
@@ -85,10 +95,6 @@ def way(
         "auth": auth_of(auth),
         "robot": present(robot) or None,
     }
-
-
-def present(fields: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in fields.items() if value is not None}
 
 
 def auth_of(text: str | None) -> Any:

@@ -8,6 +8,7 @@ import typer
 
 from bridge import duration, rfc3339
 from bridge.cli import completing
+from bridge.cli.asking import Cursor, got, posted, present, say_page
 from bridge.cli.exits import UsageFault
 from bridge.cli.options import ApiKey, Json, Limit, Url
 from bridge.cli.output import (
@@ -18,7 +19,6 @@ from bridge.cli.output import (
     program,
     say,
     say_facts,
-    say_table,
 )
 
 COLUMNS = (
@@ -63,9 +63,7 @@ def deliveries(
     subscription: Subscription = None,
     client: Client = None,
     limit: Limit = 50,
-    cursor: Annotated[
-        str | None, typer.Option(metavar="CURSOR", help="Go on where the last page ended.")
-    ] = None,
+    cursor: Cursor = None,
     url: Url = None,
     api_key: ApiKey = None,
     json: Json = False,
@@ -73,21 +71,16 @@ def deliveries(
     """Show what was to be sent, newest first, and why it has not arrived."""
     import asyncio
 
-    from bridge.cli.subscriptions import got
-
     chosen = filters(since, until, host, subscription, client)
     wanted = chosen | {"state": state, "limit": str(limit), "cursor": cursor}
-    query = {name: value for name, value in wanted.items() if value is not None}
-    page = asyncio.run(got(url, api_key, "/deliveries", query, key="items"))
-    if json:
-        say(as_json(page))
-        return
-    rows = [[each.get(name) for name in COLUMNS] for each in page["items"]]
-    say_table([name.removesuffix("_at") for name in COLUMNS], rows)
-    if cursor := page.get("next_cursor"):
-        note(f"there are more: --cursor {plain(cursor)}")
-    if page["items"]:
+    page = asyncio.run(got(url, api_key, "/deliveries", present(wanted), key="items"))
+    say_page(page, COLUMNS, row, json=json)
+    if page["items"] and not json:
         note(f"what to do about one: {program()} show msg_…")
+
+
+def row(delivery: dict[str, Any]) -> list[Any]:
+    return [delivery.get(name) for name in COLUMNS]
 
 
 def filters(
@@ -143,19 +136,10 @@ def retry(
 
     if not id_.startswith("msg_"):
         raise UsageFault("give the id of a delivery, msg_…; `show` tells it")
-    delivery = asyncio.run(retried(url, api_key, id_))
+    path = f"/deliveries/{quote(id_, safe='')}/retry"
+    delivery = asyncio.run(posted(url, api_key, path, {}, key="id"))
     if json:
         say(as_json(delivery))
         return
     say_facts(facts(delivery))
     note(f"to see it: {program()} show {plain(delivery['id'])}")
-
-
-async def retried(url: str | None, api_key: str | None, id_: str) -> dict[str, Any]:
-    """The delivery as it is before the attempt that was asked for."""
-    from bridge.cli.reaching import reached
-    from bridge.cli.subscriptions import holding
-
-    async with reached(url, api_key) as api:
-        answer = await api.post(f"/deliveries/{quote(id_, safe='')}/retry", {})
-    return holding("id", answer.body)

@@ -6,21 +6,22 @@ from urllib.parse import quote
 import typer
 
 from bridge.cli import completing
+from bridge.cli.asking import Cursor, got, posted, present, say_page
 from bridge.cli.callbacks import WAIT_S, say_trial
 from bridge.cli.calling import (
     Auth,
+    Event,
     Format,
     Header,
     Method,
     RobotKeyword,
     RobotSecret,
-    present,
     read,
     way,
 )
 from bridge.cli.exits import UsageFault
 from bridge.cli.options import ApiKey, Json, Limit, Url
-from bridge.cli.output import as_json, facts, note, plain, say, say_facts, say_table
+from bridge.cli.output import as_json, facts, plain, say, say_facts
 from bridge.cli.progress import working
 
 COLUMNS = ("id", "url", "events", "provider", "format", "created_at")
@@ -38,9 +39,7 @@ app = typer.Typer(
 def listed(
     *,
     limit: Limit = 50,
-    cursor: Annotated[
-        str | None, typer.Option(metavar="CURSOR", help="Go on where the last page ended.")
-    ] = None,
+    cursor: Cursor = None,
     url: Url = None,
     api_key: ApiKey = None,
     json: Json = False,
@@ -48,17 +47,9 @@ def listed(
     """Show the hooks, newest first."""
     import asyncio
 
-    from bridge.cli.subscriptions import got
-
     query = present({"limit": str(limit), "cursor": cursor})
     page = asyncio.run(got(url, api_key, "/hooks", query, key="items"))
-    if json:
-        say(as_json(page))
-        return
-    rows = [row(each) for each in page["items"]]
-    say_table([name.removesuffix("_at") for name in COLUMNS], rows)
-    if cursor := page.get("next_cursor"):
-        note(f"there are more: --cursor {plain(cursor)}")
+    say_page(page, COLUMNS, row, json=json)
 
 
 def row(hook: dict[str, Any]) -> list[Any]:
@@ -73,14 +64,7 @@ def add(
         str, typer.Argument(metavar="HOOK_URL", help="Where the events go.")
     ],
     *,
-    event: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="TYPE",
-            autocompletion=completing.event_types,
-            help="May be repeated. Default: task.ended.",
-        ),
-    ] = None,
+    event: Event = None,
     provider: Annotated[
         str | None,
         typer.Option(
@@ -179,24 +163,6 @@ def path_of(hook_id: str) -> str:
     if not hook_id.startswith("hook_"):
         raise UsageFault("give the id of a hook, hook_…; `hooks list` tells it")
     return f"/hooks/{quote(hook_id, safe='')}"
-
-
-async def posted(
-    url: str | None,
-    api_key: str | None,
-    path: str,
-    body: dict[str, Any],
-    *,
-    key: str,
-    wait_s: float = 0,
-) -> dict[str, Any]:
-    """What is answered; `key` is one that must be in it."""
-    from bridge.cli.reaching import reached
-    from bridge.cli.subscriptions import holding
-
-    async with reached(url, api_key) as api:
-        answer = await api.post(path, body, wait_s=wait_s)
-    return holding(key, answer.body)
 
 
 async def removed(url: str | None, api_key: str | None, path: str) -> None:

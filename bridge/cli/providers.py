@@ -82,8 +82,8 @@ def show(
 def draw(name: str, url: str | None, api_key: str | None, *, json: bool) -> None:
     import asyncio
 
+    from bridge.cli.asking import got
     from bridge.cli.drawing import durations
-    from bridge.cli.subscriptions import got
 
     path = f"/providers/{quote(name, safe='')}/durations"
     told = asyncio.run(got(url, api_key, path, {}, key="items"))

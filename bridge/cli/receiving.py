@@ -33,6 +33,7 @@ class Receiver:
     ) -> None:
         self._secrets, self._forwarder = secrets, forwarder
         self._answer, self._json, self._left = answer, json, count
+        self._to = forwarder.url if forwarder else ""
         self._stop = asyncio.Event()
 
     async def listen(self, port: int) -> None:
@@ -74,13 +75,11 @@ class Receiver:
         try:
             done = await self._forwarded(request, headers, query)
         except asyncio.CancelledError:
-            self._show(
-                told | self._left_alone(self._forwarder, time.monotonic() - began), body
-            )
+            self._show(told | self._left_alone(time.monotonic() - began), body)
             raise
-        if self._forwarder and done:
+        if done:
             told |= {"answered": self._answer or done.status}
-            told |= {"forwarded": forwarded_to(self._forwarder.url, done)}
+            told |= {"forwarded": forwarded_to(self._to, done)}
         self._show(told, body)
         self._count()
         return response_of(told["answered"], done if self._answer is None else None)
@@ -93,12 +92,11 @@ class Receiver:
         body = await request.read()
         return await self._forwarder.send(request.method, headers, query, body)
 
-    def _left_alone(self, forwarder: Forwarder | None, after_s: float) -> dict[str, Any]:
+    def _left_alone(self, after_s: float) -> dict[str, Any]:
         """What there is to tell when nobody waits for our answer any more."""
         who = "this command has ended" if self._stop.is_set() else "the caller left first"
         done = Forwarded(failure=who, duration_s=after_s)
-        to = forwarder.url if forwarder else ""
-        return {"answered": None, "forwarded": forwarded_to(to, done)}
+        return {"answered": None, "forwarded": forwarded_to(self._to, done)}
 
     def _show(self, told: Mapping[str, Any], body: bytes) -> None:
         try:

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from bridge.cli import completing
+from bridge.cli.asking import posted
 from bridge.cli.deliveries import Client, Host, Since, Subscription, Until, filters
 from bridge.cli.exits import CommandFailed, UsageFault
 from bridge.cli.options import ApiKey, Json, Url
@@ -97,9 +98,5 @@ async def replayed(
     url: str | None, api_key: str | None, body: Mapping[str, Any]
 ) -> dict[str, Any]:
     """How many there are, and until when, or how many were taken."""
-    from bridge.cli.reaching import reached
-    from bridge.cli.subscriptions import holding
-
-    async with reached(url, api_key) as api:
-        answer = await api.post("/deliveries/retry", body, wait_s=REPLAY_S)
-    return holding("count", answer.body)
+    path = "/deliveries/retry"
+    return await posted(url, api_key, path, body, key="count", wait_s=REPLAY_S)

@@ -6,21 +6,22 @@ from urllib.parse import quote
 import typer
 
 from bridge.cli import completing
+from bridge.cli.asking import holding, present
 from bridge.cli.calling import (
     Auth,
+    Event,
     Format,
     Header,
     Method,
     RobotKeyword,
     RobotSecret,
-    present,
     way,
 )
 from bridge.cli.exits import CommandFailed, UsageFault, exit_code
 from bridge.cli.options import ApiKey, Json, Params, Url, Wait, pairs
 from bridge.cli.output import as_json, facts, note, plain, program, say, say_facts
 from bridge.cli.progress import working
-from bridge.cli.subscriptions import holding, waiting
+from bridge.cli.subscriptions import waiting
 from bridge.errors import ClientError
 
 
@@ -41,14 +42,7 @@ def subscribe(
         str | None,
         typer.Option("--callback-url", "-c", metavar="URL", help="Where the webhook goes."),
     ] = None,
-    event: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="TYPE",
-            autocompletion=completing.event_types,
-            help="May be repeated. Default: task.ended.",
-        ),
-    ] = None,
+    event: Event = None,
     metadata: Annotated[
         str | None, typer.Option(metavar="JSON", help="Comes back in every event.")
     ] = None,

@@ -6,18 +6,17 @@ from urllib.parse import quote
 import typer
 
 from bridge.cli import completing
-from bridge.cli.exits import CommandFailed, UsageFault
+from bridge.cli.asking import Cursor, got, holding, present, say_page
+from bridge.cli.exits import UsageFault
 from bridge.cli.options import ApiKey, Json, Limit, Url, Wait
 from bridge.cli.output import (
     as_json,
     facts,
-    note,
     plain,
     program,
     say,
     say_facts,
     say_styled,
-    say_table,
 )
 from bridge.cli.progress import working
 
@@ -63,9 +62,7 @@ def list_(
         str | None, typer.Option(metavar="ID", help="Only this task's.")
     ] = None,
     limit: Limit = 50,
-    cursor: Annotated[
-        str | None, typer.Option(metavar="CURSOR", help="Go on where the last page ended.")
-    ] = None,
+    cursor: Cursor = None,
     url: Url = None,
     api_key: ApiKey = None,
     json: Json = False,
@@ -82,14 +79,9 @@ def list_(
         "limit": str(limit),
         "cursor": cursor,
     }
-    query = {name: value for name, value in wanted.items() if value is not None}
-    page = asyncio.run(got(url, api_key, "/subscriptions", query, key="items"))
-    if json:
-        say(as_json(page))
-        return
-    say_table((*COLUMNS, "delivery", "created"), [row(each) for each in page["items"]])
-    if cursor := page.get("next_cursor"):
-        note(f"there are more: --cursor {plain(cursor)}")
+    path, query = "/subscriptions", present(wanted)
+    page = asyncio.run(got(url, api_key, path, query, key="items"))
+    say_page(page, (*COLUMNS, "delivery", "created"), row, json=json)
 
 
 def show(
@@ -143,30 +135,6 @@ async def followed(
             await api.get(path, waiting(wait), wait_s=wait)
         answer = await api.get(f"{path}/timeline")
     return holding("subscription", answer.body)
-
-
-async def got(
-    url: str | None,
-    api_key: str | None,
-    path: str,
-    query: dict[str, str],
-    *,
-    key: str,
-    wait_s: float = 0,
-) -> dict[str, Any]:
-    """What is at `path`; `key` is one that must be in it."""
-    from bridge.cli.reaching import reached
-
-    async with reached(url, api_key) as api:
-        answer = await api.get(path, query, wait_s=wait_s)
-    return holding(key, answer.body)
-
-
-def holding(key: str, body: Any) -> dict[str, Any]:
-    """The body, if it is what a bridge answers there."""
-    if isinstance(body, dict) and key in body:
-        return body
-    raise CommandFailed("the answer is not one of poll-bridge; check --url")
 
 
 def row(subscription: dict[str, Any]) -> list[Any]:

@@ -4,7 +4,7 @@ import os
 import sqlite3
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager, suppress, suppress
 from pathlib import Path
 
 import pytest
@@ -34,10 +34,11 @@ class Terminal:
 
     def written(self) -> str:
         self.stream.flush()
-        try:
-            return os.read(self._ours, 65_536).decode()
-        except BlockingIOError:
-            return ""
+        pieces: list[bytes] = []
+        with suppress(BlockingIOError):
+            while True:  # a terminal hands out some thousand bytes at a time
+                pieces.append(os.read(self._ours, 65_536))
+        return b"".join(pieces).decode()
 
     def close(self) -> None:
         self.stream.close()

@@ -9,9 +9,9 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from bridge.cli.asking import holding
 from bridge.cli.exits import CommandFailed, Exit
 from bridge.cli.subscribing import subscribed
-from bridge.cli.subscriptions import holding
 from tests.cli.commands import Bridge, invoke, told
 
 
