@@ -26,9 +26,8 @@ from bridge.cli import (
     webhooks,
 )
 from bridge.cli.exits import exit_code, lines, raised_on_purpose
-from bridge.cli.output import note, plain, program
+from bridge.cli.output import NAME, name, note, plain
 
-NAME = "poll-bridge"
 COMPLETION = ("--install-completion", "--show-completion")
 
 
@@ -114,4 +113,4 @@ def main() -> None:
     """Run the command line in this process, and leave it with an exit code."""
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
-    app(prog_name=program())
+    app(prog_name=name())

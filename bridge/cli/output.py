@@ -7,20 +7,33 @@ terminal that could steer it.
 import json
 import os
 import re
+import shlex
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+NAME = "poll-bridge"
 
 # What json leaves as it is although a terminal or an editor may act on it.
 _ACTIVE = re.compile("[\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 _WIDE = 200  # columns of a table that no terminal limits
 
 
+def name() -> str:
+    """What this program is called."""
+    called = Path(sys.argv[0]).name
+    return "python -m bridge" if called == "__main__.py" else NAME
+
+
 def program() -> str:
-    """How the user has called us, for lines to be pasted."""
-    name = Path(sys.argv[0]).name
-    return "python -m bridge" if name == "__main__.py" else "poll-bridge"
+    """How the user has called us, for lines to be pasted: by its path, where a shell would
+    not find it by its name alone.
+    """
+    from shutil import which
+
+    by_path = Path(sys.argv[0]).name == NAME and which(NAME) is None
+    return shlex.quote(sys.argv[0]) if by_path else name()
 
 
 def plain(value: object) -> str:

@@ -1,10 +1,12 @@
 """What is printed: nothing that others wrote may steer a terminal."""
 
 import json
+import sys
+from pathlib import Path
 
 import pytest
 
-from bridge.cli.output import as_json, facts, plain, say_facts, say_table
+from bridge.cli.output import NAME, as_json, facts, plain, program, say_facts, say_table
 
 HOSTILE = "ok\x1b]0;owned\x07\u202egnp\ud800\x9b2J"
 
@@ -56,3 +58,22 @@ def test_values_of_every_kind_fit_on_a_line() -> None:
         '[1, "a\\n"]',
         "a?b",
     ]
+
+
+def test_lines_to_be_pasted_name_the_program_as_a_shell_finds_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Whoever starts it out of a virtual environment has no `poll-bridge` on the path."""
+    (tmp_path / NAME).touch(mode=0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    for called in (".venv/bin/poll-bridge", "/opt/x/poll-bridge", "pytest"):
+        monkeypatch.setattr(sys, "argv", [called])
+        assert program() == NAME
+    monkeypatch.setenv("PATH", "")
+    for called, said in (
+        (".venv/bin/poll-bridge", ".venv/bin/poll-bridge"),
+        ("/my tools/poll-bridge", "'/my tools/poll-bridge'"),
+        ("/x/bridge/__main__.py", "python -m bridge"),
+    ):
+        monkeypatch.setattr(sys, "argv", [called])
+        assert program() == said
