@@ -6,7 +6,11 @@ The list only grows. `docs/errors.md` says of each code what to do about it.
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+import structlog
+
 from bridge.errors import FieldFault, RequestError, StoreUnavailable
+
+log = structlog.get_logger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 TYPE = "urn:poll-bridge:problem:"
@@ -72,9 +76,10 @@ def problem(
 
 
 def as_request_error(error: RequestError | StoreUnavailable) -> RequestError:
-    """The database's own words stay in the log: they can hold paths and addresses."""
+    """The database's own words go to the log: they can hold paths and addresses."""
     if isinstance(error, RequestError):
         return error
+    log.warning("store.unavailable", loop="api", error=str(error))
     return RequestError(
         "store_unavailable",
         "nothing was written; try again, with the same Idempotency-Key if you sent one",

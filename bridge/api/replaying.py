@@ -135,6 +135,7 @@ class Replaying:
         except StoreUnavailable as error:
             if not done.taken:
                 raise
+            log.warning("store.unavailable", loop="api", error=str(error))
             raise broken_off("store_unavailable", done.taken) from error
         finally:
             count = done.taken - start.taken

@@ -36,6 +36,7 @@ def write(origin: sqlite3.Connection, target: Path) -> None:
     """In one step: a copy in several would begin anew whenever the bridge writes."""
     try:
         with contextlib.closing(sqlite3.connect(target)) as written:
+            written.execute("PRAGMA temp_store = MEMORY")
             origin.backup(written, pages=-1)
             # One file, complete without its -wal; the bridge turns it back by itself.
             written.execute("PRAGMA journal_mode = DELETE")

@@ -28,6 +28,12 @@ T = TypeVar("T")
 BATCH = 512  # steps in one transaction at most: bounds what the last of them waits
 BUSY_S = 10.0  # how long to wait for another process, such as an online backup
 FULL = 2  # PRAGMA synchronous: every commit waits for the disk
+PRAGMAS = (
+    "journal_mode = WAL",
+    f"synchronous = {FULL}",
+    "foreign_keys = ON",
+    "temp_store = MEMORY",  # a root file system may be read-only, /tmp with it
+)
 
 
 class Connection(aiosqlite.Connection):
@@ -221,7 +227,7 @@ def connected(path: Path) -> sqlite3.Connection:
         path, timeout=BUSY_S, isolation_level=None, cached_statements=512
     )
     connection.row_factory = sqlite3.Row
-    for pragma in ("journal_mode = WAL", f"synchronous = {FULL}", "foreign_keys = ON"):
+    for pragma in PRAGMAS:
         connection.execute(f"PRAGMA {pragma}")
     return connection
 

@@ -1,7 +1,7 @@
 """The API, served over real HTTP on loopback, with a real store behind it."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -9,9 +9,11 @@ from typing import Any
 import aiohttp
 import orjson
 import pytest
+import structlog
 import uvicorn
 from prometheus_client import CollectorRegistry
 from starlette.types import ASGIApp
+from structlog.testing import capture_logs
 from uvicorn.server import ServerState
 
 from bridge.api.app import create_app
@@ -208,6 +210,16 @@ async def served(app: ASGIApp) -> AsyncIterator[str]:
         if state.tasks:
             await asyncio.wait(state.tasks, timeout=5)
         await server.wait_closed()
+
+
+@pytest.fixture
+def logged() -> Iterator[list[Any]]:
+    """What is logged, at every level."""
+    former = structlog.get_config()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger("debug"))
+    with capture_logs() as lines:
+        yield lines
+    structlog.configure(**former)
 
 
 @pytest.fixture

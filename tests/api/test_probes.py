@@ -1,7 +1,7 @@
 """Probes, figures, and what is around every request."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import Any
 
 import aiohttp
@@ -9,7 +9,6 @@ import pytest
 import structlog
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
-from structlog.testing import capture_logs
 
 from bridge.api.app import create_metrics_app
 from bridge.api.deps import Deps
@@ -130,16 +129,6 @@ async def test_options_and_head_are_answered(api: Api) -> None:
     assert (options.status, options.headers["allow"]) == (204, "OPTIONS, POST")
     assert (head.status, head.body) == (200, b"")
     assert head.headers["content-length"] == got.headers["content-length"]
-
-
-@pytest.fixture
-def logged() -> Iterator[list[Any]]:
-    """What is logged, at every level."""
-    former = structlog.get_config()
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger("debug"))
-    with capture_logs() as lines:
-        yield lines
-    structlog.configure(**former)
 
 
 @pytest.fixture

@@ -230,8 +230,10 @@ async def test_nothing_is_taken_while_the_bridge_is_not_ready(api: Api) -> None:
     assert batch.code == "not_ready"
 
 
-async def test_a_database_that_fails_is_503(api: Api, tmp_path: Path) -> None:
-    """The caller may try again; the database's own words stay inside."""
+async def test_a_database_that_fails_is_503(
+    api: Api, tmp_path: Path, logged: list[Any]
+) -> None:
+    """The caller may try again; the database's own words are for the operator alone."""
     with closing(sqlite3.connect(tmp_path / "bridge.db")) as other:
         other.execute("ALTER TABLE subscriptions RENAME TO lost")
         answer = await api.subscribe()
@@ -242,6 +244,9 @@ async def test_a_database_that_fails_is_503(api: Api, tmp_path: Path) -> None:
     assert (answer.status, answer.code) == (503, "store_unavailable")
     assert answer.headers["retry-after"] == "5"
     assert b"no such table" not in answer.body
+    told = [line["error"] for line in logged if line["event"] == "store.unavailable"]
+    assert len(told) == 3
+    assert all("no such table" in words for words in told)
     assert [item["status"] for item in batch.json] == [422, 503]
     assert read.code == "store_unavailable"
     assert (await api.subscribe()).status == 202

@@ -301,6 +301,14 @@ async def test_every_connection_waits_for_the_disk(database: Sqlite) -> None:
     assert await database.synced()
 
 
+async def test_nothing_is_written_elsewhere(database: Sqlite) -> None:
+    """In a container with a read-only root there is no place for temporary files; SQLite
+    would fail where a statement needs one.
+    """
+    for connection in (database._writer, database._reader, database._scanner):
+        assert await on(connection, "PRAGMA temp_store") == [2]  # in memory
+
+
 @pytest.mark.parametrize("which", ["_writer", "_reader"])
 @pytest.mark.parametrize("level", ["OFF", "NORMAL"])
 async def test_a_connection_that_does_not_wait_is_noticed(
