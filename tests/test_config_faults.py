@@ -105,6 +105,7 @@ def test_all_faults_come_at_once_in_the_order_of_the_file(tmp_path: Path) -> Non
         ("clients: {default: {limits: {request: 1}}}", "clients.default.limits.requests?"),
         ("allow_hosts: [n8n]", "did you mean callbacks.allow_hosts?"),
         ("port: 80", "set listen"),
+        ("sandbox: {}", "did you mean providers.sandbox?"),
         ("zzz: 1", "no such key"),
     ],
 )

@@ -8,6 +8,7 @@ from typing import Any, get_args, get_origin
 from pydantic.fields import FieldInfo
 
 from bridge.config.models import Config
+from bridge.config.presets import built_in
 from bridge.config.settings import Settings
 from bridge.config.tree import Path, dotted
 
@@ -54,6 +55,8 @@ def meant(path: Path) -> str:
     if not guesses:
         same = sorted((k.path for k in keys() if k.path[-1] == wrong), key=len)
         guesses = [dotted(path) for path in same[:2]]
+    if not group and wrong in built_in():
+        guesses = [dotted(("providers", wrong))]
     return f"did you mean {' or '.join(guesses)}?" if guesses else ""
 
 
