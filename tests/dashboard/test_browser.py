@@ -194,6 +194,8 @@ async def test_a_task_is_watched_to_its_end_without_a_reload(place: Place) -> No
             await expect(row).to_be_visible()
             if "active" in await row.inner_text():
                 break
+        else:
+            pytest.fail("nobody saw it active")
         await place.ended(ended_id)
         await place.receiver.called("/live")
         await page.clock.fast_forward(3_000)
