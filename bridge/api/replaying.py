@@ -28,8 +28,8 @@ from bridge.api.respond import Json
 from bridge.errors import RequestError, StoreUnavailable
 from bridge.model import IdempotencyKey
 from bridge.rfc3339 import rfc3339
-from bridge.store import After, DeliveryFilter
-from bridge.store.replaying import BEGINNING
+from bridge.store import After
+from bridge.store.replaying import BEGINNING, ReplayFilter
 from bridge.store.resuming import Kept, Progress
 
 ROUTE = "deliveries/retry"
@@ -42,7 +42,7 @@ log = structlog.get_logger(__name__)
 class Asked(NamedTuple):
     """What was made after it began is not meant, and a 410 that came after it stands."""
 
-    wanted: DeliveryFilter  # of any state
+    wanted: ReplayFilter  # of any state
     states: Sequence[str]
     most: int
     caller: Caller
@@ -210,7 +210,7 @@ def asked_of(
     body: ReplayBody, caller: Caller, start: Progress, kept: Kept | None = None
 ) -> Asked:
     until = math.inf if body.until is None else body.until
-    wanted = DeliveryFilter(
+    wanted = ReplayFilter(
         client=getattr(body, "client", None) or caller.scope,
         subscription_key=body.subscription_id,
         host=body.host,

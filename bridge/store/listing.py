@@ -25,7 +25,6 @@ class DeliveryFilter:
     host: str | None = None
     since: float | None = None
     until: float | None = None
-    as_of: float | None = None  # of a replay: in its state by then
 
 
 def list_deliveries(

@@ -8,6 +8,7 @@ rests while that lane does, and moves along when its destination gets another.
 import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from bridge.store.delivering import put_lane
@@ -32,6 +33,13 @@ class After(NamedTuple):
     id: int = -1
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplayFilter(DeliveryFilter):
+    """Deliveries of one state that were in it by `as_of`; None: when the replay began."""
+
+    as_of: float | None = None
+
+
 BEGINNING = After()
 LOOKED = 10_000  # rows of one look, whosesoever they are
 
@@ -53,7 +61,7 @@ def beside(destination_id: int) -> int:
 
 
 def find_replays(
-    wanted: DeliveryFilter, *, began_at: float, after: After, limit: int
+    wanted: ReplayFilter, *, began_at: float, after: After, limit: int
 ) -> Step[Replays]:
     """The oldest of them: `limit` at most, or fewer. `wanted` has a state and an end of its
     time.

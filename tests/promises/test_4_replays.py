@@ -4,7 +4,8 @@ import asyncio
 
 import pytest
 
-from bridge.store import After, DeliveryFilter
+from bridge.store import After
+from bridge.store.replaying import ReplayFilter
 from bridge.store.steps import Step, ask
 from tests import world as w
 from tests.promises.test_4_no_harm_to_others import (
@@ -41,7 +42,7 @@ async def accepted(world: World, count: int, hosts: int = 1) -> None:
 async def replay(world: World, state: str = "accepted") -> int:
     """As the API does it."""
     now, after, taken = world.clock.now(), After(), 0
-    wanted = DeliveryFilter(client="shop", state=state, until=now)
+    wanted = ReplayFilter(client="shop", state=state, until=now)
     page = await world.store.find_replays(wanted, began_at=now, limit=10_000, after=after)
     ids = [one.id for one in page.found]
     for at in range(0, len(ids), 500):

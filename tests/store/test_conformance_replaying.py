@@ -16,8 +16,9 @@ from bridge.model import (
     Reply,
 )
 from bridge.retry import Schedule
-from bridge.store import After, DeliveryFilter, Pick, replaying
+from bridge.store import After, Pick, replaying
 from bridge.store.reading import NEWEST
+from bridge.store.replaying import ReplayFilter
 from bridge.store.resuming import Kept
 from tests.store.scene import (
     ACCEPTED,
@@ -41,7 +42,7 @@ STATES = ("exhausted", "gone", "presumed", "accepted", "waiting", "retrying")
 async def found(scene: Scene, *, size: int = 100, **filters: Any) -> list[list[int]]:
     """What may be replayed, in chunks of `size`."""
     given: dict[str, Any] = {"client": "shop", "state": "exhausted", "until": scene.now + 1}
-    wanted = DeliveryFilter(**given | filters)
+    wanted = ReplayFilter(**given | filters)
     after, chunks, more = After(), list[list[int]](), True
     while more:
         page = await scene.store.find_replays(
@@ -66,7 +67,7 @@ async def test_a_client_with_little_beside_one_with_much_finds_all_of_it(
     ids = [each for chunk in await found(scene) for each in chunk]
     assert len(ids) == 3
     assert ids == sorted(ids)
-    wanted = DeliveryFilter(client="shop", state="exhausted", until=scene.now + 1)
+    wanted = ReplayFilter(client="shop", state="exhausted", until=scene.now + 1)
     first = await scene.store.find_replays(wanted, began_at=scene.now, limit=9)
     assert [each.id for each in first.found] == ids[:2]
     assert first.after is not None
@@ -397,7 +398,7 @@ async def test_a_410_while_it_goes_on_stands(scene: Scene) -> None:
     [claimed] = await scene.claim_deliveries(choose=one)
     await scene.hear(claimed, GONE)
     await scene.store.replay(second, "gone", began_at=began, now=scene.now)
-    wanted = DeliveryFilter(client="shop", state="gone", until=scene.now)
+    wanted = ReplayFilter(client="shop", state="gone", until=scene.now)
     page = await scene.store.find_replays(wanted, began_at=began, limit=9)
     assert not page.found
     await nothing_left(scene)
@@ -525,7 +526,7 @@ async def test_what_had_its_attempt_since_it_began_gets_no_second(
     await scene.deliver(answer)
     scene.later(1.0)
     after = (await scene.delivery(key)).state.value
-    wanted = DeliveryFilter(client="shop", state=after, until=began, subscription_key=only)
+    wanted = ReplayFilter(client="shop", state=after, until=began, subscription_key=only)
     page = await scene.store.find_replays(wanted, began_at=began, limit=9)
     assert not page.found
     [ids] = await found(scene, state=after, subscription_key=only)
@@ -604,7 +605,7 @@ async def test_dead_letters_are_paged_by_time(scene: Scene) -> None:
         await scene.ended("arrived", params={"n": f"{n}"})
         await scene.deliver(ACCEPTED)
         scene.later(MINUTE)
-    wanted = DeliveryFilter(client="shop", state="exhausted")
+    wanted = ReplayFilter(client="shop", state="exhausted")
     pages: list[list[str]] = []
     before: int | None = NEWEST
     while before is not None:
@@ -617,7 +618,7 @@ async def test_dead_letters_are_paged_by_time(scene: Scene) -> None:
 async def test_a_page_after_one_that_was_pruned(scene: Scene) -> None:
     """It named the last that had been shown."""
     await given_up(scene, 3)
-    wanted = DeliveryFilter(client="shop", state="exhausted")
+    wanted = ReplayFilter(client="shop", state="exhausted")
     page = await scene.store.deliveries(wanted, limit=1)
     scene.later(DAY)
     [new] = await given_up(scene, 1, params={"n": "2"})

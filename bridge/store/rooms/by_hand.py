@@ -6,8 +6,7 @@ from functools import partial
 from bridge.model import IdempotencyKey
 from bridge.store import asking, replaying, resuming
 from bridge.store.asking import AskedFor, Once
-from bridge.store.listing import DeliveryFilter
-from bridge.store.replaying import After, Replays
+from bridge.store.replaying import After, ReplayFilter, Replays
 from bridge.store.resuming import Kept, Progress
 from bridge.store.rooms.room import Room
 
@@ -38,7 +37,7 @@ class ByHand(Room):
 
     async def find_replays(
         self,
-        wanted: DeliveryFilter,
+        wanted: ReplayFilter,
         *,
         began_at: float,
         limit: int,
