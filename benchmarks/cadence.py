@@ -22,7 +22,7 @@ PAST = 1_000
 POLICY = PollPolicy(expected_s=120.0)
 BACKOFF = replace(POLICY, mode=Mode.BACKOFF)
 SELDOM = 2.0  # news that past tasks need for a new plan: plans take time to make
-USUAL = 0.03  # … of the tasks that are measured, as in `bridge.pacing`
+USUAL = 0.03  # … of the tasks that are measured, as in `bridge.polling.pacing`
 HEADINGS = (
     "durations",
     "fixed 5 s",

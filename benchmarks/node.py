@@ -22,7 +22,7 @@ from bridge.config import load
 from bridge.lanes import Window
 from bridge.metrics import Metrics
 from bridge.model import Answer, ClaimedPoll, Destination, PollRequest, Wish
-from bridge.poller import Poller
+from bridge.polling.poller import Poller
 from bridge.providers.configured import configured
 from bridge.store import Claims, Pick
 

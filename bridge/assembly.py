@@ -21,33 +21,33 @@ from bridge.api.leaving import Leaving
 from bridge.bell import Bell, to_nobody
 from bridge.clock import Clock, SharedClock, SystemClock
 from bridge.config import Callbacks, Config, NodeRole
-from bridge.dispatcher import Dispatcher
+from bridge.delivery.dispatcher import Dispatcher
+from bridge.delivery.trial import Trials
+from bridge.delivery.webhook import Sender
 from bridge.health import Health
 from bridge.live import Live
 from bridge.membership import Membership
+from bridge.messages.notices import NOBODY
 from bridge.metrics import Metrics
 from bridge.model import Way
 from bridge.net.body import ByteBudget
 from bridge.net.guard import Egress
 from bridge.net.resolver import Resolver
-from bridge.notices import NOBODY
 from bridge.noticing import Noticing
-from bridge.otlp import exporter_of
-from bridge.pacing import Pacing
-from bridge.poller import Poller
+from bridge.polling.pacing import Pacing
+from bridge.polling.poller import Poller
+from bridge.polling.upstream import Upstream
 from bridge.providers.provider import Provider
-from bridge.retry import SCHEDULES, Schedule
+from bridge.receivers.retry import SCHEDULES, Schedule
 from bridge.running import Loop, until_stop
 from bridge.signals import CHANNELS, Signals
 from bridge.simulator.provider import ProviderSimulator
 from bridge.store import Store, open_store
-from bridge.tracing import Tracing
-from bridge.trial import Trials
+from bridge.tracing.otlp import exporter_of
+from bridge.tracing.writing import Tracing
 from bridge.upkeep import Upkeep, gap_since
-from bridge.upstream import Upstream
 from bridge.vault import Vault
 from bridge.vitals import Vitals
-from bridge.webhook import Sender
 
 ANSWERS_BYTES = 128 * 1024 * 1024  # of provider answers being read, in all
 SANDBOX = "sandbox"

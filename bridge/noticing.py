@@ -5,13 +5,14 @@ from dataclasses import replace
 
 import structlog
 
-from bridge import callback, formats
+from bridge import formats
 from bridge.clock import Clock
 from bridge.config import Notify
+from bridge.messages.notices import Seen
 from bridge.model import Destination, Robot
-from bridge.notices import Seen
+from bridge.polling.standing import Standing
 from bridge.providers.provider import Provider
-from bridge.standing import Standing
+from bridge.receivers import callback
 from bridge.store import NoticesTo, Store
 
 FIELD = "notify.url"

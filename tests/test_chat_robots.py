@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
+from bridge.delivery.webhook import Sender
 from bridge.model import DeliveryState, Destination, Robot, Subscription
 from bridge.net.guard import Egress
 from bridge.net.resolver import Resolver
 from bridge.simulator.chats import ChatSimulator
 from bridge.simulator.robots import RATES, ChatRobot
-from bridge.webhook import Sender
 from tests import world as w
 from tests.conftest import FakeClock
 from tests.net.hostile import LOOPBACK, name_server

@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.events import SubscriptionFacts, end_event
 from bridge.formats import (
     FORMATS,
     METADATA_MOST,
@@ -22,9 +21,10 @@ from bridge.formats import (
     query,
     query_of,
 )
+from bridge.messages.events import SubscriptionFacts, end_event
+from bridge.messages.samples import samples
 from bridge.model import ErrorCode, Observation, Outcome, PollOutcome, TaskError
 from bridge.portable import encode
-from bridge.samples import samples
 
 NOW = 1_795_608_000.0
 SUCCEEDED, REJECTED, *_ = EVENTS = samples(NOW)

@@ -16,12 +16,12 @@ from dataclasses import dataclass
 from itertools import cycle, islice
 from pathlib import Path
 
-from bridge.callback import destination
-from bridge.hints import hint
+from bridge.delivery.webhook import KEPT_BYTES, Sender
 from bridge.model import AttemptOutcome as Came
 from bridge.model import DeliveryState, Reply
 from bridge.net.guard import Egress
-from bridge.webhook import KEPT_BYTES, Sender
+from bridge.receivers.callback import destination
+from bridge.receivers.hints import hint
 from tests.conftest import FakeClock
 from tests.net.hostile import (
     OK,

@@ -12,17 +12,17 @@ ROOT = Path(__file__).parents[1] / "bridge"
 # From the ground up. A module imports from lower lines only, and inside its own package.
 # "bridge" is the package's own __init__.
 LAYERS = (
-    "bridge errors model clock duration rfc3339 portable ids traces masking sse lanes"
-    " cadence bell health authorities receivers",
-    "rate reasons hints notices formats signature callback transition vault metrics worker",
-    "slots labels signals budget circuit breaker events config net callback_auth sending"
-    " vitals",
-    "retry trial robots samples schemas providers upstream webhook client",
+    "bridge errors model clock duration rfc3339 portable traces masking sse lanes cadence"
+    " bell health",
+    "rate messages formats signature transition vault metrics worker slots signals",
+    "budget schemas vitals",
+    "receivers",
+    "net",
+    "config client",
+    "providers",
     "store",
-    "kinds",
-    "pacing awaited standing asking flight spans",
-    "lists noticing live tracing otlp",
-    "poller dispatcher upkeep membership api simulator",
+    "polling delivery tracing live membership",
+    "noticing upkeep api simulator",
     "dashboard",
     "running development logs",
     "assembly",
@@ -45,8 +45,8 @@ SHUT = {
 
 def named(path: Path) -> str:
     """
-    >>> named(ROOT / "store" / "__init__.py"), named(ROOT / "poller.py")
-    ('bridge.store', 'bridge.poller')
+    >>> named(ROOT / "store" / "__init__.py"), named(ROOT / "clock.py")
+    ('bridge.store', 'bridge.clock')
     """
     parts = path.relative_to(ROOT.parent).with_suffix("").parts
     return ".".join(parts).removesuffix(".__init__")
@@ -74,8 +74,8 @@ def imports(source: str, modules: Mapping[str, Path]) -> Iterator[str]:
 def unit_of(module: str) -> str:
     """The module itself, or the package of the top level that it is in.
 
-    >>> unit_of("bridge.store.box"), unit_of("bridge.poller"), unit_of("bridge")
-    ('store', 'poller', 'bridge')
+    >>> unit_of("bridge.store.box"), unit_of("bridge.clock"), unit_of("bridge")
+    ('store', 'clock', 'bridge')
     """
     return module.split(".")[1] if "." in module else module
 

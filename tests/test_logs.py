@@ -15,7 +15,7 @@ from bridge import logs
 from bridge.masking import masked
 from bridge.metrics import Metrics
 from bridge.model import Observation, PollOutcome
-from bridge.standing import SAID_S, Standing
+from bridge.polling.standing import SAID_S, Standing
 from tests.conftest import START
 from tests.test_transition import claimed
 

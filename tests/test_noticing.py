@@ -11,8 +11,8 @@ from aiohttp import web
 from bridge import formats
 from bridge.config import Notify
 from bridge.lanes import Window
+from bridge.messages.notices import LATE_S, TYPES, Seen
 from bridge.model import DeliveryState, Robot
-from bridge.notices import LATE_S, TYPES, Seen
 from bridge.noticing import destination_of
 from bridge.simulator.loopback import Loopback
 from bridge.simulator.receiver import ReceiverSimulator

@@ -20,8 +20,8 @@ from bridge.model import (
     Reply,
 )
 from bridge.net.body import ByteBudget
+from bridge.polling.upstream import Upstream
 from bridge.providers.configured import configured
-from bridge.upstream import Upstream
 from tests import world as w
 from tests.conftest import FakeClock
 from tests.net.hostile import way_out

@@ -5,11 +5,12 @@ import re
 from pathlib import Path
 from typing import Any
 
-from bridge import duration, events
+from bridge import duration
 from bridge.formats import flat
+from bridge.messages import events
 from bridge.model import ErrorCode, Observation, Outcome, PollOutcome, Status, UrlMissing
-from bridge.retry import Schedule
-from bridge.robots import LIMITS
+from bridge.receivers.retry import Schedule
+from bridge.receivers.robots import LIMITS
 
 PAGE = (Path(__file__).parent.parent / "docs" / "receiving.md").read_text("utf-8")
 FACTS = events.SubscriptionFacts(

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
+from bridge.delivery.sending import send_signed
+from bridge.messages.samples import sample
 from bridge.model import AttemptOutcome, Destination, Reply, Robot
 from bridge.portable import encode
-from bridge.samples import sample
-from bridge.sending import send_signed
 from bridge.signature import verify
 from bridge.traces import Trace, accepted, trace_of
 from tests.conftest import START

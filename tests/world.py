@@ -24,11 +24,11 @@ from typing import Any, ParamSpec, TypeVar
 
 import orjson
 
-from bridge.asking import Ask
 from bridge.bell import Bell, to_nobody
 from bridge.clock import SystemClock
 from bridge.config import Config
-from bridge.dispatcher import Dispatcher
+from bridge.delivery.dispatcher import Dispatcher
+from bridge.delivery.sending import Send
 from bridge.errors import StoreUnavailable, VerificationError
 from bridge.health import Health
 from bridge.metrics import Metrics
@@ -42,11 +42,11 @@ from bridge.model import (
     Subscription,
     Wish,
 )
-from bridge.pacing import Pacing
-from bridge.poller import Poller
+from bridge.polling.asking import Ask
+from bridge.polling.pacing import Pacing
+from bridge.polling.poller import Poller
 from bridge.providers.configured import configured
-from bridge.retry import Schedule
-from bridge.sending import Send
+from bridge.receivers.retry import Schedule
 from bridge.signature import mint, verify
 from bridge.store import Reached, Store, open_store
 from bridge.store.sqlite import Sqlite

@@ -15,7 +15,7 @@ from bridge.api.views import time
 from bridge.cadence import COUNT, EDGES, History, Plan
 from bridge.errors import RequestError
 from bridge.health import Pulse
-from bridge.labels import is_label
+from bridge.polling.labels import is_label
 from bridge.providers.provider import Provider
 
 FAINT = 0.001  # of a task: less has been forgotten

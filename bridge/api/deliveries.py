@@ -13,7 +13,7 @@ from bridge.api.listing import Listing
 from bridge.api.respond import Json
 from bridge.api.views import delivery_view, detailed
 from bridge.errors import RequestError
-from bridge.ids import parse_message_id
+from bridge.messages.ids import parse_message_id
 from bridge.model import Delivery, DeliveryState, IdempotencyKey
 from bridge.store import DeliveryFilter
 from bridge.store.asking import AskedFor, Once

@@ -12,13 +12,13 @@ from bridge.bell import Bell
 from bridge.cadence import History, Plan
 from bridge.clock import Clock
 from bridge.config import Config
+from bridge.delivery.trial import Trial
 from bridge.errors import RequestError
 from bridge.health import Health, Pulse
 from bridge.live import Live
 from bridge.model import ClaimedDelivery
 from bridge.providers.provider import Provider
 from bridge.store import Store
-from bridge.trial import Trial
 
 T = TypeVar("T")
 

@@ -12,8 +12,9 @@ from pydantic import (
     WithJsonSchema,
 )
 
-from bridge import duration, events, signature
-from bridge.callback_auth import KINDS
+from bridge import duration, signature
+from bridge.messages import events
+from bridge.receivers.callback_auth import KINDS
 
 METADATA_BYTES = 16_384
 METADATA_DEPTH = 32  # an event nests it deeper still, and receivers have limits too

@@ -8,7 +8,7 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
-from bridge import callback, signature
+from bridge import signature
 from bridge.api import body, idempotency, query
 from bridge.api.auth import Caller, Doorkeeper
 from bridge.api.deps import Deps
@@ -23,6 +23,7 @@ from bridge.api.wishing import Faults, unknown_provider
 from bridge.errors import RequestError
 from bridge.model import HookWish
 from bridge.providers.provider import Provider
+from bridge.receivers import callback
 from bridge.store.reading import NEWEST
 
 LIST, ROUTE = "hooks", "hooks"

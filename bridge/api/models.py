@@ -2,7 +2,6 @@
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from bridge import events
 from bridge.api.fields import (
     Auth,
     Deadline,
@@ -17,6 +16,7 @@ from bridge.api.fields import (
     Secrets,
     Shape,
 )
+from bridge.messages import events
 
 DEFAULT_TYPE = "task.succeeded"  # of a test
 

@@ -6,13 +6,14 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
-from bridge import events, formats
+from bridge import formats
 from bridge.api import query
 from bridge.api.auth import Caller
 from bridge.api.deps import Deps
 from bridge.api.respond import Json
+from bridge.messages import events
+from bridge.messages.samples import samples
 from bridge.portable import encode
-from bridge.samples import samples
 
 
 def types(text: str) -> frozenset[str]:

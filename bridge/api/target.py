@@ -6,13 +6,14 @@ from types import MappingProxyType
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from bridge import callback, events
 from bridge.api.auth import Caller
-from bridge.callback_auth import auth_faults, authorized
 from bridge.errors import FieldFault, RequestError
+from bridge.messages import events
 from bridge.model import Destination
 from bridge.net.guard import AddressForbidden
 from bridge.net.resolver import DnsFailure
+from bridge.receivers import callback
+from bridge.receivers.callback_auth import auth_faults, authorized
 
 FIELD = "callback_url"
 NOWHERE = "https://callback.invalid/"  # stands in, so that headers are looked at as well

@@ -2,13 +2,13 @@
 
 from typing import Any
 
-from bridge import events
 from bridge.api.views import time
-from bridge.ids import message_id, parse_message_id
+from bridge.delivery.trial import Trial
+from bridge.messages import events
+from bridge.messages.ids import message_id, parse_message_id
+from bridge.messages.samples import sample
 from bridge.model import ClaimedDelivery, Destination
 from bridge.portable import encode
-from bridge.samples import sample
-from bridge.trial import Trial
 
 MASK = "***"
 

@@ -9,7 +9,6 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from bridge import events
 from bridge.api import body, query, subscriptions
 from bridge.api.auth import Caller, Doorkeeper
 from bridge.api.deps import Deps
@@ -24,6 +23,7 @@ from bridge.api.trials import sample_attempt, trial_view
 from bridge.api.way import format_of, method_of, way_faults, with_robot
 from bridge.api.wishing import Faults
 from bridge.errors import FieldFault, RequestError
+from bridge.messages import events
 from bridge.model import AttemptOutcome, ClaimedDelivery, Destination, Reply
 from bridge.store.calling import Call
 from bridge.store.rooms.room import minted_key

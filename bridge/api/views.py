@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
-from bridge import events, hints
 from bridge.api.auth import Caller
+from bridge.messages import events
+from bridge.messages.notices import NOBODY
 from bridge.model import (
     Attempt,
     AttemptOutcome,
@@ -15,7 +16,7 @@ from bridge.model import (
     LastPoll,
     Subscription,
 )
-from bridge.notices import NOBODY
+from bridge.receivers import hints
 from bridge.rfc3339 import rfc3339
 from bridge.store.timeline import Timeline
 

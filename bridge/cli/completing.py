@@ -40,7 +40,7 @@ def configured() -> set[str]:
 
 
 def event_types(incomplete: str) -> list[str]:
-    from bridge.events import TASK_ENDED, TYPES
+    from bridge.messages.events import TASK_ENDED, TYPES
 
     return words(TASK_ENDED, *TYPES)(incomplete)
 

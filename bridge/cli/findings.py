@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from bridge import otlp
 from bridge.cli.beside import Beside, Condition
 from bridge.cli.exits import lines
 from bridge.cli.place import place_of
@@ -14,9 +13,10 @@ from bridge.cli.telling import tried
 from bridge.cli.trying import Asker, Trial, asking
 from bridge.config import Config
 from bridge.errors import BridgeError, ConfigError, StoreLocked, StoreUnavailable
-from bridge.hints import hint
 from bridge.model import AttemptOutcome, PollOutcome
 from bridge.providers.page import Page
+from bridge.receivers.hints import hint
+from bridge.tracing import otlp
 from bridge.vault import Vault
 
 ANSWER_S = 10.0

@@ -14,7 +14,7 @@ from bridge.cli.wording import event_of, spoken, style_of
 from bridge.client.connection import Connection
 from bridge.client.errors import NotABridge
 from bridge.errors import ClientError
-from bridge.events import expand
+from bridge.messages.events import expand
 
 
 @dataclass(frozen=True, slots=True)

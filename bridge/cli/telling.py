@@ -3,15 +3,15 @@
 import secrets
 import time
 
-from bridge import notices
 from bridge.assembly import callback_egress, names
 from bridge.clock import SystemClock
 from bridge.config import Config
+from bridge.delivery.sending import send_signed
+from bridge.delivery.webhook import Sender
+from bridge.messages import notices
 from bridge.model import Reply
 from bridge.noticing import destination_of
 from bridge.portable import encode
-from bridge.sending import send_signed
-from bridge.webhook import Sender
 
 
 async def tried(config: Config) -> Reply:

@@ -13,13 +13,13 @@ from bridge.config import Config
 from bridge.errors import FieldFault
 from bridge.model import Answer, Observation, PollRequest
 from bridge.net.body import ByteBudget
+from bridge.polling.upstream import Upstream
 from bridge.providers.answer import observe
 from bridge.providers.configured import configured
 from bridge.providers.provider import Provider
 from bridge.providers.redaction import without_key
 from bridge.providers.request import check_task, poll_request
 from bridge.store.answers import to_plain
-from bridge.upstream import Upstream
 
 ANSWERS_BYTES = 64 * 1024 * 1024
 SHOWN_BYTES = 65_536  # of a provider's answer

@@ -15,9 +15,10 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator
 
-from bridge import duration, notices, rate
-from bridge.authorities import trusting
+from bridge import duration, rate
 from bridge.config.scalar import typed
+from bridge.messages import notices
+from bridge.net.authorities import trusting
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Retries = Literal["default", "standard"] | tuple[float, ...]

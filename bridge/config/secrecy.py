@@ -8,9 +8,10 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, SecretStr
 
-from bridge import callback, signature
+from bridge import signature
 from bridge.config.fields import Listed, web_url
 from bridge.errors import RequestError
+from bridge.receivers import callback
 
 MIN_API_KEY, MIN_ENCRYPTION_KEY, MAX_SECRET = 16, 32, 1024
 POSTGRES = re.compile(r"postgres(ql)?://\S+")

@@ -11,8 +11,8 @@ from bridge.api.parts import Parts
 from bridge.dashboard import charts
 from bridge.dashboard.pages import Pages
 from bridge.dashboard.session import Session
-from bridge.events import TYPES
 from bridge.formats import FORMATS
+from bridge.messages.events import TYPES
 from bridge.model import Delivery, DeliveryState, Outcome, SubscriptionState
 from bridge.store import SubscriptionFilter
 from bridge.store.figures import COUNTED

@@ -15,15 +15,15 @@ import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
-from bridge.authorities import trusting
-from bridge.callback import literal_address
 from bridge.model import DIRECT, Way
 from bridge.net.addresses import Network, forbidden
+from bridge.net.authorities import trusting
 from bridge.net.body import ACCEPT_ENCODING
 from bridge.net.connector import Tunnelled, Untold
 from bridge.net.resolver import Resolver
 from bridge.net.sockets import opener
 from bridge.net.tunnel import Proxy
+from bridge.receivers.callback import literal_address
 
 # More addresses than this of one name are vetted but not tried: each costs a socket.
 ADDRESSES_TRIED = 8

@@ -20,8 +20,8 @@ from urllib.parse import unquote, urlsplit
 import aiohttp
 from aiohappyeyeballs import AddrInfoType, start_connection
 
-from bridge.callback import literal_address
 from bridge.net.resolver import DnsFailure, Resolver
+from bridge.receivers.callback import literal_address
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 EYEBALLS_S = 0.25  # between two addresses of the proxy

@@ -8,8 +8,8 @@ from typing import Any
 
 import orjson
 
-from bridge.events import TASK_ENDED, TYPES
 from bridge.formats import FORMATS, ROBOTS
+from bridge.messages.events import TASK_ENDED, TYPES
 from bridge.schemas.level import flat, form, query
 from bridge.schemas.plain import Schema
 from bridge.schemas.robots import message

@@ -6,7 +6,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from bridge import events, notices
+from bridge.messages import events, notices
 from bridge.schemas.event import NoticeEvent, TaskEvent
 from bridge.schemas.plain import Schema, plain
 

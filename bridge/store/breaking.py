@@ -1,14 +1,14 @@
-"""Steps of recording an attempt with what it says of its host (bridge/breaker.py)."""
+"""Steps of recording an attempt with what it says of its host (receivers/breaker.py)."""
 
 from collections.abc import Sequence
 from functools import partial
 from typing import NamedTuple
 
-from bridge import breaker
-from bridge.breaker import Breaker
-from bridge.hints import OUTLIVED
 from bridge.model import AttemptOutcome, ClaimedDelivery, DeliveryState, Reply
-from bridge.retry import Verdict
+from bridge.receivers import breaker
+from bridge.receivers.breaker import Breaker
+from bridge.receivers.hints import OUTLIVED
+from bridge.receivers.retry import Verdict
 from bridge.store.box import Box
 from bridge.store.delivering import (
     Rest,

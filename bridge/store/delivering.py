@@ -4,11 +4,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from bridge import retry
-from bridge.hints import hint
 from bridge.model import AttemptOutcome, ClaimedDelivery, DeliveryState, Reply
 from bridge.portable import storable
-from bridge.retry import Verdict
+from bridge.receivers import retry
+from bridge.receivers.hints import hint
+from bridge.receivers.retry import Verdict
 from bridge.store.box import Box
 from bridge.store.steps import Query, Row, Step, ask
 from bridge.store.telling import CHUNK

@@ -8,12 +8,13 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from bridge import events, formats, portable
+from bridge import formats, portable
 from bridge.errors import SealBroken
-from bridge.ids import message_id
 from bridge.lanes import Lane, Ready, Window
+from bridge.messages import events
+from bridge.messages.ids import message_id
 from bridge.model import ClaimedDelivery, Destination
-from bridge.robots import together
+from bridge.receivers.robots import together
 from bridge.store import hooks
 from bridge.store.box import Box, log, opened
 from bridge.store.claims import ELSEWHERE_S, Claims, Kind, Pick, look

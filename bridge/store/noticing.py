@@ -8,10 +8,10 @@ from dataclasses import dataclass, field, replace
 
 import orjson
 
-from bridge import notices
-from bridge.ids import message_id
+from bridge.messages import notices
+from bridge.messages.ids import message_id
+from bridge.messages.notices import NOBODY, Lost, Notice, Seen, Told
 from bridge.model import DeliveryState, Destination, HookWish
-from bridge.notices import NOBODY, Lost, Notice, Seen, Told
 from bridge.portable import encode
 from bridge.store import hooks, meta
 from bridge.store.box import Box

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import TypedDict
 
-from bridge import events
+from bridge.messages import events
 from bridge.model import DeliveryState
 from bridge.store.rows import Listener
 from bridge.store.steps import Row, Step, ask

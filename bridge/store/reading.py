@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from bridge.events import ENDS, expand
-from bridge.hints import WAITS
-from bridge.ids import END, message_id
+from bridge.messages.events import ENDS, expand
+from bridge.messages.ids import END, message_id
 from bridge.model import (
     Attempt,
     AttemptOutcome,
@@ -21,6 +20,7 @@ from bridge.model import (
     Subscription,
     SubscriptionState,
 )
+from bridge.receivers.hints import WAITS
 from bridge.store.box import Box, opened
 from bridge.store.rows import NO_EXTRAS, extras_of, hook_id
 from bridge.store.steps import Row, Rows, Step, ask

@@ -7,7 +7,7 @@ from bridge import model
 from bridge.budget import Budget
 from bridge.lanes import Lane
 from bridge.model import Destination
-from bridge.robots import ALONE_AFTER, TOLD_AT_ONCE, budget_of, hushed_until
+from bridge.receivers.robots import ALONE_AFTER, TOLD_AT_ONCE, budget_of, hushed_until
 from bridge.store.box import Box
 from bridge.store.delivering import put_lane
 from bridge.store.steps import Row, Step, ask
@@ -58,7 +58,7 @@ def free_robot(robot_id: int) -> Step[Robot | None]:
 
 def leave_robot(robot: Robot, lane: Lane, spent: int, now: float) -> Step[None]:
     """The lane rests until the robot takes another message; but not while what was sent is
-    to tell how long it has to rest (bridge/breaker.py).
+    to tell how long it has to rest (bridge/receivers/breaker.py).
     """
     budget = robot.budget
     if spent:

@@ -1,7 +1,7 @@
 """Steps of the sweep, which finds what must not exist, and repairs it."""
 
-from bridge import events
-from bridge.ids import END
+from bridge.messages import events
+from bridge.messages.ids import END
 from bridge.model import DeliveryState
 from bridge.store.box import Box, opened
 from bridge.store.claims import share_of

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from bridge import events, portable
-from bridge.ids import END
+from bridge import portable
+from bridge.messages import events
+from bridge.messages.ids import END
 from bridge.model import DeliveryState, Observation, Outcome
 from bridge.store.box import Box
 from bridge.store.owing import Places, owe

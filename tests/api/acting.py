@@ -1,8 +1,8 @@
 """What poller and dispatcher would do, one step at a time."""
 
-from bridge import retry
 from bridge.lanes import Window
 from bridge.model import AttemptOutcome, Observation, PollOutcome, Reply, Result, Status
+from bridge.receivers import retry
 from bridge.store import Pick, Store
 from bridge.transition import Move
 from tests.conftest import FakeClock

@@ -8,7 +8,7 @@ from typing import cast
 
 import pytest
 
-from bridge import callback, duration, formats
+from bridge import duration, formats
 from bridge.api import body, fields, form, idempotency, query, subscribing, views, wishing
 from bridge.api.auth import Caller
 from bridge.api.deliveries import READERS
@@ -28,6 +28,7 @@ from bridge.model import (
     Subscription,
     SubscriptionState,
 )
+from bridge.receivers import callback
 
 PAGE = (Path(__file__).parent.parent.parent / "docs" / "api.md").read_text("utf-8")
 WORDS = re.sub(r"\s+", " ", PAGE)

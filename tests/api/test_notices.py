@@ -2,8 +2,8 @@
 
 import pytest
 
-from bridge.callback import destination
-from bridge.notices import TYPES, Seen
+from bridge.messages.notices import TYPES, Seen
+from bridge.receivers.callback import destination
 from bridge.store import NoticesTo, Store
 from tests.api.acting import ACCEPTED, REFUSED, attempt
 from tests.api.conftest import OPS, OTHER, SHOP, Api, NotedClock

@@ -15,7 +15,7 @@ from bridge.api.openapi import document, page
 from bridge.api.openapi.refusals import OUTSIDE
 from bridge.api.problem import CODES
 from bridge.api.resource import Resource
-from bridge.events import TYPES
+from bridge.messages.events import TYPES
 from tests.api.conftest import Api
 from tests.api.described import hold
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from bridge import retry
 from bridge.errors import StoreUnavailable
 from bridge.lanes import Window
 from bridge.model import AttemptOutcome, Reply
+from bridge.receivers import retry
 from bridge.store import Pick, Store
 from bridge.store.replaying import Replays
 from tests.api.acting import ACCEPTED, REFUSED, SUCCEEDED, attempt, poll

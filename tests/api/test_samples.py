@@ -3,7 +3,7 @@
 import pytest
 
 from bridge import formats
-from bridge.events import ENDS, TYPES
+from bridge.messages.events import ENDS, TYPES
 from tests.api.conftest import Api
 
 

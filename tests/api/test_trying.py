@@ -13,19 +13,19 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from bridge.dispatcher import SLOT_WAIT_S, Dispatcher
-from bridge.events import TYPES
+from bridge.delivery.dispatcher import SLOT_WAIT_S, Dispatcher
+from bridge.delivery.trial import Trials
+from bridge.delivery.webhook import Sender
 from bridge.health import Health
+from bridge.messages.events import TYPES
 from bridge.metrics import Metrics
 from bridge.model import AttemptOutcome, Destination, Reply, Robot
 from bridge.net.guard import AddressForbidden, Egress
 from bridge.net.resolver import Resolver
-from bridge.retry import Schedule
+from bridge.receivers.retry import Schedule
 from bridge.signature import verify
 from bridge.store import Store
 from bridge.store.steps import Step, ask
-from bridge.trial import Trials
-from bridge.webhook import Sender
 from tests.api.acting import SUCCEEDED, attempt, poll
 from tests.api.conftest import (
     OPS,

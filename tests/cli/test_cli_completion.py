@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from bridge.cli import completing
 from bridge.cli.app import app
 from bridge.cli.reference import commands
-from bridge.events import ENDS
+from bridge.messages.events import ENDS
 from bridge.providers.catalogue import preset_names
 from tests.cli.commands import environment
 

@@ -11,8 +11,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from bridge import formats, samples, signature
+from bridge import formats, signature
 from bridge.cli.wording import event_of, spoken
+from bridge.messages import samples
 from tests.cli.commands import Bridge, finished, invoke
 from tests.settings import SIGNING_SECRET
 

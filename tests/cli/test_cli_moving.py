@@ -14,7 +14,7 @@ import pytest
 from typer.testing import Result
 
 from bridge.cli.files import reading
-from bridge.notices import TYPES, Seen
+from bridge.messages.notices import TYPES, Seen
 from bridge.store import NoticesTo, Store, open_store
 from bridge.store.contents import Contents
 from bridge.store.postgres.filling import differences

@@ -22,7 +22,7 @@ from bridge.health import Health
 from bridge.live import Live
 from bridge.model import Answer, AttemptOutcome, Destination, PollRequest, Reply, Status
 from bridge.providers.configured import configured
-from bridge.retry import Schedule
+from bridge.receivers.retry import Schedule
 from bridge.simulator.mount import Mount
 from bridge.simulator.parts import Site
 from bridge.simulator.script import Step, course

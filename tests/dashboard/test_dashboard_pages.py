@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry
 from bridge import dashboard
 from bridge.api.app import create_app
 from bridge.dashboard import pages
+from bridge.delivery.trial import Trial
 from bridge.model import (
     ClaimedDelivery,
     Destination,
@@ -22,7 +23,6 @@ from bridge.model import (
     Status,
 )
 from bridge.store import DeliveryFilter, reading, timeline
-from bridge.trial import Trial
 from tests.api.acting import ACCEPTED, REFUSED, SUCCEEDED, attempt, poll
 from tests.api.conftest import OPS, OTHER, served
 from tests.dashboard.conftest import Visitor

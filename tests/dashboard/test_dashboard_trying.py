@@ -6,9 +6,9 @@ from prometheus_client import CollectorRegistry
 
 from bridge.api.app import create_app
 from bridge.dashboard import pages
+from bridge.delivery.trial import Trial
 from bridge.formats import FORMATS
 from bridge.model import AttemptOutcome, ClaimedDelivery, Reply
-from bridge.trial import Trial
 from tests.api.conftest import served
 from tests.dashboard.conftest import Visitor
 

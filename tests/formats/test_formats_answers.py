@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from bridge import hints, retry
 from bridge.formats import ROBOTS, judged
 from bridge.model import AttemptOutcome, DeliveryState, Reply
-from bridge.retry import Schedule
-from tests.test_retry import DELIVERY, MANUAL
+from bridge.receivers import hints, retry
+from bridge.receivers.retry import Schedule
+from tests.receivers.test_retry import DELIVERY, MANUAL
 
 NOW = DELIVERY.created_at
 STATUSES = {

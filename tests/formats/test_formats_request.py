@@ -6,9 +6,9 @@ from urllib.parse import parse_qs
 import pytest
 
 from bridge.formats import FORMATS, ROBOTS, flat, made
+from bridge.messages.samples import samples
 from bridge.model import Destination
 from bridge.portable import encode
-from bridge.samples import samples
 from tests.conftest import FakeClock
 from tests.promises.wired import wired
 

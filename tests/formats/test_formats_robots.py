@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.formats import ROBOTS, SIGNING, made
+from bridge.messages.samples import samples
 from bridge.model import Destination, Robot
 from bridge.portable import encode
-from bridge.samples import samples
 
 NOW = 1_795_608_000.123
 EVENT = samples(NOW)[0]

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from bridge.formats.letters import MARK, clean, cut
 from bridge.formats.words import Line, digest, headline, lines_of, page
-from bridge.samples import sample, samples
+from bridge.messages.samples import sample, samples
 
 NOW = 1_795_608_000.0
 EVENTS = {event["type"]: {**event, "test": False} for event in samples(NOW)}

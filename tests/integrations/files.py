@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from bridge import samples
 from bridge.formats import flat
+from bridge.messages import samples
 
 ROOT = Path(__file__).parents[2]
 INTEGRATIONS = ROOT / "integrations"

@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from bridge import events
 from bridge.api.models import HookBody, SubscribeBody
+from bridge.messages import events
 from tests.integrations.files import (
     INTEGRATIONS,
     PATHS,

@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from bridge import events, samples, signature
+from bridge import signature
 from bridge.api.models import SubscribeBody
+from bridge.messages import events, samples
 from bridge.portable import encode
 from tests.integrations.files import (
     INTEGRATIONS,

@@ -18,12 +18,12 @@ from pathlib import Path
 
 import pytest
 
-from bridge import samples
+from bridge.delivery.sending import send_signed
+from bridge.delivery.webhook import Sender
+from bridge.messages import samples
 from bridge.model import AttemptOutcome, Destination, Reply
 from bridge.portable import encode
-from bridge.sending import send_signed
 from bridge.signature import mint
-from bridge.webhook import Sender
 from tests.integrations.files import NODE
 from tests.net.hostile import way_out
 

@@ -5,8 +5,8 @@ import re
 import subprocess
 from typing import Any
 
-from bridge import events
 from bridge.api.models import HookBody, SubscribeBody
+from bridge.messages import events
 from tests.integrations.files import (
     INTEGRATIONS,
     NODE,

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from bridge.ids import message_id
+from bridge.messages.ids import message_id
 from bridge.simulator.receiver import ReceiverSimulator
 from tests.promises.crowd import Crowd, Wanted
 from tests.promises.executioner import pause

@@ -12,7 +12,7 @@ from typing import Any, Self
 
 import asyncpg
 
-from bridge.ids import message_id
+from bridge.messages.ids import message_id
 from tests.promises.executioner import pause
 from tests.promises.nursery import Nursery
 from tests.store.postgres import connected

@@ -16,9 +16,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import bridge.service as service
 import bridge.store.sqlite as sqlite
+from bridge.delivery.webhook import Sender
+from bridge.polling.upstream import Upstream
 from bridge.store import Store, meta, migrate, starting
-from bridge.upstream import Upstream
-from bridge.webhook import Sender
 
 Wrapped = Callable[..., Any]
 

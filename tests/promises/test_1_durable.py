@@ -9,7 +9,7 @@ import pytest
 from bridge.assembly import Current, built
 from bridge.clock import SystemClock
 from bridge.config import Config
-from bridge.ids import message_id
+from bridge.messages.ids import message_id
 from bridge.providers.configured import configured
 from bridge.service import take_over
 from bridge.simulator.provider import ProviderSimulator

@@ -17,8 +17,8 @@ from bridge.model import (
     Robot,
 )
 from bridge.net.body import ByteBudget
+from bridge.polling.upstream import Upstream
 from bridge.simulator.reactions import Reaction
-from bridge.upstream import Upstream
 from tests import world as w
 from tests.conftest import FakeClock
 from tests.net.hostile import hang, raw_server, request, way_out

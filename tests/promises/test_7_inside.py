@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from yarl import URL
 
 from bridge.api.app import create_app
-from bridge.callback import destination
 from bridge.errors import RequestError
 from bridge.model import AttemptOutcome, PollOutcome
 from bridge.providers.catalogue import preset
 from bridge.providers.page import Page
 from bridge.providers.request import check_task, poll_request
+from bridge.receivers.callback import destination
 from bridge.simulator.reactions import Reaction
 from tests.api.conftest import served
 from tests.conftest import FakeClock

@@ -16,7 +16,7 @@ import pytest
 from tests.cli.commands import invoke
 from tests.promises.node import KEYS, OPERATOR, Node, settings
 from tests.promises.test_8_secrets import Marks, World, marks, path_of, provider, receiver
-from tests.test_tracing import Collector, collector
+from tests.tracing.test_writing import Collector, collector
 
 __all__ = ["collector", "marks", "provider", "receiver"]
 

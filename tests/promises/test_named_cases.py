@@ -10,7 +10,7 @@ from pydantic import SecretStr
 
 from bridge.assembly import Current, built
 from bridge.clock import SystemClock
-from bridge.dispatcher import LEASE_MARGIN_S
+from bridge.delivery.dispatcher import LEASE_MARGIN_S
 from bridge.errors import StoreUnavailable
 from bridge.model import (
     Answer,

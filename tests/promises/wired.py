@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from bridge.assembly import Bridge, Current, callback_egress, parts, provider_egress
-from bridge.callback import destination
 from bridge.config import Config, Notify
 from bridge.metrics import Metrics
 from bridge.model import Delivery, Subscription
 from bridge.net.resolver import Resolver
 from bridge.providers.configured import configured
+from bridge.receivers.callback import destination
 from bridge.simulator.provider import ProviderSimulator
 from bridge.simulator.receiver import ReceiverSimulator
 from tests.conftest import ENCRYPTION_KEY, FakeClock

@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bridge import events, formats, notices, samples, schemas
+from bridge import formats, schemas
 from bridge.formats import FORMATS, ROBOTS
 from bridge.formats.robots import SIGNING, message
 from bridge.formats.url import MESSAGE_MOST
+from bridge.messages import events, notices, samples
 from bridge.model import (
     ErrorCode,
     File,

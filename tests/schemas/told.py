@@ -8,11 +8,12 @@ from urllib.parse import parse_qsl
 import orjson
 from jsonschema_rs import Draft202012Validator
 
-from bridge import events, notices, rfc3339, schemas
-from bridge.events import SubscriptionFacts
+from bridge import rfc3339, schemas
 from bridge.formats import payload
+from bridge.messages import events, notices
+from bridge.messages.events import SubscriptionFacts
+from bridge.messages.notices import Lost, Notice, Seen, Told
 from bridge.model import Observation, Outcome, PollOutcome
-from bridge.notices import Lost, Notice, Seen, Told
 from bridge.portable import encode
 
 NOW = 1_795_608_000.0

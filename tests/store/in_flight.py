@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from bridge.model import ClaimedDelivery, DeliveryState, Outcome
-from bridge.retry import Schedule
+from bridge.receivers.retry import Schedule
 from bridge.store import Store
 from tests.conftest import FakeClock
 from tests.store.scene import ACCEPTED, BROKEN, DAY, MINUTE, Scene, pending, succeeded

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from bridge import retry, transition
+from bridge import transition
 from bridge.cadence import PollPolicy, fixed
 from bridge.errors import RequestError
 from bridge.lanes import Lane, Window
@@ -29,7 +29,8 @@ from bridge.model import (
     TaskError,
     Wish,
 )
-from bridge.retry import Schedule, Verdict
+from bridge.receivers import retry
+from bridge.receivers.retry import Schedule, Verdict
 from bridge.store import DeliveryFilter, Doubt, Pick, Store, Subscribed, SubscriptionFilter
 from tests.conftest import FakeClock
 

@@ -4,12 +4,19 @@ from collections.abc import Sequence
 
 import pytest
 
-from bridge import breaker, retry
-from bridge.breaker import HOPELESS_AFTER, OPEN_AFTER, REST_MOST_S, REST_S, WHOLE, Breaker
-from bridge.hints import OUTLIVED, WAITS
 from bridge.lanes import Lane
 from bridge.model import AttemptOutcome, ClaimedDelivery, DeliveryState, Reply
-from bridge.retry import Schedule
+from bridge.receivers import breaker, retry
+from bridge.receivers.breaker import (
+    HOPELESS_AFTER,
+    OPEN_AFTER,
+    REST_MOST_S,
+    REST_S,
+    WHOLE,
+    Breaker,
+)
+from bridge.receivers.hints import OUTLIVED, WAITS
+from bridge.receivers.retry import Schedule
 from bridge.store import Followed, Pick
 from tests.store.scene import (
     ACCEPTED,

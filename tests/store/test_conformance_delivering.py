@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import pytest
 
-from bridge import retry
 from bridge.lanes import Lane, Window
 from bridge.model import (
     AttemptOutcome,
@@ -13,7 +12,8 @@ from bridge.model import (
     Reply,
     SubscriptionState,
 )
-from bridge.retry import Schedule, Verdict
+from bridge.receivers import retry
+from bridge.receivers.retry import Schedule, Verdict
 from bridge.store import Pick
 from bridge.store.delivering import record_attempt
 from bridge.store.steps import Step

@@ -7,8 +7,7 @@ from typing import Any
 import orjson
 import pytest
 
-from bridge.model import ClaimedDelivery, DeliveryState, PollOutcome
-from bridge.notices import (
+from bridge.messages.notices import (
     AGAIN_S,
     DOWN,
     EXHAUSTED,
@@ -21,7 +20,8 @@ from bridge.notices import (
     Notice,
     Seen,
 )
-from bridge.retry import Schedule
+from bridge.model import ClaimedDelivery, DeliveryState, PollOutcome
+from bridge.receivers.retry import Schedule
 from bridge.store import NoticesTo
 from bridge.store.telling import CHUNK
 from tests.store import scene as s

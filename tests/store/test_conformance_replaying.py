@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from bridge.breaker import OPEN_AFTER
 from bridge.errors import RequestError
 from bridge.lanes import Lane, Window
 from bridge.model import (
@@ -15,7 +14,8 @@ from bridge.model import (
     IdempotencyKey,
     Reply,
 )
-from bridge.retry import Schedule
+from bridge.receivers.breaker import OPEN_AFTER
+from bridge.receivers.retry import Schedule
 from bridge.store import After, Pick, replaying
 from bridge.store.reading import NEWEST
 from bridge.store.replaying import ReplayFilter

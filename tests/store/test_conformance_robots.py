@@ -4,8 +4,6 @@ from collections.abc import Sequence
 
 import pytest
 
-from bridge import retry
-from bridge.breaker import OPEN_AFTER
 from bridge.lanes import Lane
 from bridge.model import (
     AttemptOutcome,
@@ -15,7 +13,9 @@ from bridge.model import (
     Reply,
     Robot,
 )
-from bridge.robots import ALONE_AFTER, MARGIN, TOLD_AT_ONCE, budget_of
+from bridge.receivers import retry
+from bridge.receivers.breaker import OPEN_AFTER
+from bridge.receivers.robots import ALONE_AFTER, MARGIN, TOLD_AT_ONCE, budget_of
 from bridge.store import Pick
 from bridge.store.steps import Rows, Step, ask
 from tests.store.scene import (

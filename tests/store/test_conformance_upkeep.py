@@ -12,7 +12,7 @@ from bridge.model import (
     Reply,
     SubscriptionState,
 )
-from bridge.retry import Schedule
+from bridge.receivers.retry import Schedule
 from tests.store.scene import (
     ACCEPTED,
     BROKEN,

@@ -20,7 +20,7 @@ from bridge.model import (
     Status,
     SubscriptionState,
 )
-from bridge.retry import Schedule
+from bridge.receivers.retry import Schedule
 from bridge.store import Doubt
 from tests.store.scene import (
     ACCEPTED,

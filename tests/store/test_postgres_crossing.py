@@ -8,8 +8,9 @@ from typing import Any
 import asyncpg
 import pytest
 
-from bridge import retry, transition
+from bridge import transition
 from bridge.cadence import fixed
+from bridge.messages.notices import TYPES, Seen
 from bridge.model import (
     ClaimedDelivery,
     ClaimedPoll,
@@ -18,7 +19,7 @@ from bridge.model import (
     Reply,
     SubscriptionState,
 )
-from bridge.notices import TYPES, Seen
+from bridge.receivers import retry
 from bridge.store import (
     Doubt,
     NoticesTo,

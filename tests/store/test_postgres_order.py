@@ -7,9 +7,9 @@ from typing import Any
 import asyncpg
 import pytest
 
-from bridge import retry
-from bridge.breaker import OPEN_AFTER
 from bridge.model import ClaimedDelivery, DeliveryState, Reply
+from bridge.receivers import retry
+from bridge.receivers.breaker import OPEN_AFTER
 from bridge.store import breaking
 from bridge.store.steps import Rows, Step, ask
 from tests.store.held import END, done_or_blocked, held

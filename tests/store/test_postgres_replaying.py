@@ -7,8 +7,8 @@ from functools import partial
 import asyncpg
 import pytest
 
-from bridge import retry
 from bridge.model import DeliveryState, IdempotencyKey
+from bridge.receivers import retry
 from bridge.store import delivering, replaying, resuming, upkeep
 from bridge.store.resuming import Kept
 from bridge.store.steps import Step, ask

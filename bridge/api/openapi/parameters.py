@@ -7,13 +7,14 @@ its reader.
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from bridge import events, formats
+from bridge import formats
 from bridge.api import query
 from bridge.api.credential import HEADER as PROVIDER_KEY
 from bridge.api.deliveries import subscription_key
 from bridge.api.idempotency import HEADER as IDEMPOTENCY_KEY
 from bridge.api.idempotency import MAX_CHARS
 from bridge.api.samples import format_name, types
+from bridge.messages import events
 from bridge.traces import HEADER as TRACEPARENT
 
 Json = dict[str, Any]

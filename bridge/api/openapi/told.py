@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from bridge.api.openapi.parameters import in_header
-from bridge.events import TYPES
-from bridge.samples import sample
+from bridge.messages.events import TYPES
+from bridge.messages.samples import sample
 from bridge.schemas import schema
 from bridge.traces import HEADER as TRACEPARENT
 

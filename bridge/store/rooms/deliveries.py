@@ -3,10 +3,10 @@
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
-from bridge.breaker import Breaker
 from bridge.lanes import Ready, Window
 from bridge.model import ClaimedDelivery, Delivery, Destination, Reply
-from bridge.retry import Verdict
+from bridge.receivers.breaker import Breaker
+from bridge.receivers.retry import Verdict
 from bridge.store import asking, breaking, delivery_claims, reading, robots
 from bridge.store.claims import Claims, Pick
 from bridge.store.listing import DeliveryFilter, list_deliveries

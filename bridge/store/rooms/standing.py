@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from functools import partial
 
 from bridge.errors import RequestError
+from bridge.messages.notices import Notice, Seen
 from bridge.model import Hook, HookWish, IdempotencyKey
-from bridge.notices import Notice, Seen
 from bridge.store import hooks, noticing, reading
 from bridge.store.calling import Call
 from bridge.store.hooks import Added

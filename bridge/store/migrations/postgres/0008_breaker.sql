@@ -1,4 +1,4 @@
--- The breaker of a lane (bridge/breaker.py): attempts in a row that nobody answered, the
+-- The breaker of a lane (bridge/receivers/breaker.py): attempts in a row that nobody answered, the
 -- destination that all of these were for, and since when it is open. `probing` is how many
 -- may try at a time; 0: any number.
 ALTER TABLE lanes ADD COLUMN silences INTEGER NOT NULL DEFAULT 0;
