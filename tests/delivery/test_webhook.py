@@ -479,15 +479,15 @@ async def test_one_deadline_holds_over_everything() -> None:
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await request(reader)
         half = asyncio.Event()
-        asyncio.get_running_loop().call_later(0.4, half.set)
+        asyncio.get_running_loop().call_later(1.2, half.set)
         await half.wait()
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n")
         await reader.read()
 
     async with receiver(talk) as (egress, url, heard):
         started = time.monotonic()
-        assert (await send(egress, url, timeout_s=0.6)).outcome == "accepted"
-        assert time.monotonic() - started < 0.9
+        assert (await send(egress, url, timeout_s=2.0)).outcome == "accepted"
+        assert time.monotonic() - started < 3.0
         await heard.until_open(0)
 
 
