@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from bridge.assembly import clock_since
+from bridge.assembly.node import clock_since
 from bridge.clock import SLEW, SharedClock, SystemClock, follow
 from bridge.upkeep import DOUBTED_MOST_S, believed
 

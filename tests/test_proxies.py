@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from bridge.assembly import callback_way
+from bridge.assembly.egress import callback_way
 from bridge.config import Config
 from bridge.model import (
     Answer,

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bridge.assembly import Bridge, Current, callback_egress, parts, provider_egress
+from bridge.assembly import Bridge, Current, callback_egress, provider_egress
+from bridge.assembly.parts import parts
 from bridge.config import Config, Notify
 from bridge.metrics import Metrics
 from bridge.model import Delivery, Subscription
