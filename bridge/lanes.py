@@ -58,12 +58,19 @@ class Window:
     closed: frozenset[Side] = frozenset()
     known: Container[str] | None = None  # owners to look at; None: all there are
     full: Mapping[int, Collection[str]] = field(default_factory=dict)  # hosts, by rank
+    full_for: Mapping[Side, Collection[str]] = field(
+        default_factory=dict
+    )  # … for one alone
     only: Mapping[Side, Collection[str]] = field(default_factory=dict)  # hosts with room
 
     def of(self, side: Side) -> int:
         if side in self.closed or (self.known is not None and side[0] not in self.known):
             return 0
         return LOOK + self.busy.get(side[0], 0)
+
+    def full_of(self, side: Side) -> set[str]:
+        """Hosts that are full for an owner, whoever filled them."""
+        return {*self.full.get(side[1], ()), *self.full_for.get(side, ())}
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,8 +3,9 @@
 Slots are bounded in several places at once (the node, a client or provider, a host), as any
 of these may hang and then holds what it has for a whole timeout. So the last slots of a
 place are not for everybody: some are kept for lanes with nothing in flight, one for each,
-some from retries and some from first attempts. Whoever else works always finds one. Lanes
-that stand behind others of their kind leave those that are kept for the idle, be they idle.
+some from retries and some from first attempts. Whoever else works always finds one; a
+lane's first attempts and its retries are two in this. Lanes that stand behind others of
+their kind leave those that are kept for the idle, be they idle.
 """
 
 from collections import Counter
@@ -33,18 +34,21 @@ class Slots:
         self._places = places
         self._taken: Counter[tuple[Hashable, bool]] = Counter()  # by place, retries apart
         self._held: Counter[int] = Counter()  # by lane
+        self._sides: Counter[tuple[int, bool]] = Counter()  # … its retries apart
 
     def held_by(self, lane: Lane) -> int:
         return self._held[lane.id]
 
     def take(self, lane: Lane, count: int = 1) -> None:
         self._held[lane.id] += count
+        self._sides[lane.place] += count
         for place in self._places(lane):
             self._taken[place.key, lane.retry] += count
 
     def give_back(self, lane: Lane, count: int = 1) -> None:
         """What nobody holds any more leaves no trace: there are hosts without number."""
         less(self._held, lane.id, count)
+        less(self._sides, lane.place, count)
         for place in self._places(lane):
             less(self._taken, (place.key, lane.retry), count)
 
@@ -52,7 +56,7 @@ class Slots:
         """How many requests of `lane` may begin now."""
         places = self._places(lane)
         room = min(self._left(place, lane, place.for_idle) for place in places)
-        if room < 1 and not self._held[lane.id] and not lane.behind:
+        if room < 1 and not self._sides[lane.place] and not lane.behind:
             room = min(1, *(self._left(place, lane) for place in places))
         return max(room, 0)
 

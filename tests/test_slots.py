@@ -40,6 +40,15 @@ def test_a_lane_with_nothing_in_flight_finds_one_more() -> None:
     assert slots.room(lane(2)) == slots.room(lane(3)) == 0
 
 
+def test_a_lanes_first_attempts_do_not_keep_its_retries_from_their_one() -> None:
+    """And its retries do not hold it against its first attempts."""
+    for retry in (False, True):
+        slots = Slots(places)
+        while room := slots.room(lane(1, retry=retry)):
+            slots.take(lane(1, retry=retry), room)
+        assert slots.room(lane(1, retry=not retry)) >= 1
+
+
 def test_retries_leave_room_for_first_attempts_and_the_other_way_round() -> None:
     slots = Slots(lambda _: (NODE,))
     for number in range(20):

@@ -1,7 +1,7 @@
 """What one node has in flight of deliveries, and what more it may begin."""
 
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import count
@@ -13,6 +13,7 @@ from bridge.store import Pick
 
 NOBODY = -1  # the id of no lane
 KEPT = 4  # a part of a host's slots is kept from retries
+FOR_IDLE = 8  # … is kept for lanes that have nothing in flight
 RANKS = (0, 1, 2)  # of lanes: first attempts, retries, replays
 REMEMBERED = 10_000  # hosts that have answered; one that is forgotten is proven anew
 DOUBTED = 5  # in a row without an answer: who answered before is unproven again
@@ -113,7 +114,7 @@ class Flight:
             for side in sides
             if side not in closed and not self._open_to_unproven(side)
         }
-        return Window(busy, closed, full=full, only=only)
+        return Window(busy, closed, full=full, full_for=self._full_for(), only=only)
 
     def open_to(self, side: Side) -> bool:
         """Whether a client may begin an attempt at a host where nothing is in flight."""
@@ -127,14 +128,22 @@ class Flight:
     def _proven(self, client: str) -> set[str]:
         return {host for whose, host in self._silences if whose == client}
 
+    def _full_for(self) -> Mapping[Side, Collection[str]]:
+        """A client's unproven hosts, by who of its lanes there may begin nothing."""
+        full: defaultdict[Side, list[str]] = defaultdict(list)
+        tried = {(lane.owner, lane.key) for lane in self._busy}
+        for client, host in tried.difference(self._silences):
+            for rank in RANKS:
+                if self._slots.room(replace(idle(client, host, rank), proven=False)) < 1:
+                    full[client, rank].append(host)
+        return full
+
     def _busiest(self) -> Sequence[str]:
-        """Hosts that may be full: that have all slots but those kept from retries."""
+        """Hosts that may be full: for replays, which find least left, they are first."""
         held = Counter(lane.key for lane in self._busy)
-        return [
-            host
-            for host, count in held.items()
-            if count >= self._host_most - self._host_most // KEPT
-        ]
+        most = self._host_most
+        few = most - most // KEPT - most // FOR_IDLE
+        return [host for host, count in held.items() if count >= few]
 
     def _shut(self, host: str, rank: int) -> bool:
         return self._slots.room(idle("", host, rank)) < 1
@@ -164,7 +173,7 @@ class Flight:
         places = (
             Place("node", most, most // 4, most // 4, most // 8),
             Place(("client", lane.owner), client, client // 4, client // 4, client // 8),
-            Place(("host", lane.key), host, host // 8, from_retries=host // KEPT),
+            Place(("host", lane.key), host, host // FOR_IDLE, from_retries=host // KEPT),
         )
         if lane.proven:
             return places

@@ -73,11 +73,11 @@ def look(kinds: Sequence[Kind], now: float, window: Window) -> Step[Ready]:
 
 def lanes_of(kind: Kind, window: Window, side: Side, *, now: float, limit: int) -> Query:
     """The ready lanes of one owner that are worth a look."""
-    owner, rank = side
+    owner = side[0]
     if not kind.of_hosts:
         return ask(kind.lanes, owner=owner, now=now, limit=limit)
     if (hosts := window.only.get(side)) is not None:
         keys = keys_of(hosts)
         return ask(kind.of_hosts, owner=owner, now=now, limit=limit, hosts=keys)
-    full = keys_of(window.full.get(rank, ()))
+    full = keys_of(window.full_of(side))
     return ask(kind.lanes, owner=owner, now=now, limit=limit, full=full)

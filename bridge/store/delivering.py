@@ -208,13 +208,16 @@ def give_up(claimed: ClaimedDelivery, verdict: Verdict, now: float) -> Step[Rest
     yield from settle(claimed, verdict.state, verdict, now)
     if verdict.state is not DeliveryState.GONE:
         return None
-    yield ask("drop_schedule", delivery_id=claimed.delivery_id)
-    return (yield from close_destination(claimed, now))
+    rest = yield from close_destination(claimed, now)
+    # Where somebody has asked for the URL since, what was asked for by hand is still owed.
+    drop = "drop_planned" if rest is None else "drop_schedule"
+    yield ask(drop, delivery_id=claimed.delivery_id)
+    return rest
 
 
 def close_destination(claimed: ClaimedDelivery, now: float) -> Step[Rest | None]:
     """Nothing more goes to this URL with these headers of this client, and no hook of its
-    stays.
+    stays. None: it stays open, as it was asked for anew after this attempt began.
     """
     yield ask("lock_destination", destination_id=claimed.destination_id)
     closed = yield ask(

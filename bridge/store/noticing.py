@@ -22,7 +22,7 @@ from bridge.store.subscribing import put_destination
 from bridge.store.telling import CHUNK
 
 TOLD = "told"  # under this name in `meta`: what was, and until when was looked
-SETTLED_S = 5.0  # by then what was written at a time can be seen
+SETTLED_S = 30.0  # by then what was written at a time can be seen, had it to wait for locks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -260,6 +260,9 @@ RETURNING id, hook_id;
 -- name: drop_schedule(delivery_id)!
 DELETE FROM delivery_schedule WHERE delivery_id = :delivery_id;
 
+-- name: drop_planned(delivery_id)!
+DELETE FROM delivery_schedule WHERE delivery_id = :delivery_id AND manual = 0;
+
 -- name: drop_schedules(subscription_id)!
 DELETE FROM delivery_schedule
 WHERE delivery_id IN (SELECT id FROM deliveries WHERE subscription_id = :subscription_id);

@@ -4,7 +4,14 @@ from dataclasses import replace
 
 import pytest
 
-from bridge.delivery.flight import DOUBTED, REMEMBERED, UNPROVEN_MOST, Flight
+from bridge.delivery.flight import (
+    DOUBTED,
+    RANKS,
+    REMEMBERED,
+    UNPROVEN_MOST,
+    Flight,
+    idle,
+)
 from bridge.lanes import Lane
 from bridge.model import Destination
 from tests.receivers.test_retry import DELIVERY
@@ -73,3 +80,30 @@ def test_who_was_heard_of_longest_ago_is_forgotten_first(flight: Flight) -> None
         flight.heard(replace(ITEM, destination=to), answered=True)
     assert room(flight) == UNPROVEN_MOST
     assert room(flight, replace(LANE, key="0.test")) == 14
+
+
+@pytest.mark.parametrize("retry", [False, True])
+@pytest.mark.parametrize("proven", [False, True])
+def test_a_host_where_no_more_may_begin_is_not_looked_at(
+    flight: Flight, proven: bool, retry: bool
+) -> None:
+    """It may have lanes without number, before those to any other host."""
+    if proven:
+        flight.heard(ITEM, answered=True)
+    number = 0
+    while room(flight, replace(LANE, id=number, retry=retry)):
+        item = replace(ITEM, delivery_id=number, lane_id=number, retry=retry)
+        flight.began(item)
+        number += 1
+        for rank in RANKS:
+            fresh = flight.known(idle("shop", "app.test", rank))
+            hidden = "app.test" in flight.window().full_of(("shop", rank))
+            assert hidden is (flight.room(fresh) < 1)
+    assert number
+
+
+def test_what_hangs_for_one_client_hides_the_host_from_no_other(flight: Flight) -> None:
+    for number in range(UNPROVEN_MOST):
+        flight.began(replace(ITEM, delivery_id=number, lane_id=number))
+    assert "app.test" in flight.window().full_of(("shop", 0))
+    assert "app.test" not in flight.window().full_of(("blog", 0))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from bridge.delivery.flight import UNPROVEN_MOST
 from bridge.lanes import LOOK, Lane, share
 from bridge.model import (
     Answer,
@@ -546,11 +547,16 @@ async def test_a_client_with_more_dead_hosts_than_are_looked_at_hides_nobody(
     assert len(world.receivers.taken) == 6 * LOOK + 2
 
 
+@pytest.mark.parametrize("answered", [False, True])
 async def test_lanes_without_number_at_a_full_host_hide_nobody(
-    world: World, gate: Gate
+    world: World, gate: Gate, answered: bool
 ) -> None:
-    """Each robot of a service has one of its own, and the service hangs."""
-    await proven(world, "dead.test")
+    """Each robot of a service has one of its own, and the service hangs: one that had
+    answered before, or nobody knows of.
+    """
+    if answered:
+        await proven(world, "dead.test")
+    most = HOST_SLOTS - HOST_SLOTS // 8 if answered else UNPROVEN_MOST
     world.providers.says, world.receivers.says = w.succeeded, unless_dead(gate)
     for n in range(3 * LOOK):
         to = Destination(
@@ -558,10 +564,31 @@ async def test_lanes_without_number_at_a_full_host_hide_nobody(
         )
         await world.subscribe(f"d{n}", destination=to, format="slack")
     async with world.running():
-        await world.until(lambda: gate.held >= HOST_SLOTS - HOST_SLOTS // 8)
+        await world.until(lambda: gate.held >= most)
         fine = await world.subscribe("t", host="fine.test")
         await told_within(world, SOON_S, fine.id)
         assert gate.held <= HOST_SLOTS
+        assert (await world.dispatcher._claim()).wait_s != 0
+        gate.open()
+
+
+async def test_a_retry_to_a_host_does_not_wait_for_a_backlog_of_first_attempts(
+    world: World, gate: Gate
+) -> None:
+    """There is always one more, and each is first."""
+    await proven(world, "dead.test")
+    world.providers.says, world.receivers.says = w.succeeded, lambda _: 500
+    failed = await world.subscribe("failed", host="dead.test")
+    world.clock.advance(3)
+    await world.turn()
+    world.receivers.says = unless_dead(gate)
+    await asyncio.gather(*(world.subscribe(f"d{n}", host="dead.test") for n in range(300)))
+    async with world.running():
+        await world.until(lambda: gate.held >= 3 * HOST_SLOTS // 4)
+        busy = gate.held
+        world.clock.advance(10)
+        await world.until(lambda: gate.held > busy)
+        assert (await world.delivery(failed)).attempts == 2
         gate.open()
 
 

@@ -659,6 +659,23 @@ async def test_a_retry_by_hand_may_hear_410_again(scene: Scene) -> None:
     assert (await scene.delivery(next_one)).state is DeliveryState.GONE
 
 
+async def test_a_410_to_an_attempt_from_before_does_not_cancel_one_by_hand(
+    scene: Scene,
+) -> None:
+    """Whoever asked knew better than a receiver that was asked earlier."""
+    key = await scene.ended()
+    [earlier] = await scene.claim_deliveries()
+    scene.later(1.0)
+    assert await scene.retry(key)
+    await scene.hear(earlier, GONE)
+    assert (await scene.delivery(key)).state is DeliveryState.GONE
+    by_hand = await scene.deliver(ACCEPTED, after_s=1.0)
+    assert by_hand.manual
+    assert (await scene.delivery(key)).state is DeliveryState.ACCEPTED
+    scene.later(DAY)
+    assert not await scene.claim_deliveries()
+
+
 # By hand
 
 
