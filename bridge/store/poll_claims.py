@@ -118,10 +118,10 @@ def claim_some(
         "due_polls", credential_id=pick.lane.id, now=spacing.now, limit=look + 1
     )
     crowded = len(rows) > limit
+    if crowded:
+        rows = yield from shared_out(pick, rows, look, spacing.now)
     if pick.wary:
         rows = sorted(rows, key=itemgetter("failures"))[:limit]
-    elif crowded:
-        rows = yield from shared_out(pick, rows, limit, spacing.now)
     short = crowded and bound
     free: list[Row] = []
     others: list[Row] = []

@@ -92,3 +92,19 @@ async def test_another_provider_is_asked_as_ever(world: World) -> None:
     fine = await world.subscribe("fine", provider="newapi")
     await world.pass_time(5.0, step_s=1.0)
     assert fine.id in world.receivers.taken
+
+
+async def test_one_clients_tasks_without_an_answer_keep_nobody_elses_from_theirs(
+    world: World,
+) -> None:
+    """The provider works, only not for these; a probe is of any client's task."""
+
+    def says(task_id: str) -> Answer:
+        return w.said(502, b"") if task_id.startswith("bad") else w.succeeded(task_id)
+
+    world.providers.says = says
+    await asyncio.gather(*(world.subscribe(f"bad-{n}") for n in range(400)))
+    await world.pass_time(30.0, step_s=1.0)
+    fine = [await world.subscribe(f"t{n}", client="blog") for n in range(3)]
+    await world.pass_time(300.0, step_s=1.0)
+    assert {one.id for one in fine} <= set(world.receivers.taken)
