@@ -115,7 +115,7 @@ class Upkeep:
         if now - self._swept_at >= MINUTE_S:
             self._swept_at = now
             await self.each_minute(now)
-        self._told(await self._store.finish_ends(now=now))
+        self._told(await self._store.finish_ends(now=now, clock=self._clock.now))
         await self.check_deadlines(now)
         await self.clear_out(past)
         self._turned_at = now
@@ -133,10 +133,11 @@ class Upkeep:
         await self._store.note_time(now, believed=self._past(now))
 
     async def check_deadlines(self, now: float) -> None:
-        more, doubt = True, self._doubt(now)
+        more = True
         while more:
             self._health.beat("upkeep", self._clock.now())
-            found = await self._store.check_deadlines(self._policy, doubt)
+            found = await self._store.check_deadlines(self._policy, self._doubt(now))
+            now = self._clock.now()
             more = found.more
             self._told(found.ended)
             if found.polled:

@@ -194,6 +194,7 @@ class Poller:
                 seen,
                 now=now,
                 memory_until=self._memory_until(seen, plan.policy),
+                clock=self._clock.now,
             )
             self._standing.count_end(
                 claimed, seen, told=len(ended), wall=self._clock.wall()
@@ -208,7 +209,9 @@ class Poller:
             at = claimed.next_at if claimed.next_at > now else now + again_s
             move = replace(move, next_at=at)
         if not move.silent:
-            ended = await self._store.record_poll(claimed, seen, move, now=now)
+            ended = await self._store.record_poll(
+                claimed, seen, move, now=now, clock=self._clock.now
+            )
             self._tell(claimed, ended, move.closes.outcome if move.closes else None)
             if move.updated:
                 self._on_owed()

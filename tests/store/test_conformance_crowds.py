@@ -1,7 +1,9 @@
 """A task with a crowd behind it: told in chunks, each soon on disk, and none forgotten."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable
+from itertools import count
 from typing import Any
 
 import pytest
@@ -9,10 +11,12 @@ import pytest
 from bridge import transition
 from bridge.model import DeliveryState, Outcome, SubscriptionState
 from bridge.store import Doubt
+from bridge.store.live import Mark
 from bridge.store.telling import CHUNK
 from tests.store.scene import (
     GONE,
     MEMORY_S,
+    MINUTE,
     NOT_FOUND,
     Scene,
     each,
@@ -62,6 +66,35 @@ async def test_everybody_in_a_crowd_is_told_once(scene: Scene) -> None:
     assert sorted(await scene.poll(succeeded())) == sorted(keys)
     claims = await scene.claim_deliveries(choose=everything)
     assert sorted(one.subscription_id[4:] for one in claims) == sorted(keys)
+
+
+@pytest.mark.parametrize("cut", [False, True])
+async def test_each_part_of_a_crowd_has_the_time_at_which_it_is_told(
+    scene: Scene, cut: bool
+) -> None:
+    """Whoever looks for new events does not look back to when the first were told."""
+    await crowd(scene, 2 * CHUNK)
+    scene.later(1.0)
+    watch_id = (await scene.claim_poll()).watch_id
+    revive = died_after(scene, 1 if cut else 9)
+    times = count(scene.now + MINUTE, MINUTE)
+    ending = scene.store.record_end(
+        watch_id, succeeded(), now=scene.now, memory_until=0.0, clock=lambda: next(times)
+    )
+    if cut:
+        with pytest.raises(Died):
+            await ending
+        revive()
+        await scene.store.finish_ends(now=scene.now + MINUTE, clock=lambda: next(times))
+    else:
+        await ending
+        revive()
+    marks = await scene.store.new_events(Mark(0.0))
+    while len(page := await scene.store.new_events(marks[-1])):
+        marks = [*marks, *page]
+    told = Counter(mark.at for mark in marks)
+    assert list(told.values()) == 2 * [CHUNK]
+    assert min(told) == scene.now
 
 
 @pytest.mark.parametrize("writes", [1, 2])

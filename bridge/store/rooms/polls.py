@@ -1,6 +1,6 @@
 """Polls: claimed, recorded, and the ends that they bring."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from bridge.lanes import Ready, Window
 from bridge.model import ClaimedPoll, Observation
@@ -53,14 +53,23 @@ class Polls(Room):
         await self.database.write(poll_claims.keep_polls, polls, until=until)
 
     async def record_poll(
-        self, claimed: ClaimedPoll, seen: Observation, move: Move, *, now: float
+        self,
+        claimed: ClaimedPoll,
+        seen: Observation,
+        move: Move,
+        *,
+        now: float,
+        clock: Callable[[], float] | None = None,
     ) -> list[str]:
-        """Write an answer that is no end; keys of subscriptions it ended all the same."""
+        """Write an answer that is no end; keys of subscriptions it ended all the same.
+        `clock`: as in `record_end`.
+        """
         told = await self.database.write(
             polling.record_poll, self._box, claimed, seen, move, now=now
         )
         ended = [*told.keys]
         while told.after is not None:
+            now = clock() if clock else now
             told = await self.database.write(
                 polling.tell_more, self._box, claimed, seen, move, told.after, now=now
             )
@@ -68,11 +77,18 @@ class Polls(Room):
         return ended
 
     async def record_end(
-        self, watch_id: int, seen: Observation, *, now: float, memory_until: float
+        self,
+        watch_id: int,
+        seen: Observation,
+        *,
+        now: float,
+        memory_until: float,
+        clock: Callable[[], float] | None = None,
     ) -> list[str]:
         """Write a task's end and owe it to all; keys of the subscriptions it ended.
 
-        If this is cut short, `finish_ends` goes on.
+        If this is cut short, `finish_ends` goes on. Of a crowd each further part has the
+        time that `clock` says then: whoever looks for what is new looks back only so far.
         """
         told = await self.database.write(
             polling.record_end,
@@ -82,21 +98,27 @@ class Polls(Room):
             now=now,
             memory_until=memory_until,
         )
-        return await self._tell_rest(watch_id, told, now)
+        return await self._tell_rest(watch_id, told, now, clock)
 
-    async def finish_ends(self, *, now: float) -> list[str]:
+    async def finish_ends(
+        self, *, now: float, clock: Callable[[], float] | None = None
+    ) -> list[str]:
         """Tell those who have not heard of an end that is on record; keys of whom."""
         ended: list[str] = []
         for row in await self.database.read(meta.rows, "untold_watches", limit=100):
+            now = clock() if clock else now
             told = await self.database.write(
                 polling.tell_forgotten, self._box, row["id"], now=now
             )
-            ended += await self._tell_rest(row["id"], told, now)
+            ended += await self._tell_rest(row["id"], told, now, clock)
         return ended
 
-    async def _tell_rest(self, watch_id: int, told: Told, now: float) -> list[str]:
+    async def _tell_rest(
+        self, watch_id: int, told: Told, now: float, clock: Callable[[], float] | None
+    ) -> list[str]:
         ended = [*told.keys]
         while told.after is not None:
+            now = clock() if clock else now
             told = await self.database.write(
                 polling.tell_rest, self._box, watch_id, now=now
             )
