@@ -64,8 +64,9 @@ class Metrics:
         )
         self.saved = self._counter(
             "poll_requests_saved",
-            "requests that need not be made: `sharing`, several subscriptions of one task; "
-            "`list`, several tasks in one request",
+            "requests that need not be made: `sharing`, several subscriptions of one task, "
+            "each as if it had been there from the first poll; `list`, several tasks in "
+            "one request",
             "how",
         )
         self.unknown_words = self._counter(
@@ -74,7 +75,10 @@ class Metrics:
             "provider",
         )
         self.polls_per_task = self._histogram(
-            "polls_per_task", "polls until an end was seen", POLL_BUCKETS, "provider"
+            "polls_per_task",
+            "polls until an end was seen, since polling for the task last began",
+            POLL_BUCKETS,
+            "provider",
         )
         self.detection_lag = self._histogram(
             "detection_lag_seconds",

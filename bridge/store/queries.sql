@@ -322,7 +322,7 @@ SELECT share FROM owner WHERE share IS NOT NULL AND EXISTS (
 SELECT s.watch_id, s.credential_id, s.share, s.claim_no, s.failures, s.strikes, s.polled_at, s.born_at,
     s.updates, s.raw, s.closing_at, s.hinted_at,
     s.alone, w.provider, coalesce(w.model, '~' || w.label) AS model, w.task_id, w.params, w.created_at, w.status,
-    w.progress, w.outcome, w.outcome_since, c.own, c.sealed, c.worked_at, c.refused_at, c.refused_by
+    w.polls, w.progress, w.outcome, w.outcome_since, c.own, c.sealed, c.worked_at, c.refused_at, c.refused_by
 FROM poll_schedule s
 JOIN watches w ON w.id = s.watch_id
 JOIN credentials c ON c.id = s.credential_id
@@ -334,7 +334,7 @@ ORDER BY s.next_at LIMIT :limit
 SELECT s.watch_id, s.credential_id, s.share, s.claim_no, s.failures, s.strikes, s.polled_at, s.born_at,
     s.updates, s.raw, s.closing_at, s.hinted_at,
     s.alone, w.provider, coalesce(w.model, '~' || w.label) AS model, w.task_id, w.params, w.created_at, w.status,
-    w.progress, w.outcome, w.outcome_since, c.own, c.sealed, c.worked_at, c.refused_at, c.refused_by
+    w.polls, w.progress, w.outcome, w.outcome_since, c.own, c.sealed, c.worked_at, c.refused_at, c.refused_by
 FROM poll_schedule s
 JOIN watches w ON w.id = s.watch_id
 JOIN credentials c ON c.id = s.credential_id
@@ -348,7 +348,7 @@ ORDER BY s.next_at LIMIT :limit
 SELECT s.watch_id, s.credential_id, s.share, s.claim_no, s.failures, s.strikes, s.polled_at, s.born_at,
     s.updates, s.raw, s.closing_at, s.hinted_at,
     s.alone, w.provider, coalesce(w.model, '~' || w.label) AS model, w.task_id, w.params, w.created_at, w.status,
-    w.progress, w.outcome, w.outcome_since, c.own, c.sealed, c.worked_at, c.refused_at, c.refused_by
+    w.polls, w.progress, w.outcome, w.outcome_since, c.own, c.sealed, c.worked_at, c.refused_at, c.refused_by
 FROM poll_schedule s
 JOIN watches w ON w.id = s.watch_id
 JOIN credentials c ON c.id = s.credential_id
