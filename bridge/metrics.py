@@ -2,6 +2,7 @@
 
 What each figure tells is its help text, from which docs/metrics.md is made. Those of closed
 lists are there from the start, as 0: a rate of what begins with its first event misses it.
+Gauges of the database are not: from a 0 that nobody has counted they would seem to grow.
 """
 
 from collections.abc import Iterable, Sequence
@@ -41,6 +42,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        self._untaken: list[Gauge] = []
         ProcessCollector(registry=self.registry)
         self._of_polls()
         self._of_deliveries()
@@ -62,8 +64,9 @@ class Metrics:
         )
         self.saved = self._counter(
             "poll_requests_saved",
-            "requests that need not be made: `sharing`, several subscriptions of one task; "
-            "`list`, several tasks in one request",
+            "requests that need not be made: `sharing`, several subscriptions of one task, "
+            "each as if it had been there from the first poll; `list`, several tasks in "
+            "one request",
             "how",
         )
         self.unknown_words = self._counter(
@@ -72,7 +75,10 @@ class Metrics:
             "provider",
         )
         self.polls_per_task = self._histogram(
-            "polls_per_task", "polls until an end was seen", POLL_BUCKETS, "provider"
+            "polls_per_task",
+            "polls until an end was seen, since polling for the task last began",
+            POLL_BUCKETS,
+            "provider",
         )
         self.detection_lag = self._histogram(
             "detection_lag_seconds",
@@ -82,13 +88,13 @@ class Metrics:
             "provider",
         )
         self.ends = self._counter("ends", "ends that a poll has brought", "outcome")
-        self.tasks = self._gauge(
+        self.tasks = self._gauge_of_database(
             "tasks",
             "tasks that are watched: `polled`, or `paused` while their key is throttled or "
             "refused",
             "state",
         )
-        self.poll_backlog = self._gauge(
+        self.poll_backlog = self._gauge_of_database(
             "poll_backlog_age_seconds",
             "how late the oldest due poll is; also while a key is throttled or refused",
         )
@@ -119,15 +125,17 @@ class Metrics:
         self.delivery_lag = self._histogram(
             "delivery_lag_seconds", "from the event to its acceptance", LAG_BUCKETS
         )
-        self.owed = self._gauge("deliveries_owed", "attempts that are scheduled")
-        self.dead_letters = self._gauge(
+        self.owed = self._gauge_of_database(
+            "deliveries_owed", "attempts that are scheduled"
+        )
+        self.dead_letters = self._gauge_of_database(
             "dead_letters", "deliveries given up (`exhausted`), of those that are kept"
         )
-        self.silent_hosts = self._gauge(
+        self.silent_hosts = self._gauge_of_database(
             "callback_hosts_silent",
             "callback hosts, by client, where nobody answers and for which deliveries wait",
         )
-        self.delivery_backlog = self._gauge(
+        self.delivery_backlog = self._gauge_of_database(
             "delivery_backlog_age_seconds",
             "how late the oldest due attempt is; those of a replay do not count, as they "
             "may wait",
@@ -190,11 +198,22 @@ class Metrics:
             for spread in (self.poll_seconds, self.polls_per_task, self.detection_lag):
                 spread.labels(name)
 
+    def taken(self) -> None:
+        """The gauges of the database have their values, and are exported from now on."""
+        for gauge in self._untaken:
+            self.registry.register(gauge)
+        self._untaken.clear()
+
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(f"bridge_{name}", text, labels, registry=self.registry)
 
     def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
         return Gauge(f"bridge_{name}", text, labels, registry=self.registry)
+
+    def _gauge_of_database(self, name: str, text: str, *labels: str) -> Gauge:
+        gauge = Gauge(f"bridge_{name}", text, labels, registry=None)
+        self._untaken.append(gauge)
+        return gauge
 
     def _histogram(
         self, name: str, text: str, buckets: Sequence[float], *labels: str

@@ -169,14 +169,15 @@ class Upkeep:
         deliveries_s = now - (figures["oldest_delivery_at"] or now)
         self._metrics.poll_backlog.set(polls_s)
         self._metrics.delivery_backlog.set(deliveries_s)
+        self._metrics.taken()
         await self._measure_providers()
         if await self._notify({"polls": polls_s, "deliveries": deliveries_s}):
             self._on_owed()
 
     async def _measure_providers(self) -> None:
         names, down = self._providers().keys(), self._down()
-        self._metrics.provide(names)
         keys = await self._store.configured_credentials(names)
+        self._metrics.provide(names)
         for name in names:
             refused = name in keys and keys[name]["probes"] > 0
             self._metrics.provider_down.labels(name).set(name in down)

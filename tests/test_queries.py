@@ -77,7 +77,6 @@ HOT = (
     "replays",
     "replays_of_subscription",
     "retry_owners",
-    "silent_lanes",
     "take_lanes",
     "unchecked_subscriptions",
     "updates_of",
@@ -201,7 +200,14 @@ def test_what_was_lost_of_late_is_found_by_its_time(
 
 
 @pytest.mark.parametrize(
-    "name", ["active_of_client", "active_of_all", "count_exhausted", "troubled_hosts"]
+    "name",
+    [
+        "active_of_client",
+        "active_of_all",
+        "count_exhausted",
+        "silent_hosts",
+        "troubled_hosts",
+    ],
 )
 def test_what_pages_count_is_cut_off(schema: sqlite3.Connection, name: str) -> None:
     """Somebody looks every few seconds: no count goes through all there is."""

@@ -52,6 +52,7 @@ class Reading:
             total=total,
             at_least="+" if total >= COUNTED else "",
             lost_more="+" if seen.more_exhausted else "",
+            silent_more="+" if seen.more_silent else "",
             ends=charts.ends_chart(seen.ends, now),
             detection=charts.lag_chart(
                 [(lag.at, lag.detection_s) for lag in seen.lags], now

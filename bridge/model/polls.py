@@ -90,6 +90,12 @@ class ClaimedPoll:
     wants_updates: bool
     wants_raw: bool
     alone: bool = False  # lists of several tasks do not speak of it
+    polls_before: int = 0  # claims until it was last scheduled
+
+    @property
+    def polls(self) -> int:
+        """Of the watch since it was last scheduled, with this one."""
+        return self.claim_no - self.polls_before
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

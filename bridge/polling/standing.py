@@ -108,10 +108,12 @@ class Standing:
     def count_end(
         self, claimed: ClaimedPoll, seen: Observation, *, told: int, wall: float
     ) -> None:
-        """`told`: subscriptions that one watch was polled for."""
-        self._metrics.polls_per_task.labels(claimed.provider).observe(claimed.claim_no)
+        """`told`: subscriptions that one watch was polled for, some only of late: how many
+        polls each has shared is written nowhere.
+        """
+        self._metrics.polls_per_task.labels(claimed.provider).observe(claimed.polls)
         if told > 1:
-            saved = (told - 1) * claimed.claim_no
+            saved = (told - 1) * claimed.polls
             self._metrics.saved.labels(how="sharing").inc(saved)
         if seen.finished_at is not None and 0 <= wall - seen.finished_at <= LAG_MOST_S:
             lag = self._metrics.detection_lag.labels(claimed.provider)

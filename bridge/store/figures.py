@@ -17,17 +17,18 @@ COUNTED = 10_000  # of what is active; more is "at least"
 ENDS = 5_000  # of the last hour
 SAMPLED = 250  # of these, whose lags are looked up
 EXHAUSTED = 2_000  # that are looked at, whosesoever they are
-HOSTS = 20
+LANES = 1_000  # of silent hosts, the last that were found silent
+HOSTS = 20  # of these
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SilentHost:
-    """A receiver's host that does not answer, of one client."""
+    """A receiver's host that does not answer, of one client, by whatever lanes."""
 
     client: str
     host: str
-    silences: int  # attempts in a row that nobody answered
-    since: float
+    silences: int  # attempts in a row that nobody answered, of all its lanes
+    since: float  # of the first of these
     next_at: float  # when one attempt tries again
 
 
@@ -51,6 +52,7 @@ class Overview:
     since: float
     lags: Sequence[Lag]
     silent: Sequence[SilentHost]
+    more_silent: bool  # so many at least
     refusing: Sequence[TroubledHost]  # where attempts are repeated, though it answers
     lost: Sequence[TroubledHost]  # where deliveries were given up
     refused_keys: Sequence[RefusedKeys]
@@ -66,9 +68,7 @@ def overview(box: Box, client: str | None, *, now: float) -> Step[Overview]:
     rows = yield from ends_of(client, now)
     ends = [row for row in rows if row["finished_at"] >= now - HOUR_S]
     cut = len(rows) == ENDS and len(ends) == ENDS
-    silent = [
-        silent_host(row) for row in (yield ask("silent_lanes", client=client, limit=HOSTS))
-    ]
+    silent, more_silent = yield from silent_hosts(client)
     mute = {(each.client, each.host) for each in silent}
     retried = yield from troubled_hosts(client, DeliveryState.RETRYING)
     [given_up] = yield ask("count_exhausted", client=client, limit=EXHAUSTED)
@@ -80,6 +80,7 @@ def overview(box: Box, client: str | None, *, now: float) -> Step[Overview]:
         since=min(row["finished_at"] for row in ends) if cut else now - HOUR_S,
         lags=lags,
         silent=silent,
+        more_silent=more_silent,
         refusing=[each for each in retried if (each.client, each.host) not in mute],
         lost=(yield from troubled_hosts(client, DeliveryState.EXHAUSTED)),
         refused_keys=(yield from refused_keys(client)),
@@ -140,6 +141,13 @@ def earliest(rows: Rows) -> float | None:
     """An attempt by hand is before all times, and so tells of no age."""
     times = (row["ready_at"] or 0 for row in rows)
     return min((at for at in times if at > 0), default=None)
+
+
+def silent_hosts(client: str | None) -> Step[tuple[list[SilentHost], bool]]:
+    """Those that are shown, and whether there may be more."""
+    rows = yield ask("silent_hosts", client=client, limit=LANES)
+    cut = len(rows) > HOSTS or sum(row["lanes"] for row in rows) >= LANES
+    return [silent_host(row) for row in rows[:HOSTS]], cut
 
 
 def silent_host(row: Row) -> SilentHost:

@@ -180,6 +180,7 @@ def claimed_poll(box: Box, row: Row, spacing: Spacing) -> ClaimedPoll:
     return ClaimedPoll(
         watch_id=row["watch_id"],
         claim_no=row["claim_no"] + 1,
+        polls_before=row["polls"],
         claimed_at=spacing.now,
         next_at=spacing.next_at(row),
         stretch=spacing.stretch(row),

@@ -322,7 +322,7 @@ SELECT share FROM owner WHERE share IS NOT NULL AND EXISTS (
 SELECT s.watch_id, s.credential_id, s.share, s.claim_no, s.failures, s.strikes, s.polled_at, s.born_at,
     s.updates, s.raw, s.closing_at, s.hinted_at,
     s.alone, w.provider, coalesce(w.model, '~' || w.label) AS model, w.task_id, w.params, w.created_at, w.status,
-    w.progress, w.outcome, w.outcome_since, c.own, c.sealed, c.worked_at, c.refused_at, c.refused_by
+    w.polls, w.progress, w.outcome, w.outcome_since, c.own, c.sealed, c.worked_at, c.refused_at, c.refused_by
 FROM poll_schedule s
 JOIN watches w ON w.id = s.watch_id
 JOIN credentials c ON c.id = s.credential_id
@@ -334,7 +334,7 @@ ORDER BY s.next_at LIMIT :limit
 SELECT s.watch_id, s.credential_id, s.share, s.claim_no, s.failures, s.strikes, s.polled_at, s.born_at,
     s.updates, s.raw, s.closing_at, s.hinted_at,
     s.alone, w.provider, coalesce(w.model, '~' || w.label) AS model, w.task_id, w.params, w.created_at, w.status,
-    w.progress, w.outcome, w.outcome_since, c.own, c.sealed, c.worked_at, c.refused_at, c.refused_by
+    w.polls, w.progress, w.outcome, w.outcome_since, c.own, c.sealed, c.worked_at, c.refused_at, c.refused_by
 FROM poll_schedule s
 JOIN watches w ON w.id = s.watch_id
 JOIN credentials c ON c.id = s.credential_id
@@ -348,7 +348,7 @@ ORDER BY s.next_at LIMIT :limit
 SELECT s.watch_id, s.credential_id, s.share, s.claim_no, s.failures, s.strikes, s.polled_at, s.born_at,
     s.updates, s.raw, s.closing_at, s.hinted_at,
     s.alone, w.provider, coalesce(w.model, '~' || w.label) AS model, w.task_id, w.params, w.created_at, w.status,
-    w.progress, w.outcome, w.outcome_since, c.own, c.sealed, c.worked_at, c.refused_at, c.refused_by
+    w.polls, w.progress, w.outcome, w.outcome_since, c.own, c.sealed, c.worked_at, c.refused_at, c.refused_by
 FROM poll_schedule s
 JOIN watches w ON w.id = s.watch_id
 JOIN credentials c ON c.id = s.credential_id
@@ -1243,8 +1243,9 @@ SELECT (SELECT count(*) FROM poll_schedule) AS watches,
     (SELECT min(next_at) FROM poll_schedule
      WHERE next_at <= :now AND closing_at IS NULL) AS oldest_poll_at,
     (SELECT count(*) FROM deliveries WHERE state = 'exhausted') AS exhausted,
-    (SELECT count(*) FROM lanes WHERE opened_at IS NOT NULL AND destination_id >= 0
-        AND (first_at IS NOT NULL OR retry_at IS NOT NULL)) AS silent_hosts;
+    (SELECT count(*) FROM (
+        SELECT DISTINCT client, host FROM lanes WHERE opened_at IS NOT NULL AND destination_id >= 0
+            AND (first_at IS NOT NULL OR retry_at IS NOT NULL)) h) AS silent_hosts;
 
 -- Pages: what they show beside the lists. Each reads a bounded number of rows.
 
@@ -1285,12 +1286,17 @@ JOIN watches w ON w.id = s.watch_id
 JOIN events e ON e.subscription_id = s.id AND e.sequence = 0
 WHERE s.id = CAST(j.key AS BIGINT);
 
--- name: silent_lanes(client, limit)
-SELECT client, host, silences, opened_at, paused_until FROM lanes
-WHERE opened_at IS NOT NULL AND destination_id >= 0
-    AND (first_at IS NOT NULL OR retry_at IS NOT NULL)
-    AND (CAST(:client AS TEXT) IS NULL OR client = :client)
-ORDER BY opened_at DESC LIMIT :limit;
+-- Hosts by the lanes that were opened last.
+-- name: silent_hosts(client, limit)
+SELECT l.client, l.host, count(*) AS lanes, sum(l.silences) AS silences,
+    min(l.opened_at) AS opened_at, min(l.paused_until) AS paused_until
+FROM (SELECT client, host, silences, opened_at, paused_until FROM lanes
+      WHERE opened_at IS NOT NULL AND destination_id >= 0
+          AND (first_at IS NOT NULL OR retry_at IS NOT NULL)
+          AND (CAST(:client AS TEXT) IS NULL OR client = :client)
+      ORDER BY opened_at DESC LIMIT :limit) l
+GROUP BY l.client, l.host
+ORDER BY min(l.opened_at) DESC, l.client, l.host;
 
 -- Hosts by the newest deliveries of that state, whosesoever they are.
 -- name: troubled_hosts(client, state, limit)

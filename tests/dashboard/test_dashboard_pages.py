@@ -15,14 +15,17 @@ from bridge.api.app import create_app
 from bridge.dashboard import pages
 from bridge.delivery.trial import Trial
 from bridge.model import (
+    AttemptOutcome,
     ClaimedDelivery,
     Destination,
     Observation,
     PollOutcome,
+    Reply,
     Result,
     Status,
 )
-from bridge.store import DeliveryFilter, reading, timeline
+from bridge.receivers.breaker import OPEN_AFTER
+from bridge.store import DeliveryFilter, figures, reading, timeline
 from tests.api.acting import ACCEPTED, REFUSED, SUCCEEDED, attempt, poll
 from tests.api.conftest import OPS, OTHER, served
 from tests.dashboard.conftest import Visitor
@@ -172,6 +175,29 @@ async def test_an_operator_sees_all(visitor: Visitor) -> None:
     assert "of-other" in text
     assert (await visitor.get(f"/subscriptions/{theirs}")).status == 200
     assert ours not in (await visitor.get("/subscriptions?client=other")).text
+
+
+async def test_silent_hosts_are_counted_as_far_as_they_are_named(
+    shop: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of hosts that nobody named there may be many more."""
+    for n in range(2 * OPEN_AFTER):
+        host = f"silent-{n % 2}.example.com"
+        await made(
+            shop,
+            task_id=f"task-{n}",
+            destination=Destination(url=f"https://{host}/{n}", host=host),
+        )
+    shop.clock.advance(3.0)
+    await poll(shop.deps.store, shop.clock, SUCCEEDED)
+    await attempt(shop.deps.store, shop.clock, Reply(outcome=AttemptOutcome.TIMEOUT))
+
+    whole = (await shop.get("")).text
+    monkeypatch.setattr(figures, "HOSTS", 1)
+    cut = (await shop.get("")).text
+
+    assert "<b>✕ 2</b><span>hosts not answering" in whole
+    assert "<b>✕ 1+</b><span>hosts not answering" in cut
 
 
 async def test_an_empty_overview_says_once_that_there_is_nothing(shop: Visitor) -> None:

@@ -18,6 +18,7 @@ from starlette.applications import Starlette
 from bridge.api.app import create_app
 from bridge.health import Health
 from bridge.model import Answer, Outcome, SubscriptionState
+from bridge.receivers.retry import Schedule
 from bridge.running import Server, Stop, run
 from bridge.store import Store
 from tests import world as w
@@ -187,6 +188,35 @@ async def test_how_long_the_oldest_work_has_waited_is_a_figure(world: World) -> 
     world.clock.advance(60)
     await world.upkeep.turn()
     assert figure(world, "bridge_delivery_backlog_age_seconds") == 0
+
+
+OF_THE_DATABASE = (
+    "bridge_dead_letters",
+    "bridge_deliveries_owed",
+    "bridge_callback_hosts_silent",
+    "bridge_poll_backlog_age_seconds",
+    "bridge_delivery_backlog_age_seconds",
+)
+
+
+async def test_a_figure_of_the_database_is_none_until_it_was_taken(
+    tmp_path: Path, clock: FakeClock
+) -> None:
+    """From a 0 to the dead letters of last week is growth, and somebody would be woken."""
+    world = await World(tmp_path, clock, schedule=Schedule((1.0,))).up()
+    world.providers.says, world.receivers.says = w.succeeded, lambda _: 500
+    await world.subscribe("t")
+    await world.pass_time(120.0)
+    assert figure(world, "bridge_dead_letters") == 1
+    await world.down()
+
+    world = await World(tmp_path, clock).up()
+    assert [figure(world, name) for name in OF_THE_DATABASE] == [None] * 5
+    await world.upkeep.turn()
+    assert [figure(world, name) for name in OF_THE_DATABASE] == [1, 0, 0, 0, 0]
+    await world.upkeep.measure(clock.now())
+    assert figure(world, "bridge_dead_letters") == 1
+    await world.down()
 
 
 FORGET_EVENT = """

@@ -1,8 +1,11 @@
 """What pages show beside the lists: a glance at all of it, and one task's whole story."""
 
+from dataclasses import replace
+
 import pytest
 
-from bridge.model import DeliveryState
+from bridge.model import DeliveryState, Robot
+from bridge.receivers.breaker import OPEN_AFTER
 from bridge.store import figures, reading, timeline
 from tests.store.scene import (
     ACCEPTED,
@@ -205,6 +208,62 @@ async def test_hosts_that_do_not_answer_are_named(scene: Scene) -> None:
     assert host.next_at >= host.since
     assert host.silences > 1
     assert (await scene.store.overview("blog", now=scene.now)).silent == []
+
+
+async def silenced(scene: Scene, *places: tuple[str, str]) -> dict[tuple[str, str], float]:
+    """Since when nobody answers at the three robots of each client and host, all of which
+    have lanes of their own.
+    """
+    since: dict[tuple[str, str], float] = {}
+    for client, host in places:
+        for n in range(3):
+            to = replace(destination(f"{client}-{n}", host), robot=Robot(kind="slack"))
+            name = f"{client}-{host}-{n}"
+            await scene.add(name, destination=to, client=client, format="slack")
+    await scene.poll(succeeded())
+    for _ in range(OPEN_AFTER):
+        scene.later(3 * HOUR)
+        since.clear()
+        for claimed in await scene.claim_deliveries():
+            scene.later(1.0)
+            since.setdefault((claimed.client, claimed.destination.host), scene.now)
+            await scene.hear(claimed, TIMEOUT)
+    return since
+
+
+async def test_a_host_is_one_however_many_ways_lead_to_it(scene: Scene) -> None:
+    """A chat is one host with a URL for each group: all of these wait at once."""
+    since = await silenced(scene, ("shop", "chat.test"), ("blog", "chat.test"))
+
+    seen = await scene.store.overview(None, now=scene.now)
+    [own] = (await scene.store.overview("shop", now=scene.now)).silent
+
+    assert {(each.client, each.host): each.since for each in seen.silent} == since
+    assert len(seen.silent) == 2
+    assert own in seen.silent
+    assert (own.client, own.host, own.silences) == ("shop", "chat.test", 3 * OPEN_AFTER)
+    assert own.next_at > own.since
+    assert (await scene.store.backlog(scene.now))["silent_hosts"] == 2
+
+
+async def test_of_very_many_silent_hosts_some_are_named(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And it is told that there are more, also where so many lanes were looked at."""
+    since = await silenced(scene, ("shop", "a.test"), ("shop", "b.test"))
+    newest = sorted(since, key=lambda place: since[place], reverse=True)
+
+    whole = await scene.store.overview("shop", now=scene.now)
+    monkeypatch.setattr(figures, "HOSTS", 1)
+    cut = await scene.store.overview("shop", now=scene.now)
+    monkeypatch.setattr(figures, "HOSTS", 2)
+    monkeypatch.setattr(figures, "LANES", 4)
+    looked = await scene.store.overview("shop", now=scene.now)
+
+    assert [(each.client, each.host) for each in whole.silent] == newest
+    assert [(each.client, each.host) for each in cut.silent] == newest[:1]
+    found = (whole.more_silent, cut.more_silent, looked.more_silent)
+    assert found == (False, True, True)
 
 
 async def test_receivers_that_refuse_are_named(scene: Scene) -> None:
