@@ -209,9 +209,10 @@ def give_up(claimed: ClaimedDelivery, verdict: Verdict, now: float) -> Step[Rest
     if verdict.state is not DeliveryState.GONE:
         return None
     rest = yield from close_destination(claimed, now)
-    # Where somebody has asked for the URL since, what was asked for by hand is still owed.
-    drop = "drop_planned" if rest is None else "drop_schedule"
-    yield ask(drop, delivery_id=claimed.delivery_id)
+    if rest is None:  # asked for anew since, maybe by hand: that attempt is still owed
+        yield ask("drop_planned", delivery_id=claimed.delivery_id)
+    else:
+        yield ask("drop_schedule", delivery_id=claimed.delivery_id)
     return rest
 
 
