@@ -4,6 +4,7 @@ app            the commands, and the process's edge: errors → lines and an exi
 exits          the exit codes
 options        options that several commands have
 output         text and JSON out
+streams        the process's own, closed ones too
 progress       how far something is
 
 serving        serve

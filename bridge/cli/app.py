@@ -1,6 +1,5 @@
 """The commands, and the process's edge: errors become lines and an exit code."""
 
-import sys
 from typing import Annotated, Any
 
 import typer
@@ -20,6 +19,7 @@ from bridge.cli import (
     secret,
     serving,
     simple,
+    streams,
     subscribing,
     subscriptions,
     tailing,
@@ -111,6 +111,5 @@ app.add_typer(hooks.app, name="hooks")
 
 def main() -> None:
     """Run the command line in this process, and leave it with an exit code."""
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    streams.ready()
     app(prog_name=name())
