@@ -1,5 +1,6 @@
 """The commands, and the process's edge: errors become lines and an exit code."""
 
+import sys
 from typing import Annotated, Any
 
 import typer
@@ -27,6 +28,7 @@ from bridge.cli import (
 )
 from bridge.cli.exits import exit_code, lines, raised_on_purpose
 from bridge.cli.output import NAME, name, note, plain
+from bridge.cli.streams import OutputLost
 
 COMPLETION = ("--install-completion", "--show-completion")
 
@@ -112,4 +114,8 @@ app.add_typer(hooks.app, name="hooks")
 def main() -> None:
     """Run the command line in this process, and leave it with an exit code."""
     streams.ready()
-    app(prog_name=name())
+    try:
+        app(prog_name=name())
+    except OutputLost as error:  # of the help, before there was a command
+        note(*error.lines)
+        sys.exit(error.code)
