@@ -18,7 +18,7 @@ from bridge.cli.calling import (
     way,
 )
 from bridge.cli.exits import CommandFailed, UsageFault, exit_code
-from bridge.cli.options import ApiKey, Json, Params, Url, Wait, pairs
+from bridge.cli.options import ApiKey, Json, Params, Url, Wait, json_of, pairs
 from bridge.cli.output import as_json, facts, note, plain, program, say, say_facts
 from bridge.cli.progress import working
 from bridge.cli.subscriptions import waiting
@@ -141,11 +141,9 @@ async def subscribed(
 
 
 def metadata_of(text: str | None) -> Any:
-    import json
-
     if text is None:
         return None
     try:
-        return json.loads(text)
+        return json_of(text, "--metadata")
     except ValueError as error:
         raise UsageFault(f"--metadata: not JSON: {error}") from error
