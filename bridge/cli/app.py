@@ -28,6 +28,7 @@ from bridge.cli import (
 )
 from bridge.cli.exits import exit_code, lines, raised_on_purpose
 from bridge.cli.output import NAME, name, note, plain
+from bridge.cli.reading import Command
 from bridge.cli.streams import OutputLost
 
 COMPLETION = ("--install-completion", "--show-completion")
@@ -104,7 +105,7 @@ for command in (
     describing.openapi,
     simple.version,
 ):
-    app.command(command.__name__.rstrip("_"))(command)
+    app.command(command.__name__.rstrip("_"), cls=Command)(command)
 app.add_typer(secret.app, name="secret")
 app.add_typer(providers.app, name="providers")
 app.add_typer(callbacks.app, name="callbacks")
