@@ -3,7 +3,9 @@
 app            the commands, and the process's edge: errors → lines and an exit code
 exits          the exit codes
 options        options that several commands have
+reading        what is given, looked at before a command begins
 output         text and JSON out
+streams        the process's own, closed ones too
 progress       how far something is
 
 serving        serve

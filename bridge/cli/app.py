@@ -20,6 +20,7 @@ from bridge.cli import (
     secret,
     serving,
     simple,
+    streams,
     subscribing,
     subscriptions,
     tailing,
@@ -27,6 +28,8 @@ from bridge.cli import (
 )
 from bridge.cli.exits import exit_code, lines, raised_on_purpose
 from bridge.cli.output import NAME, name, note, plain
+from bridge.cli.reading import Command
+from bridge.cli.streams import OutputLost
 
 COMPLETION = ("--install-completion", "--show-completion")
 
@@ -102,7 +105,7 @@ for command in (
     describing.openapi,
     simple.version,
 ):
-    app.command(command.__name__.rstrip("_"))(command)
+    app.command(command.__name__.rstrip("_"), cls=Command)(command)
 app.add_typer(secret.app, name="secret")
 app.add_typer(providers.app, name="providers")
 app.add_typer(callbacks.app, name="callbacks")
@@ -111,6 +114,9 @@ app.add_typer(hooks.app, name="hooks")
 
 def main() -> None:
     """Run the command line in this process, and leave it with an exit code."""
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
-    app(prog_name=name())
+    streams.ready()
+    try:
+        app(prog_name=name())
+    except OutputLost as error:  # of the help, before there was a command
+        note(*error.lines)
+        sys.exit(error.code)

@@ -20,13 +20,14 @@ from bridge.cli.exits import CommandFailed
 from bridge.cli.options import ApiKey, Json, Url
 from bridge.cli.output import as_json, facts, note, plain, say, say_facts
 from bridge.cli.progress import working
+from bridge.cli.reading import Command
 
 WAIT_S = 60  # the bridge's own deadline for an attempt, and more
 
 app = typer.Typer(no_args_is_help=True, help="Try out where webhooks go.")
 
 
-@app.command("test")
+@app.command("test", cls=Command)
 def tried(
     callback_url: Annotated[
         str, typer.Argument(metavar="CALLBACK_URL", help="Where the sample goes.")

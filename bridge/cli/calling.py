@@ -1,6 +1,5 @@
 """Options that say how a callback is called, and the fields of a request that they give."""
 
-import json
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,7 +8,7 @@ import typer
 from bridge.cli import completing
 from bridge.cli.asking import present
 from bridge.cli.exits import UsageFault
-from bridge.cli.options import pairs
+from bridge.cli.options import json_of, pairs
 
 Event = Annotated[
     list[str] | None,
@@ -101,7 +100,7 @@ def auth_of(text: str | None) -> Any:
     if text is None:
         return None
     try:
-        return json.loads(read(text, "--auth") or "")
+        return json_of(read(text, "--auth") or "", "--auth")
     except ValueError:
         raise UsageFault("--auth: not JSON") from None  # its words would quote it
 

@@ -29,7 +29,7 @@ MEANINGS = {
     "Asking again gives the same answer.",
     Exit.USAGE: "Not begun: an option, an input or the configuration needs to be changed.",
     Exit.UNAVAILABLE: "Something it needs is not there: the bridge, the database, the key "
-    "that opens it. It may work later.",
+    "that opens it, room for what it writes. It may work later.",
     Exit.INTERRUPTED: "Interrupted by Ctrl-C. "
     "`serve`, `listen` and `tail` end with 0 then.",
 }

@@ -23,6 +23,7 @@ from bridge.cli.exits import UsageFault
 from bridge.cli.options import ApiKey, Json, Limit, Url
 from bridge.cli.output import as_json, facts, plain, say, say_facts
 from bridge.cli.progress import working
+from bridge.cli.reading import Command
 
 COLUMNS = ("id", "url", "events", "provider", "format", "created_at")
 
@@ -35,7 +36,7 @@ app = typer.Typer(
 )
 
 
-@app.command("list")
+@app.command("list", cls=Command)
 def listed(
     *,
     limit: Limit = 50,
@@ -58,7 +59,7 @@ def row(hook: dict[str, Any]) -> list[Any]:
     ]
 
 
-@app.command()
+@app.command(cls=Command)
 def add(
     hook_url: Annotated[
         str, typer.Argument(metavar="HOOK_URL", help="Where the events go.")
@@ -119,7 +120,7 @@ def add(
         say_facts(facts(made))
 
 
-@app.command()
+@app.command(cls=Command)
 def remove(
     hook_id: HookId, url: Url = None, api_key: ApiKey = None, json: Json = False
 ) -> None:
@@ -130,7 +131,7 @@ def remove(
     say(as_json({"id": hook_id, "removed": True}) if json else f"removed: {plain(hook_id)}")
 
 
-@app.command("test")
+@app.command("test", cls=Command)
 def tried(
     hook_id: HookId,
     *,

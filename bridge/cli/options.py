@@ -1,8 +1,14 @@
 """Options that several commands have, meaning the same in each."""
 
-from typing import Annotated
+import json
+from collections.abc import Iterable
+from typing import Annotated, Any
 
 import typer
+
+from bridge.cli.exits import UsageFault
+
+MOST_LEVELS = 100  # of JSON: more than a bridge takes, and fewer than Python can write
 
 ConfigFile = Annotated[
     str | None,
@@ -87,3 +93,28 @@ def pairs(given: list[str] | None, option: str) -> dict[str, str]:
             raise typer.BadParameter(f"write it {option} name=value")
         found[name] = value
     return found
+
+
+def json_of(text: str, option: str) -> Any:
+    """Raises ValueError, and UsageFault for what is nested too deeply to be sent."""
+    too_deep = UsageFault(f"{option}: nested too deeply")
+    try:
+        value = json.loads(text)
+    except RecursionError:
+        raise too_deep from None
+    layer = [value]
+    for _ in range(MOST_LEVELS):
+        layer = [inner for each in layer for inner in within(each)]
+        if not layer:
+            return value
+    raise too_deep
+
+
+def within(value: Any) -> Iterable[Any]:
+    """
+    >>> [*within({"a": [1]})], [*within([2, "b"])], [*within("c")]
+    ([[1]], [2, 'b'], [])
+    """
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()

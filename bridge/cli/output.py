@@ -5,13 +5,14 @@ terminal that could steer it.
 """
 
 import json
-import os
 import re
 import shlex
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from bridge.cli.streams import nowhere
 
 NAME = "poll-bridge"
 
@@ -67,8 +68,7 @@ def unread() -> None:
     """Call it when a BrokenPipeError says that nobody reads standard output any more, as
     behind `| head -1`: what is written there from now on goes nowhere, quietly.
     """
-    with Path(os.devnull).open("wb") as nowhere:
-        os.dup2(nowhere.fileno(), sys.stdout.fileno())
+    nowhere(sys.stdout.fileno())
 
 
 def say_styled(*lines: Sequence[tuple[str, str]]) -> None:

@@ -11,6 +11,7 @@ from bridge.cli.exits import CommandFailed, Exit, UsageFault
 from bridge.cli.options import ApiKey, ConfigFile, Dev, Json, Params, Url, pairs
 from bridge.cli.output import as_json, facts, note, plain, say, say_facts, say_table
 from bridge.cli.progress import working
+from bridge.cli.reading import Command
 
 if TYPE_CHECKING:
     from bridge.cli.trying import Trial
@@ -22,7 +23,7 @@ app = typer.Typer(no_args_is_help=True, help="Provider pages: see them, and try 
 BODY_LINES = 60
 
 
-@app.command("list")
+@app.command("list", cls=Command)
 def list_(*, json: Json = False, config: ConfigFile = None, dev: Dev = False) -> None:
     """Show the providers that are configured, and the built-in presets."""
     from bridge.cli.pages import known_providers
@@ -35,7 +36,7 @@ def list_(*, json: Json = False, config: ConfigFile = None, dev: Dev = False) ->
     say_table(columns, [[each[name] for name in columns] for each in known])
 
 
-@app.command()
+@app.command(cls=Command)
 def show(
     name: Annotated[
         str,
@@ -96,7 +97,7 @@ def draw(name: str, url: str | None, api_key: str | None, *, json: bool) -> None
         say(*(plain(line) for line in durations(each)), "")
 
 
-@app.command("try")
+@app.command("try", cls=Command)
 def try_(
     task_id: Annotated[
         str, typer.Argument(metavar="TASK_ID", help="A task of yours at the provider.")

@@ -11,6 +11,7 @@ from aiohttp import web
 from bridge.cli.exits import UsageFault
 from bridge.cli.forwarding import Forwarded, Forwarder
 from bridge.cli.output import as_json, note, plain, program, say, unread
+from bridge.cli.streams import OutputLost
 from bridge.cli.wording import event_of, spoken
 from bridge.simulator.loopback import Loopback
 from bridge.simulator.proof import fault_of
@@ -35,9 +36,13 @@ class Receiver:
         self._answer, self._json, self._left = answer, json, count
         self._to = forwarder.url if forwarder else ""
         self._stop = asyncio.Event()
+        self._lost: OutputLost | None = None
 
     async def listen(self, port: int) -> None:
-        """Until SIGINT, SIGTERM, the last webhook that is wanted, or nobody reads of it."""
+        """Until SIGINT, SIGTERM, the last webhook that is wanted, or nobody reads of it.
+
+        Raises UsageFault, OutputLost.
+        """
         loop = asyncio.get_running_loop()
         for caught in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(caught, self._stop.set)
@@ -46,6 +51,8 @@ class Receiver:
             url = await server.start()
             introduce(url, verified=bool(self._secrets), forwarder=self._forwarder)
             await self._stop.wait()
+            if self._lost:
+                raise self._lost
         except OSError as error:
             raise UsageFault(f"--port {port}: {error.strerror}; choose another") from error
         finally:
@@ -101,8 +108,9 @@ class Receiver:
     def _show(self, told: Mapping[str, Any], body: bytes) -> None:
         try:
             say(as_json(told, indent=None) if self._json else line(told, body))
-        except BrokenPipeError:
+        except (BrokenPipeError, OutputLost) as error:
             unread()  # the caller is answered all the same, or it would come again
+            self._lost = error if isinstance(error, OutputLost) else None
             self._stop.set()
 
     def _count(self) -> None:

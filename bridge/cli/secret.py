@@ -6,11 +6,12 @@ import typer
 
 from bridge.cli.options import ConfigFile, Dev, Json
 from bridge.cli.output import as_json, note, say
+from bridge.cli.reading import Command
 
 app = typer.Typer(no_args_is_help=True, help="Make a signing secret, or show those in use.")
 
 
-@app.command()
+@app.command(cls=Command)
 def new(json: Json = False) -> None:
     """Make a signing secret; the bridge does not learn of it by itself."""
     from bridge import signature
@@ -24,7 +25,7 @@ def new(json: Json = False) -> None:
         note(f"as text, for tools that take no whsec_: {text}")
 
 
-@app.command()
+@app.command(cls=Command)
 def show(
     *,
     api_key: Annotated[

@@ -18,9 +18,10 @@ from bridge.cli.calling import (
     way,
 )
 from bridge.cli.exits import CommandFailed, UsageFault, exit_code
-from bridge.cli.options import ApiKey, Json, Params, Url, Wait, pairs
+from bridge.cli.options import ApiKey, Json, Params, Url, Wait, json_of, pairs
 from bridge.cli.output import as_json, facts, note, plain, program, say, say_facts
 from bridge.cli.progress import working
+from bridge.cli.reading import sendable
 from bridge.cli.subscriptions import waiting
 from bridge.errors import ClientError
 
@@ -70,7 +71,11 @@ def subscribe(
     ] = False,
     idempotency_key: Annotated[
         str | None,
-        typer.Option(metavar="KEY", help="A repeat with the same key subscribes once."),
+        typer.Option(
+            metavar="KEY",
+            callback=sendable,
+            help="A repeat with the same key subscribes once.",
+        ),
     ] = None,
     wait: Wait = None,
     url: Url = None,
@@ -141,11 +146,9 @@ async def subscribed(
 
 
 def metadata_of(text: str | None) -> Any:
-    import json
-
     if text is None:
         return None
     try:
-        return json.loads(text)
+        return json_of(text, "--metadata")
     except ValueError as error:
         raise UsageFault(f"--metadata: not JSON: {error}") from error

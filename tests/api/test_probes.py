@@ -70,6 +70,39 @@ async def test_metrics_have_an_address_of_their_own(deps: Deps) -> None:
             assert missing.status == 404
 
 
+@pytest.mark.parametrize(
+    "accept",
+    [
+        "application/openmetrics-text;version=x",
+        "application/openmetrics-text;version=1.x, text/plain;q=0.5",
+        'text/plain;version="1.0.0"',
+        "text/plain; version==; escaping=\u00ff",
+        ";;,=,",
+    ],
+)
+async def test_an_accept_that_makes_no_sense_is_answered_in_plain_text(
+    api: Api, deps: Deps, accept: str
+) -> None:
+    """A scraper that asks oddly is better off with figures than with none."""
+    sent = {"Accept": accept}
+    shown = await api("GET", "/metrics", key=OPS, headers=sent)
+    assert shown.status == 200
+    assert shown.headers["content-type"].startswith("text/plain; version=0.0.4")
+    async with (
+        served(create_metrics_app(deps)) as url,
+        aiohttp.request("GET", url + "/metrics", headers=sent) as found,
+    ):
+        assert (found.status, found.content_type) == (200, "text/plain")
+
+
+async def test_openmetrics_is_given_to_who_asks_for_it(api: Api) -> None:
+    """As Prometheus does."""
+    sent = {"Accept": "application/openmetrics-text;version=1.0.0;q=0.6, text/plain"}
+    shown = await api("GET", "/metrics", key=OPS, headers=sent)
+    assert shown.headers["content-type"].startswith("application/openmetrics-text")
+    assert shown.body.endswith(b"# EOF\n")
+
+
 async def test_the_labels_of_the_figures_are_bounded(api: Api) -> None:
     """An attacker who makes up paths and methods must not fill the memory."""
     await api("GET", "/subscriptions/sub_1")

@@ -84,6 +84,16 @@ def test_a_way_to_call_that_cannot_be_used_is_refused(
     assert "t0p" not in result.stderr
 
 
+@pytest.mark.parametrize("option", ["--metadata", "--auth"])
+@pytest.mark.parametrize(
+    "given", ["[" * 50_000, "[" * 960 + "]" * 960, "[" * 101 + "]" * 101], ids=len
+)
+def test_json_that_is_nested_without_end_is_refused(option: str, given: str) -> None:
+    """A slip in somebody's script, not a bug of ours."""
+    result = invoke("subscribe", "sandbox", "x", option, given)
+    assert (result.exit_code, result.stderr) == (2, f"{option}: nested too deeply\n")
+
+
 def test_a_repeat_with_the_same_idempotency_key_is_one(at: str) -> None:
     """Scripts are run twice."""
     again = ("subscribe", "sandbox", "slow-60s-key", "--idempotency-key", "run-1")
