@@ -208,10 +208,9 @@ def give_up(claimed: ClaimedDelivery, verdict: Verdict, now: float) -> Step[Rest
     yield from settle(claimed, verdict.state, verdict, now)
     if verdict.state is not DeliveryState.GONE:
         return None
+    yield ask("drop_planned", delivery_id=claimed.delivery_id)
     rest = yield from close_destination(claimed, now)
-    if rest is None:  # asked for anew since, maybe by hand: that attempt is still owed
-        yield ask("drop_planned", delivery_id=claimed.delivery_id)
-    else:
+    if rest is not None:  # else it was asked for anew, maybe by hand: that is still owed
         yield ask("drop_schedule", delivery_id=claimed.delivery_id)
     return rest
 

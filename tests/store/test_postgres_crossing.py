@@ -79,7 +79,7 @@ async def test_who_are_told_410_at_once_do_not_wait_for_each_other(scene: Scene)
     scene.later(10.0)
     one, other, late = await scene.claim_deliveries()
     database = scene.store.database
-    async with held(database, "drop_schedule", *heard(scene, one, GONE), now=scene.now):
+    async with held(database, "drop_planned", *heard(scene, one, GONE), now=scene.now):
         await scene.hear(other, GONE)
         assert (await scene.delivery(keys[2])).state is DeliveryState.GONE
     await scene.hear(late, GONE)
