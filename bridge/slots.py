@@ -26,6 +26,9 @@ class Place(NamedTuple):
     from_retries: int = 0
     from_firsts: int = 0
 
+    def barred(self, retry: bool) -> int:
+        return self.from_retries if retry else self.from_firsts
+
 
 class Slots:
     """What is in flight. `places` gives where a lane's requests take a slot each."""
@@ -54,11 +57,23 @@ class Slots:
 
     def room(self, lane: Lane) -> int:
         """How many requests of `lane` may begin now."""
-        places = self._places(lane)
-        room = min(self._left(place, lane, place.for_idle) for place in places)
-        if room < 1 and not self._sides[lane.place] and not lane.behind:
-            room = min(1, *(self._left(place, lane) for place in places))
+        places, retry, behind = self._places(lane), lane.retry, lane.behind
+        room = min(
+            self.left(place, retry=retry, behind=behind, kept=place.for_idle)
+            for place in places
+        )
+        if room < 1 and not self._sides[lane.place] and not behind:
+            room = min(1, *(self.left(place, retry=retry) for place in places))
         return max(room, 0)
+
+    def left(
+        self, place: Place, *, retry: bool, behind: bool = False, kept: int = 0
+    ) -> int:
+        """How many more of one place, of which so many are kept from the lane."""
+        taken = self._taken.get
+        same, other = taken((place.key, retry), 0), taken((place.key, not retry), 0)
+        barred = place.barred(retry) + (place.for_idle if behind else 0)
+        return place.most - same - max(other + kept, barred)
 
     def grant(self, wanted: Iterable[tuple[Lane, int]]) -> list[tuple[Lane, int]]:
         """What of this may begin together; those that come first go first.
@@ -74,14 +89,6 @@ class Slots:
         for lane, count in granted:
             self.give_back(lane, count)
         return granted
-
-    def _left(self, place: Place, lane: Lane, kept: int = 0) -> int:
-        retry = lane.retry
-        same, other = self._taken[place.key, retry], self._taken[place.key, not retry]
-        barred = place.from_retries if retry else place.from_firsts
-        if lane.behind:
-            barred += place.for_idle
-        return place.most - same - max(other + kept, barred)
 
 
 def less(counter: Counter[K], key: K, count: int) -> None:

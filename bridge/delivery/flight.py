@@ -131,10 +131,11 @@ class Flight:
     def _full_for(self) -> Mapping[Side, Collection[str]]:
         """A client's unproven hosts, by who of its lanes there may begin nothing."""
         full: defaultdict[Side, list[str]] = defaultdict(list)
-        tried = {(lane.owner, lane.key) for lane in self._busy}
-        for client, host in tried.difference(self._silences):
+        busy = {(lane.owner, lane.key) for lane in self._busy}
+        for client, host in busy.difference(self._silences):
+            place = tried(client, host)
             for rank in RANKS:
-                if self._slots.room(replace(idle(client, host, rank), proven=False)) < 1:
+                if self._slots.left(place, retry=rank > 0) < 1:
                     full[client, rank].append(host)
         return full
 
@@ -181,8 +182,13 @@ class Flight:
         return (
             *places,
             Place(("unproven", lane.owner), few, few // 4, few // 4, few // 8),
-            Place(("tried", lane.owner, lane.key), UNPROVEN_MOST, from_retries=1),
+            tried(lane.owner, lane.key),
         )
+
+
+def tried(client: str, host: str) -> Place:
+    """What a client may have in flight to a host that has not answered it."""
+    return Place(("tried", client, host), UNPROVEN_MOST, from_retries=1)
 
 
 def idle(client: str, host: str, rank: int) -> Lane:
