@@ -227,7 +227,7 @@ class Counted:
     """A database that knows whether anybody waits for it."""
 
     def __init__(self, inner: Database) -> None:
-        self.inner, self.shared = inner, inner.shared
+        self.inner, self.shared, self.at_once = inner, inner.shared, inner.at_once
         self.asked = 0  # in all
         self._busy, self._idle = 0, asyncio.Event()
 

@@ -28,7 +28,6 @@ from bridge.traces import HEADER, accepted
 
 BATCH_ITEMS = 1_000
 BATCH_BYTES = 8 * body.MAX_BYTES
-AT_ONCE = 100  # items of a batch; others get their turn after so many
 READY_AGAIN_S = 5.0
 
 # The routes under which Idempotency-Keys are remembered; both twins are one route.
@@ -101,8 +100,7 @@ class Subscribing:
                 whole=idempotency.remembered(BATCH, key, [items, provider_key]),
             )
             answers, opened = await self._opening(asked) if key else ([], None)
-            for start in range(len(answers), len(items), AT_ONCE):
-                answers += await self._several(asked, start)
+            answers += await self._others(asked, len(answers))
         if opened is not None:
             restore_status(answers, opened)
         return Json(answers)
@@ -126,14 +124,17 @@ class Subscribing:
             answers.append(opened)
         return answers, None
 
-    async def _several(self, asked: Batch, start: int) -> list[Item]:
-        """Together, so that the store writes them with one sync to disk."""
-        numbers = range(start, min(start + AT_ONCE, len(asked.items)))
+    async def _others(self, asked: Batch, start: int) -> list[Item]:
+        """As many at once as the database gains by; other callers are in between."""
+        places = asyncio.Semaphore(self._deps.store.database.at_once)
+
+        async def answered(number: int) -> Item:
+            async with places:
+                return await self._item(asked, number, asked.part(number))
+
         async with asyncio.TaskGroup() as group:
-            tasks = [
-                group.create_task(self._item(asked, number, asked.part(number)))
-                for number in numbers
-            ]
+            numbers = range(start, len(asked.items))
+            tasks = [group.create_task(answered(number)) for number in numbers]
         return [task.result() for task in tasks]
 
     async def _item(self, asked: Batch, number: int, key: IdempotencyKey | None) -> Item:

@@ -15,7 +15,7 @@ class Around(ABC):
     """The same database; `_around` says what, by the kind of step."""
 
     def __init__(self, database: Database) -> None:
-        self.shared = database.shared
+        self.shared, self.at_once = database.shared, database.at_once
         self._database = database
 
     @abstractmethod

@@ -20,6 +20,7 @@ class Bounded(Around):
 
     def __init__(self, database: Database, most: int, wait_s: float = WAIT_S) -> None:
         super().__init__(database)
+        self.at_once = min(most, database.at_once)
         self._wait_s = wait_s
         self._places = asyncio.Semaphore(most)
 

@@ -84,6 +84,7 @@ class Sqlite:
     """A `Database` in one file. Made by `open_sqlite`."""
 
     shared = False
+    at_once = 100  # one sync for all of them, and what others ask for is not long behind
 
     def __init__(
         self,

@@ -34,9 +34,14 @@ Step = Generator[Query, Rows, T]
 
 
 class Database(Protocol):
-    """What the store asks of a driver. `shared`: several nodes may use it at a time."""
+    """What the store asks of a driver.
+
+    `shared`: several nodes may use it at a time. `at_once`: so many writes are worth being
+    asked for together; more of them only wait for each other.
+    """
 
     shared: bool
+    at_once: int
 
     async def write(
         self, step: Callable[P, Step[T]], *args: P.args, **kwargs: P.kwargs

@@ -1,13 +1,20 @@
 """POST /subscribe/batch: a thousand at once, each on its own."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import orjson
 import pytest
 
+from bridge.errors import StoreUnavailable
 from bridge.net.guard import AddressForbidden
+from bridge.store import Store
+from bridge.store.around import Around
+from bridge.store.steps import Database
 from tests.api.conftest import CALLBACK, Api
 
+MOST = 2
 ITEM = {"provider": "amux", "task_id": "t0", "callback_url": CALLBACK}
 
 
@@ -39,6 +46,36 @@ async def test_a_thousand_are_taken_and_one_more_is_not(api: Api) -> None:
     tasks = [item["subscription"]["task_id"] for item in full.json]
     assert tasks == [f"t{number}" for number in range(1_000)]
     assert (more.status, more.code) == (413, "body_too_large")
+
+
+class Narrow(Around):
+    """Whoever asks for more at once than it takes is sent away."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
+        self.at_once, self.most, self._busy = MOST, 0, 0
+
+    @asynccontextmanager
+    async def _around(self, kind: str) -> AsyncIterator[None]:
+        self._busy += 1
+        self.most = max(self.most, self._busy)
+        try:
+            if self._busy > MOST:
+                raise StoreUnavailable("too many wait for the database")
+            yield
+        finally:
+            self._busy -= 1
+
+
+async def test_a_batch_asks_for_no_more_at_once_than_the_database_takes(
+    api: Api, store: Store
+) -> None:
+    """The last would wait for all others, and on a slow day be sent away for it."""
+    narrow = Narrow(store.database)
+    async with api.changed(store=Store(narrow, store._box)) as other:
+        answer = await other("POST", "/subscribe/batch", json=items(10))
+    assert [item["status"] for item in answer.json] == [202] * 10
+    assert narrow.most == MOST
 
 
 async def test_a_batch_may_be_wrapped_in_an_object(api: Api) -> None:

@@ -66,6 +66,7 @@ class Postgres:
 
     def __init__(self, pool: asyncpg.Pool, *, named: bool, timeout_s: float) -> None:
         self._pool, self._timeout_s = pool, timeout_s
+        self.at_once = pool.get_max_size()
         self._named = named  # whether a statement may stand outside of a transaction
         self._statements = statements()
         self._write, self._read = Kind.of(WRITE, timeout_s), Kind.of(READ, timeout_s)
