@@ -35,6 +35,7 @@ class Flight:
         self._lanes: dict[int, Lane] = {}  # by delivery
         # In a row, of a client's hosts that are proven; those heard of last at the end.
         self._silences: dict[tuple[str, str], int] = {}
+        self._tried: set[int] = set()  # lanes that are probed by as many as may
         self._riding: set[int] = set()  # deliveries that another's message tells of
         self._trials: dict[int, Lane] = {}  # by number of their lanes, which none else has
         self._numbers = count(NOBODY - 1, -1)
@@ -62,6 +63,7 @@ class Flight:
 
     def ended(self, item: ClaimedDelivery) -> None:
         self._slots.give_back(self._lanes.pop(item.delivery_id))
+        self._tried.discard(item.lane_id)
         self._riding.difference_update(each.delivery_id for each in item.riders)
 
     def heard(self, item: ClaimedDelivery, *, answered: bool) -> None:
@@ -114,7 +116,14 @@ class Flight:
             for side in sides
             if side not in closed and not self._open_to_unproven(side)
         }
-        return Window(busy, closed, full=full, full_for=self._full_for(), only=only)
+        return Window(
+            busy,
+            closed,
+            full=full,
+            full_for=self._full_for(),
+            only=only,
+            tried=frozenset(self._tried),
+        )
 
     def open_to(self, side: Side) -> bool:
         """Whether a client may begin an attempt at a host where nothing is in flight."""
@@ -154,6 +163,7 @@ class Flight:
         """First attempts before retries, then those who have least in flight, and of these
         replays last.
         """
+        self._tried.update(lane.id for lane in ready if self._tries(lane) == 0)
         ready = [self.known(lane) for lane in ready]
         chosen: list[tuple[Lane, int]] = []
         for retries in (False, True):
@@ -165,8 +175,17 @@ class Flight:
         return [Pick(lane, count) for lane, count in chosen]
 
     def room(self, lane: Lane) -> int:
+        tries = self._tries(lane)
+        if tries == 0:
+            return 0
         room = self._slots.room(lane)
-        return min(room, lane.probing - self._slots.held_by(lane)) if lane.probing else room
+        return room if tries is None else min(room, tries)
+
+    def _tries(self, lane: Lane) -> int | None:
+        """How many more may probe it; None: it is not probed."""
+        if not lane.probing:
+            return None
+        return max(lane.probing - self._slots.held_by(lane), 0)
 
     def _places(self, lane: Lane) -> Sequence[Place]:
         """What this lane's attempts take a slot of."""

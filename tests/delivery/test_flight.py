@@ -107,3 +107,22 @@ def test_what_hangs_for_one_client_hides_the_host_from_no_other(flight: Flight) 
         flight.began(replace(ITEM, delivery_id=number, lane_id=number))
     assert "app.test" in flight.window().full_of(("shop", 0))
     assert "app.test" not in flight.window().full_of(("blog", 0))
+
+
+def test_what_is_being_tried_is_not_looked_at_until_that_is_over(flight: Flight) -> None:
+    """A hundred silent hosts would be read, and weighed in vain, at each look."""
+    probed, retries = (replace(LANE, probing=1, retry=retry) for retry in (False, True))
+    assert [pick.count for pick in flight.picks([probed, retries])] == [1]
+    assert not flight.window().tried
+    flight.began(ITEM)
+    assert not flight.picks([probed, retries])
+    assert flight.window().tried == {LANE.id}
+    flight.ended(ITEM)
+    assert not flight.window().tried
+
+
+def test_a_lane_that_may_be_tried_by_one_more_is_looked_at(flight: Flight) -> None:
+    flight.heard(ITEM, answered=True)
+    flight.began(ITEM)
+    assert [pick.count for pick in flight.picks([replace(LANE, probing=2)])] == [1]
+    assert not flight.window().tried

@@ -514,6 +514,27 @@ async def test_a_pause_between_the_look_and_the_claim_counts(scene: Scene) -> No
     assert not claims.items
 
 
+async def test_what_is_tried_already_is_not_looked_at(scene: Scene) -> None:
+    """Its first attempts and its retries alike, and no other lane to its host."""
+    for number in range(3):
+        await scene.add(f"task-{number}")
+    await scene.add("busy", destination=destination("busy"))
+    await scene.poll(succeeded())
+    *_, failing, busy = await scene.claim_deliveries()
+    await scene.hear(failing, BROKEN)
+    await scene.hear(busy, slow_down(None))
+    scene.later(3600.0)
+    every = await scene.lanes()
+    window = Window(tried={failing.lane_id})
+    seen = (await scene.store.delivery_lanes(now=scene.now, window=window)).lanes
+    assert {lane.place for lane in every} > {
+        (failing.lane_id, True),
+        (failing.lane_id, False),
+    }
+    assert seen == [lane for lane in every if lane.id != failing.lane_id]
+    assert {lane.key for lane in seen} == {"app.test"}
+
+
 async def test_a_backlog_is_moved_out_of_the_way_once(scene: Scene) -> None:
     """However often its URL is throttled: thousands of rows are not written each time."""
     for n in range(30):
