@@ -143,10 +143,11 @@ class Flight:
         busy = {(lane.owner, lane.key) for lane in self._busy}
         for client, host in busy.difference(self._silences):
             place = tried(client, host)
-            for retry, ranks in ((False, RANKS[:1]), (True, RANKS[1:])):
-                if self._slots.left(place, retry=retry) < 1:
-                    for rank in ranks:
-                        full[client, rank].append(host)
+            for retry, ranks in ((True, RANKS[1:]), (False, RANKS[:1])):
+                if self._slots.left(place, retry=retry) > 0:
+                    break  # what has room for retries has room for first attempts
+                for rank in ranks:
+                    full[client, rank].append(host)
         return full
 
     def _busiest(self) -> Sequence[str]:
