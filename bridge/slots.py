@@ -9,7 +9,8 @@ their kind leave those that are kept for the idle, be they idle.
 """
 
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import NamedTuple, TypeVar
 
 from bridge.lanes import Lane
@@ -75,20 +76,40 @@ class Slots:
         barred = place.barred(retry) + (place.for_idle if behind else 0)
         return place.most - same - max(other + kept, barred)
 
-    def grant(self, wanted: Iterable[tuple[Lane, int]]) -> list[tuple[Lane, int]]:
-        """What of this may begin together; those that come first go first.
+    def grant(
+        self, wanted: Sequence[tuple[Lane, int]], beside: Iterable[tuple[Lane, int]] = ()
+    ) -> list[tuple[Lane, int]]:
+        """What of this may begin together, `beside` what else is to begin.
 
-        Nothing is taken: it is not known yet whether there is so much to begin.
+        Each lane has one before any has two, for it may have no more to begin; then those
+        that come first go first. Nothing is taken: it is not known yet what there is.
         """
-        granted: list[tuple[Lane, int]] = []
-        for lane, count in wanted:
-            allowed = min(count, self.room(lane))
-            if allowed:
-                self.take(lane, allowed)
-                granted.append((lane, allowed))
-        for lane, count in granted:
-            self.give_back(lane, count)
-        return granted
+        with self._reserved() as take:
+            for lane, count in beside:
+                take(lane, count)
+            ones = [take(lane, min(count, 1, self.room(lane))) for lane, count in wanted]
+            granted = [
+                (lane, one + take(lane, min(count - one, self.room(lane))))
+                for one, (lane, count) in zip(ones, wanted, strict=True)
+            ]
+        return [(lane, count) for lane, count in granted if count]
+
+    @contextmanager
+    def _reserved(self) -> Iterator[Callable[[Lane, int], int]]:
+        """What is taken meanwhile is given back in the end."""
+        taken: list[tuple[Lane, int]] = []
+
+        def take(lane: Lane, count: int) -> int:
+            if count:
+                self.take(lane, count)
+                taken.append((lane, count))
+            return count
+
+        try:
+            yield take
+        finally:
+            for lane, count in taken:
+                self.give_back(lane, count)
 
 
 def less(counter: Counter[K], key: K, count: int) -> None:

@@ -79,8 +79,22 @@ def test_what_is_granted_fits_together() -> None:
     slots = Slots(places)
     wanted = [(lane(number, host), 7) for number, host in enumerate("abcd")]
     granted = [(one.key, count) for one, count in slots.grant(wanted)]
-    assert granted == [("a", 7), ("b", 5), ("c", 1), ("d", 1)]
+    assert granted == [("a", 7), ("b", 3), ("c", 1), ("d", 1)]
     assert slots.grant(wanted) == slots.grant(wanted), "nothing was taken"
+
+
+def test_each_lane_has_one_before_any_has_two() -> None:
+    """Nobody knows yet whether there is more than one of it to begin."""
+    wanted = [(lane(number, f"host-{number}"), 7) for number in range(14)]
+    assert [count for _, count in Slots(places).grant(wanted)] == [1] * 14
+
+
+def test_what_comes_first_has_all_of_it_before_what_is_granted_beside() -> None:
+    slots = Slots(places)
+    firsts = slots.grant([(lane(1, "a"), 7), (lane(2, "b"), 7)])
+    retries = [(lane(number, host, retry=True), 7) for number, host in enumerate("cdef")]
+    assert [count for _, count in firsts] == [7, 5]
+    assert [count for _, count in slots.grant(retries, beside=firsts)] == [1, 1, 1, 1]
 
 
 def test_a_bound_of_one_lets_one_through() -> None:

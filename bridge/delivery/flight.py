@@ -172,7 +172,7 @@ class Flight:
             due = [one for one in ready if one.retry is retries and one.id not in probed]
             due.sort(key=lambda one: (self._slots.held_by(one), one.behind, one.ready_at))
             free = self._free - sum(count for _, count in chosen)
-            chosen = self._slots.grant([*chosen, *share(due, free, self.room)])
+            chosen += self._slots.grant(share(due, free, self.room), beside=chosen)
         return [Pick(lane, count) for lane, count in chosen]
 
     def room(self, lane: Lane) -> int:
