@@ -51,7 +51,7 @@ class Window:
     Lanes that are busy may have no room left: the window is as much wider, so that whoever
     waits behind them is seen. Those to a host that is full are not looked at at all, for
     there may be any number of them; nor are any but those to some hosts, where only these
-    have room; nor what is just being tried.
+    have room; nor, among all, what is probed by as many as may.
     """
 
     busy: Mapping[str, int] = field(default_factory=dict)  # lanes at most, by owner
@@ -62,7 +62,7 @@ class Window:
         default_factory=dict
     )  # … for one alone
     only: Mapping[Side, Collection[str]] = field(default_factory=dict)  # hosts with room
-    tried: Collection[int] = ()  # lanes that are probed by as many as may
+    probed: Mapping[str, Collection[int]] = field(default_factory=dict)  # lanes, by owner
 
     def of(self, side: Side) -> int:
         if side in self.closed or (self.known is not None and side[0] not in self.known):

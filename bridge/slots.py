@@ -81,18 +81,18 @@ class Slots:
     ) -> list[tuple[Lane, int]]:
         """What of this may begin together, `beside` what else is to begin.
 
-        Each lane has one before any has two, for it may have no more to begin; then those
-        that come first go first. Nothing is taken: it is not known yet what there is.
+        Each lane that is not behind has one before any has two, for none may have more to
+        begin; then those that come first go first. Nothing is taken: that is not known yet.
         """
         with self._reserved() as take:
             for lane, count in beside:
                 take(lane, count)
-            ones = [take(lane, min(count, 1, self.room(lane))) for lane, count in wanted]
-            granted = [
-                (lane, one + take(lane, min(count - one, self.room(lane))))
-                for one, (lane, count) in zip(ones, wanted, strict=True)
-            ]
-        return [(lane, count) for lane, count in granted if count]
+            firsts = [one for one in wanted if not one[0].behind]
+            counts = Counter({one: take(one, min(1, self.room(one))) for one, _ in firsts})
+            for lane, count in wanted:
+                if more := count - counts[lane]:
+                    counts[lane] += take(lane, min(more, self.room(lane)))
+        return [(lane, counts[lane]) for lane, _ in wanted if counts[lane]]
 
     @contextmanager
     def _reserved(self) -> Iterator[Callable[[Lane, int], int]]:

@@ -89,6 +89,12 @@ def test_each_lane_has_one_before_any_has_two() -> None:
     assert [count for _, count in Slots(places).grant(wanted)] == [1] * 14
 
 
+def test_who_stands_behind_has_its_one_after_the_others_have_all() -> None:
+    behind = Lane(1, "shop", "a", retry=True, behind=True)
+    granted = Slots(places).grant([(lane(2, "b", retry=True), 5), (behind, 5)])
+    assert granted == [(lane(2, "b", retry=True), 5), (behind, 3)]
+
+
 def test_what_comes_first_has_all_of_it_before_what_is_granted_beside() -> None:
     slots = Slots(places)
     firsts = slots.grant([(lane(1, "a"), 7), (lane(2, "b"), 7)])
@@ -102,6 +108,35 @@ def test_a_bound_of_one_lets_one_through() -> None:
     assert slots.room(lane(1)) == 1
     slots.take(lane(1))
     assert slots.room(lane(1)) == slots.room(lane(2)) == 0
+
+
+ASKED = st.dictionaries(st.tuples(st.integers(0, 9), st.booleans()), st.integers(1, 9))
+
+
+@given(ASKED, ASKED)
+def test_nothing_is_granted_together_that_would_not_fit(
+    first: dict[tuple[int, bool], int], second: dict[tuple[int, bool], int]
+) -> None:
+    """And nobody who is granted nothing could have had one beside all that was."""
+    slots, granted = Slots(places), list[tuple[Lane, int]]()
+    asked = [
+        [
+            (lane(number, "abc"[number % 3], retry=retry), count)
+            for (number, retry), count in one
+        ]
+        for one in (first.items(), second.items())
+    ]
+    for wanted in asked:
+        granted += slots.grant(wanted, beside=granted)
+    for one, count in granted:
+        slots.take(one, count)
+    hosts = Counter[str]()
+    for one, count in granted:
+        hosts[one.key] += count
+    assert all(count <= 8 for count in hosts.values())
+    assert hosts.total() <= 16
+    left_out = {one for wanted in asked for one, _ in wanted} - {one for one, _ in granted}
+    assert not any(slots.room(one) for one in left_out)
 
 
 @given(st.lists(st.tuples(st.integers(0, 9), st.booleans(), st.integers(1, 9))))

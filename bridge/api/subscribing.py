@@ -28,6 +28,7 @@ from bridge.traces import HEADER, accepted
 
 BATCH_ITEMS = 1_000
 BATCH_BYTES = 8 * body.MAX_BYTES
+AT_ONCE = 100  # items of a batch that are looked at, whose names are resolved
 READY_AGAIN_S = 5.0
 
 # The routes under which Idempotency-Keys are remembered; both twins are one route.
@@ -38,13 +39,21 @@ Item = dict[str, Any]  # the answer to one of a batch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Sent:
+    """What holds for all that comes in one request."""
+
+    caller: Caller
+    provider_key: str | None = field(repr=False)
+    trace: str | None
+    places: asyncio.Semaphore  # of what is written at once
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
     """What came in one request."""
 
     items: Sequence[Any] = field(repr=False)
-    provider_key: str | None = field(repr=False)
-    trace: str | None
-    caller: Caller
+    sent: Sent
     whole: IdempotencyKey | None
 
     def part(self, number: int) -> IdempotencyKey | None:
@@ -74,9 +83,8 @@ class Subscribing:
         with self._in_flight.hold(caller.name, ONE, key):
             given = await body.read_fields(request)
             remembered = idempotency.remembered(ONE, key, [given, provider_key])
-            done, warnings = await self._subscribe(
-                given, provider_key, trace, caller, remembered
-            )
+            sent = self._sent(caller, provider_key, trace)
+            done, warnings = await self._subscribe(given, sent, remembered)
             seen = await self._waiting.until(
                 polled_or_ended, done.subscription, wait_s, request
             )
@@ -94,9 +102,7 @@ class Subscribing:
             items = items_of(await body.read_json(request, BATCH_BYTES))
             asked = Batch(
                 items=items,
-                provider_key=provider_key,
-                trace=trace,
-                caller=self._keeper.again(caller),
+                sent=self._sent(self._keeper.again(caller), provider_key, trace),
                 whole=idempotency.remembered(BATCH, key, [items, provider_key]),
             )
             answers, opened = await self._opening(asked) if key else ([], None)
@@ -125,8 +131,8 @@ class Subscribing:
         return answers, None
 
     async def _others(self, asked: Batch, start: int) -> list[Item]:
-        """As many at once as the database gains by; other callers are in between."""
-        places = asyncio.Semaphore(self._deps.store.database.at_once)
+        """Together, so that the store writes them with one sync to disk."""
+        places = asyncio.Semaphore(AT_ONCE)
 
         async def answered(number: int) -> Item:
             async with places:
@@ -144,36 +150,40 @@ class Subscribing:
                 raise RequestError(
                     "malformed_body", f"must be an object, not {body.kind(item)}"
                 )
-            done, warnings = await self._subscribe(
-                body.present(item), asked.provider_key, asked.trace, asked.caller, key
-            )
+            done, warnings = await self._subscribe(body.present(item), asked.sent, key)
         except (RequestError, StoreUnavailable) as error:
             why = as_request_error(error)
             told = problem(why.code, why.detail, errors=why.errors)
             return {"status": told["status"], "problem": told}
         view = subscription_view(
             done.subscription,
-            asked.caller,
+            asked.sent.caller,
             warnings,
             hint_url=self._hints.url(done.subscription),
         )
         return {"status": status_of(done), "subscription": view}
 
+    def _sent(self, caller: Caller, provider_key: str | None, trace: str | None) -> Sent:
+        """More writes at once than the database gains by would wait for each other there,
+        and the last of many be sent away for it.
+        """
+        places = asyncio.Semaphore(self._deps.store.database.at_once)
+        return Sent(caller=caller, provider_key=provider_key, trace=trace, places=places)
+
     async def _subscribe(
-        self,
-        given: Mapping[str, Any],
-        provider_key: str | None,
-        trace: str | None,
-        caller: Caller,
-        key: IdempotencyKey | None,
+        self, given: Mapping[str, Any], sent: Sent, key: IdempotencyKey | None
     ) -> tuple[Subscribed, list[dict[str, Any]]]:
         """What was written or found, and warnings. Raises RequestError."""
-        admit = partial(self._admission.admitted, given, provider_key, caller)
+        admit = partial(self._admission.admitted, given, sent.provider_key, sent.caller)
         admitted = await admit()
-        if not admitted.counted:
-            return await self._written(admitted, key, trace)
-        async with self._active.turn(admitted.caller):
-            return await self._written(await admit(), key, trace)
+        waits = sent.places.locked()
+        async with sent.places:
+            if waits:
+                admitted = await admit()
+            if not admitted.counted:
+                return await self._written(admitted, key, sent.trace)
+            async with self._active.turn(admitted.caller):
+                return await self._written(await admit(), key, sent.trace)
 
     async def _written(
         self, admitted: Admitted, key: IdempotencyKey | None, trace: str | None

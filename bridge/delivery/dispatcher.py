@@ -80,9 +80,9 @@ class Dispatcher:
         flight = self._flight
         if flight.is_full:
             return Turn((), IDLE_S)
-        ready = await self._store.delivery_lanes(now=now, window=flight.window())
+        ready = await self._store.delivery_lanes(now=now, window=flight.window(now))
         claims: Claims[ClaimedDelivery] = Claims()
-        if picks := flight.picks(ready.lanes):
+        if picks := flight.picks(ready.lanes, now):
             self._note_lag(picks, now)
             with flight.reserved(picks):
                 claims = await self._store.claim_deliveries(

@@ -17,6 +17,7 @@ FOR_IDLE = 8  # … is kept for lanes that have nothing in flight
 RANKS = (0, 1, 2)  # of lanes: first attempts, retries, replays
 REMEMBERED = 10_000  # hosts that have answered; one that is forgotten is proven anew
 DOUBTED = 5  # in a row without an answer: who answered before is unproven again
+PROBED_S = 1.0  # until such a lane is looked at anew: others may have found it well
 UNPROVEN_MOST = 2  # in flight of one client's to such a host
 
 
@@ -35,7 +36,8 @@ class Flight:
         self._lanes: dict[int, Lane] = {}  # by delivery
         # In a row, of a client's hosts that are proven; those heard of last at the end.
         self._silences: dict[tuple[str, str], int] = {}
-        self._tried: set[int] = set()  # lanes that are probed by as many as may
+        # Lanes that are probed by as many as may: whose, and until when that is believed.
+        self._probed: dict[int, tuple[str, float]] = {}
         self._riding: set[int] = set()  # deliveries that another's message tells of
         self._trials: dict[int, Lane] = {}  # by number of their lanes, which none else has
         self._numbers = count(NOBODY - 1, -1)
@@ -63,7 +65,7 @@ class Flight:
 
     def ended(self, item: ClaimedDelivery) -> None:
         self._slots.give_back(self._lanes.pop(item.delivery_id))
-        self._tried.discard(item.lane_id)
+        self._probed.pop(item.lane_id, None)
         self._riding.difference_update(each.delivery_id for each in item.riders)
 
     def heard(self, item: ClaimedDelivery, *, answered: bool) -> None:
@@ -104,7 +106,7 @@ class Flight:
     def end_trial(self, lane: Lane) -> None:
         self._slots.give_back(self._trials.pop(lane.id))
 
-    def window(self) -> Window:
+    def window(self, now: float) -> Window:
         """Lanes that are busy may be full, and so may all those to a busy host."""
         busy = Counter(lane.owner for lane in self._busy)
         hosts = self._busiest()
@@ -122,8 +124,15 @@ class Flight:
             full=full,
             full_for=self._full_for(),
             only=only,
-            tried=frozenset(self._tried),
+            probed=self._probed_at(now),
         )
+
+    def _probed_at(self, now: float) -> Mapping[str, Collection[int]]:
+        probed: defaultdict[str, list[int]] = defaultdict(list)
+        for lane, (owner, until) in self._probed.items():
+            if now < until:
+                probed[owner].append(lane)
+        return probed
 
     def open_to(self, side: Side) -> bool:
         """Whether a client may begin an attempt at a host where nothing is in flight."""
@@ -160,11 +169,13 @@ class Flight:
     def _shut(self, host: str, rank: int) -> bool:
         return self._slots.room(idle("", host, rank)) < 1
 
-    def picks(self, ready: Sequence[Lane]) -> Sequence[Pick]:
+    def picks(self, ready: Sequence[Lane], now: float) -> Sequence[Pick]:
         """First attempts before retries, then those who have least in flight, and of these
         replays last.
         """
-        self._tried.update(lane.id for lane in ready if self._tries(lane) == 0)
+        for lane in ready:
+            if self._tries(lane) == 0:
+                self._probed[lane.id] = lane.owner, now + PROBED_S
         ready = [self.known(lane) for lane in ready]
         chosen: list[tuple[Lane, int]] = []
         for retries in (False, True):

@@ -592,11 +592,11 @@ SELECT name,
     (SELECT min(first_ready_at) FROM lanes WHERE client = name AND first_ready_at > :now) AS next_at
 FROM owner WHERE name IS NOT NULL;
 
--- name: ready_first_lanes(owner, now, limit, full, tried)
+-- name: ready_first_lanes(owner, now, limit, full, probed)
 SELECT id, client, host, first_ready_at AS ready_at, probing FROM lanes
 WHERE client = :owner AND first_ready_at <= :now
     AND host NOT IN (SELECT key FROM json_each(:full /*+ ::json */))
-    AND id NOT IN (SELECT CAST(key AS BIGINT) FROM json_each(:tried /*+ ::json */))
+    AND id NOT IN (SELECT CAST(key AS BIGINT) FROM json_each(:probed /*+ ::json */))
 ORDER BY first_ready_at LIMIT :limit;
 
 -- Of these hosts alone, where all others of the client have to wait.
@@ -618,11 +618,11 @@ SELECT name,
     (SELECT min(retry_ready_at) FROM lanes WHERE client = name AND destination_id >= 0 AND retry_ready_at > :now) AS next_at
 FROM owner WHERE name IS NOT NULL;
 
--- name: ready_retry_lanes(owner, now, limit, full, tried)
+-- name: ready_retry_lanes(owner, now, limit, full, probed)
 SELECT id, client, host, retry_ready_at AS ready_at, probing FROM lanes
 WHERE client = :owner AND destination_id >= 0 AND retry_ready_at <= :now
     AND host NOT IN (SELECT key FROM json_each(:full /*+ ::json */))
-    AND id NOT IN (SELECT CAST(key AS BIGINT) FROM json_each(:tried /*+ ::json */))
+    AND id NOT IN (SELECT CAST(key AS BIGINT) FROM json_each(:probed /*+ ::json */))
 ORDER BY retry_ready_at LIMIT :limit;
 
 -- name: ready_retry_lanes_of(owner, now, limit, hosts)
@@ -645,11 +645,11 @@ SELECT name,
     (SELECT min(retry_ready_at) FROM lanes WHERE client = name AND destination_id < 0 AND retry_ready_at > :now) AS next_at
 FROM owner WHERE name IS NOT NULL;
 
--- name: ready_replay_lanes(owner, now, limit, full, tried)
+-- name: ready_replay_lanes(owner, now, limit, full, probed)
 SELECT id, client, host, retry_ready_at AS ready_at, probing FROM lanes
 WHERE client = :owner AND destination_id < 0 AND retry_ready_at <= :now
     AND host NOT IN (SELECT key FROM json_each(:full /*+ ::json */))
-    AND id NOT IN (SELECT CAST(key AS BIGINT) FROM json_each(:tried /*+ ::json */))
+    AND id NOT IN (SELECT CAST(key AS BIGINT) FROM json_each(:probed /*+ ::json */))
 ORDER BY retry_ready_at LIMIT :limit;
 
 -- name: ready_replay_lanes_of(owner, now, limit, hosts)

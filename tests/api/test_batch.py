@@ -1,5 +1,7 @@
 """POST /subscribe/batch: a thousand at once, each on its own."""
 
+import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -76,6 +78,27 @@ async def test_a_batch_asks_for_no_more_at_once_than_the_database_takes(
         answer = await other("POST", "/subscribe/batch", json=items(10))
     assert [item["status"] for item in answer.json] == [202] * 10
     assert narrow.most == MOST
+
+
+async def test_names_of_a_batch_are_asked_for_together(api: Api, store: Store) -> None:
+    """However few it writes at once: a thousand silent ones would take minutes."""
+    asked, all_asked = Counter[str](), asyncio.Event()
+
+    async def vet(host: str) -> None:
+        asked[host] += 1
+        if len(asked) == len(sent):
+            all_asked.set()
+        await all_asked.wait()
+
+    sent = [
+        item | {"callback_url": f"https://host-{number}.test/hook"}
+        for number, item in enumerate(items(10))
+    ]
+    narrow = Store(Narrow(store.database), store._box)
+    async with api.changed(store=narrow, vet=vet) as other:
+        answer = await other("POST", "/subscribe/batch", json=sent)
+    found = [(item["status"], item["subscription"]["warnings"]) for item in answer.json]
+    assert found == [(202, [])] * 10
 
 
 async def test_a_batch_may_be_wrapped_in_an_object(api: Api) -> None:

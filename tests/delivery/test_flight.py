@@ -6,6 +6,7 @@ import pytest
 
 from bridge.delivery.flight import (
     DOUBTED,
+    PROBED_S,
     RANKS,
     REMEMBERED,
     UNPROVEN_MOST,
@@ -16,6 +17,7 @@ from bridge.lanes import Lane
 from bridge.model import Destination
 from tests.receivers.test_retry import DELIVERY
 
+NOW = 1_000.0
 LANE = Lane(1, "shop", "app.test")
 ITEM = replace(DELIVERY, destination=Destination(url="https://app.test/", host="app.test"))
 
@@ -52,7 +54,7 @@ def test_first_attempts_retries_and_replays_to_such_a_host_share_these(
     flight: Flight,
 ) -> None:
     kinds = [replace(LANE, retry=True), replace(LANE, id=2, retry=True, behind=True), LANE]
-    picks = [(pick.lane.retry, pick.count) for pick in flight.picks(kinds)]
+    picks = [(pick.lane.retry, pick.count) for pick in flight.picks(kinds, NOW)]
     assert picks == [(False, 2)]
 
 
@@ -63,7 +65,7 @@ def test_where_only_some_hosts_have_room_no_others_are_looked_at(flight: Flight)
         if room(flight, Lane(number, "shop", host)):
             to = replace(ITEM.destination, host=host)
             flight.began(replace(ITEM, delivery_id=number, lane_id=number, destination=to))
-    assert flight.window().only["shop", 0] == {"app.test"}
+    assert flight.window(NOW).only["shop", 0] == {"app.test"}
     assert room(flight) > 0
 
 
@@ -97,7 +99,7 @@ def test_a_host_where_no_more_may_begin_is_not_looked_at(
         number += 1
         for rank in RANKS:
             fresh = flight.known(idle("shop", "app.test", rank))
-            hidden = "app.test" in flight.window().full_of(("shop", rank))
+            hidden = "app.test" in flight.window(NOW).full_of(("shop", rank))
             assert hidden is (flight.room(fresh) < 1)
     assert number
 
@@ -105,24 +107,25 @@ def test_a_host_where_no_more_may_begin_is_not_looked_at(
 def test_what_hangs_for_one_client_hides_the_host_from_no_other(flight: Flight) -> None:
     for number in range(UNPROVEN_MOST):
         flight.began(replace(ITEM, delivery_id=number, lane_id=number))
-    assert "app.test" in flight.window().full_of(("shop", 0))
-    assert "app.test" not in flight.window().full_of(("blog", 0))
+    assert "app.test" in flight.window(NOW).full_of(("shop", 0))
+    assert "app.test" not in flight.window(NOW).full_of(("blog", 0))
 
 
 def test_what_is_being_tried_is_not_looked_at_until_that_is_over(flight: Flight) -> None:
     """A hundred silent hosts would be read, and weighed in vain, at each look."""
     probed, retries = (replace(LANE, probing=1, retry=retry) for retry in (False, True))
-    assert [pick.count for pick in flight.picks([probed, retries])] == [1]
-    assert not flight.window().tried
+    assert [pick.count for pick in flight.picks([probed, retries], NOW)] == [1]
+    assert not flight.window(NOW).probed
     flight.began(ITEM)
-    assert not flight.picks([probed, retries])
-    assert flight.window().tried == {LANE.id}
+    assert not flight.picks([probed, retries], NOW)
+    assert flight.window(NOW).probed == {"shop": [LANE.id]}
+    assert not flight.window(NOW + PROBED_S).probed, "another may have found it well"
     flight.ended(ITEM)
-    assert not flight.window().tried
+    assert not flight.window(NOW).probed
 
 
 def test_a_lane_that_may_be_tried_by_one_more_is_looked_at(flight: Flight) -> None:
     flight.heard(ITEM, answered=True)
     flight.began(ITEM)
-    assert [pick.count for pick in flight.picks([replace(LANE, probing=2)])] == [1]
-    assert not flight.window().tried
+    assert [pick.count for pick in flight.picks([replace(LANE, probing=2)], NOW)] == [1]
+    assert not flight.window(NOW).probed

@@ -66,6 +66,14 @@ async def test_however_many_come_the_others_find_a_connection(
         await holder.execute("COMMIT")
 
 
+async def test_no_more_is_to_be_asked_for_at_once_than_there_are_places(
+    loops: Store,
+) -> None:
+    assert loops.bounded(MOST).database.at_once == MOST
+    there_are = loops.database.at_once
+    assert loops.bounded(2 * there_are).database.at_once == there_are
+
+
 async def test_who_finds_no_place_is_told_in_time(
     loops: Store, holder: asyncpg.Connection
 ) -> None:

@@ -525,7 +525,7 @@ async def test_what_is_tried_already_is_not_looked_at(scene: Scene) -> None:
     await scene.hear(busy, slow_down(None))
     scene.later(3600.0)
     every = await scene.lanes()
-    window = Window(tried={failing.lane_id})
+    window = Window(probed={"shop": {failing.lane_id}})
     seen = (await scene.store.delivery_lanes(now=scene.now, window=window)).lanes
     assert {lane.place for lane in every} > {
         (failing.lane_id, True),

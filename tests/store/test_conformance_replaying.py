@@ -355,7 +355,9 @@ async def test_it_rests_where_the_whole_host_has_to(scene: Scene) -> None:
     lanes = (await scene.store.delivery_lanes(now=scene.now, window=Window())).lanes
     probed = {lane.id for lane in lanes if lane.probing}
     assert probed, "one at a time"
-    others = await scene.store.delivery_lanes(now=scene.now, window=Window(tried=probed))
+    others = await scene.store.delivery_lanes(
+        now=scene.now, window=Window(probed={"shop": probed})
+    )
     assert others.lanes == [lane for lane in lanes if not lane.probing]
     assert await attempts_within(scene, 1.0)
 
