@@ -51,7 +51,7 @@ class Window:
     Lanes that are busy may have no room left: the window is as much wider, so that whoever
     waits behind them is seen. Those to a host that is full are not looked at at all, for
     there may be any number of them; nor are any but those to some hosts, where only these
-    have room; nor, among all, what is probed by as many as may.
+    have room; nor, where all hosts are looked at, lanes that are probed by as many as may.
     """
 
     busy: Mapping[str, int] = field(default_factory=dict)  # lanes at most, by owner

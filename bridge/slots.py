@@ -81,14 +81,17 @@ class Slots:
     ) -> list[tuple[Lane, int]]:
         """What of this may begin together, `beside` what else is to begin.
 
-        Each lane that is not behind has one before any has two, for none may have more to
-        begin; then those that come first go first. Nothing is taken: that is not known yet.
+        Each lane has one before any has two, as it may have no more than that to begin,
+        which nobody knows yet; then those that come first go first, and those that stand
+        behind in their turn. Nothing is taken.
         """
         with self._reserved() as take:
             for lane, count in beside:
                 take(lane, count)
-            firsts = [one for one in wanted if not one[0].behind]
-            counts = Counter({one: take(one, min(1, self.room(one))) for one, _ in firsts})
+            counts = Counter[Lane]()
+            for lane, _ in wanted:
+                if not lane.behind:
+                    counts[lane] = take(lane, min(1, self.room(lane)))
             for lane, count in wanted:
                 if more := count - counts[lane]:
                     counts[lane] += take(lane, min(more, self.room(lane)))

@@ -90,9 +90,12 @@ def test_each_lane_has_one_before_any_has_two() -> None:
 
 
 def test_who_stands_behind_has_its_one_after_the_others_have_all() -> None:
+    slots = Slots(lambda _: (NODE,))
     behind = Lane(1, "shop", "a", retry=True, behind=True)
-    granted = Slots(places).grant([(lane(2, "b", retry=True), 5), (behind, 5)])
-    assert granted == [(lane(2, "b", retry=True), 5), (behind, 3)]
+    few = [(lane(2, "b", retry=True), 5)]
+    assert slots.grant([*few, (behind, 5)]) == [*few, (behind, 3)]
+    many = [*few, (lane(3, "c", retry=True), 5), (lane(4, "d", retry=True), 5)]
+    assert slots.grant([*many, (behind, 5)]) == slots.grant(many)
 
 
 def test_what_comes_first_has_all_of_it_before_what_is_granted_beside() -> None:

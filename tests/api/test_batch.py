@@ -14,7 +14,7 @@ from bridge.net.guard import AddressForbidden
 from bridge.store import Store
 from bridge.store.around import Around
 from bridge.store.steps import Database
-from tests.api.conftest import CALLBACK, Api
+from tests.api.conftest import CALLBACK, Api, config_with
 
 MOST = 2
 ITEM = {"provider": "amux", "task_id": "t0", "callback_url": CALLBACK}
@@ -55,7 +55,7 @@ class Narrow(Around):
 
     def __init__(self, database: Database) -> None:
         super().__init__(database)
-        self.at_once, self.most, self._busy = MOST, 0, 0
+        self.at_once, self.most, self.written, self._busy = MOST, 0, 0, 0
 
     @asynccontextmanager
     async def _around(self, kind: str) -> AsyncIterator[None]:
@@ -67,6 +67,7 @@ class Narrow(Around):
             yield
         finally:
             self._busy -= 1
+            self.written += kind == "write"
 
 
 async def test_a_batch_asks_for_no_more_at_once_than_the_database_takes(
@@ -80,25 +81,47 @@ async def test_a_batch_asks_for_no_more_at_once_than_the_database_takes(
     assert narrow.most == MOST
 
 
+class Together:
+    """Names that are known once all of them have been asked for."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._asked, self._all_asked = set[str](), asyncio.Event()
+        self.sent = [
+            item | {"callback_url": f"https://host-{number}.test/hook"}
+            for number, item in enumerate(items(count))
+        ]
+
+    async def vet(self, host: str) -> None:
+        self._asked.add(host)
+        if len(self._asked) == self._count:
+            self._all_asked.set()
+        await self._all_asked.wait()
+
+
 async def test_names_of_a_batch_are_asked_for_together(api: Api, store: Store) -> None:
     """However few it writes at once: a thousand silent ones would take minutes."""
-    asked, all_asked = Counter[str](), asyncio.Event()
-
-    async def vet(host: str) -> None:
-        asked[host] += 1
-        if len(asked) == len(sent):
-            all_asked.set()
-        await all_asked.wait()
-
-    sent = [
-        item | {"callback_url": f"https://host-{number}.test/hook"}
-        for number, item in enumerate(items(10))
-    ]
-    narrow = Store(Narrow(store.database), store._box)
-    async with api.changed(store=narrow, vet=vet) as other:
-        answer = await other("POST", "/subscribe/batch", json=sent)
+    names, narrow = Together(10), Store(Narrow(store.database), store._box)
+    async with api.changed(store=narrow, vet=names.vet) as other:
+        answer = await other("POST", "/subscribe/batch", json=names.sent)
     found = [(item["status"], item["subscription"]["warnings"]) for item in answer.json]
     assert found == [(202, [])] * 10
+
+
+async def test_what_waited_to_be_written_is_refused_if_its_key_has_gone(
+    api: Api, store: Store
+) -> None:
+    """A reload took the client's key when all had been admitted and two were written."""
+    names, narrow = Together(10), Narrow(store.database)
+    now, later = config_with(), config_with(api_keys=["another-key-0123456789"])
+    async with api.changed(
+        store=Store(narrow, store._box),
+        vet=names.vet,
+        config=lambda: later if narrow.written else now,
+    ) as other:
+        answer = await other("POST", "/subscribe/batch", json=names.sent)
+    statuses = Counter(item["status"] for item in answer.json)
+    assert statuses == {202: MOST, 401: 10 - MOST}
 
 
 async def test_a_batch_may_be_wrapped_in_an_object(api: Api) -> None:
